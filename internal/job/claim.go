@@ -1,0 +1,98 @@
+package job
+
+import "time"
+
+// Verdict is what a message means for its job at the moment it arrives, and so
+// what becomes of the message.
+type Verdict int
+
+// The verdicts, total over every message that may arrive.
+const (
+	Run     Verdict = iota // claim the job and run it
+	Drop                   // acknowledge: final, older generation, or below the valid ticket
+	Hold                   // keep: somebody holds a live lease
+	NotYet                 // keep, hidden until the job is due
+	Carrier                // keep, visible at once: SQS must move it to the dead letter queue
+	Spent                  // bury: no attempts left
+	Expired                // bury: the deadline passed
+)
+
+// Judge decides what message m means for the row j at now. It is the executable
+// form of the claim condition: a store may only write what Judge calls Run,
+// Spent or Expired.
+//
+// The order matters: a message of a final job is judged by its ticket alone, so
+// that exactly one message per dead job stays in the dead letter queue.
+func Judge(j *Job, m Message, now time.Time) Verdict {
+	switch {
+	case m.Generation < j.Generation:
+		return Drop
+	case m.Generation > j.Generation:
+		return Hold // a row older than its message: a stale read, never dropped
+	case j.State == Dead && m.Ticket == j.DeadTicket:
+		return Carrier
+	case !j.State.Open(), m.Ticket < j.ValidTicket:
+		return Drop
+	case j.LeaseLive(now):
+		return Hold
+	case j.State == Retrying && now.Before(j.Due):
+		return NotYet
+	case j.Attempts >= j.MaxAttempts:
+		return Spent
+	case !now.Before(j.Deadline):
+		return Expired
+	default:
+		return Run
+	}
+}
+
+// Lease is what a worker takes when it claims.
+type Lease struct {
+	Token string    // random per claim: two copies in one batch must not share it
+	Until time.Time // the function's deadline plus a margin
+}
+
+// Claimed returns the row after a successful claim: running, one attempt more,
+// under a new lease. An attempt that never reported is written to the history
+// now, by the claim that found its lease over.
+func Claimed(j Job, lease Lease, now time.Time) Job {
+	if j.State == Running {
+		j.History = recorded(j.History, Attempt{
+			Number: j.Attempts, Started: j.Started, Ended: j.LeaseUntil, Code: AttemptLost,
+		})
+	}
+	j.State = Running
+	j.Attempts++
+	j.Lease, j.LeaseUntil = lease.Token, lease.Until
+	j.Started = now
+	return j
+}
+
+// Meter is the owner's usage row as a claim found it.
+type Meter struct {
+	Taken int // used plus reserved
+	Used  int // billed
+}
+
+// QuotaVerdict says what becomes of a job whose owner has no free unit.
+type QuotaVerdict int
+
+// The answers of a limited meter.
+const (
+	HasRoom  QuotaVerdict = iota
+	Reserved              // the rest is reserved by running jobs: wait, one may give back
+	UsedUp                // billed up to the limit: skip
+)
+
+// JudgeQuota decides whether one more job fits under limit. A unit that is only
+// reserved may come back, so a job waits for it instead of being skipped.
+func JudgeQuota(m Meter, limit int) QuotaVerdict {
+	switch {
+	case limit == Unlimited || m.Taken < limit:
+		return HasRoom
+	case m.Used < limit:
+		return Reserved
+	default:
+		return UsedUp
+	}
+}

@@ -1,0 +1,177 @@
+package job
+
+import "time"
+
+// Timing is the policy of waits, fixed per deployment.
+type Timing struct {
+	Backoff     []time.Duration // wait after the 1st, 2nd, ... failed attempt; the last repeats
+	QuotaWait   time.Duration   // wait for a unit that is only reserved
+	ReleaseWait time.Duration   // wait after a rate limit without Retry-After
+	MaxWait     time.Duration   // longest wait by message delay, 15 min on SQS
+	Resend      time.Duration   // the relay looks this long after the job should have moved
+}
+
+// DefaultTiming returns the waits of the queue that orbitq replaces: backoff
+// 10, 30, 60 s and release after 60 s on a rate limit.
+func DefaultTiming() Timing {
+	return Timing{
+		Backoff:     []time.Duration{10 * time.Second, 30 * time.Second, 60 * time.Second},
+		QuotaWait:   10 * time.Second,
+		ReleaseWait: time.Minute,
+		MaxWait:     15 * time.Minute,
+		Resend:      15 * time.Minute,
+	}
+}
+
+// BackoffFor returns the wait after failed attempt n (1 is the first), with up
+// to a tenth added: jitter is in [0, 1) and keeps failed batches from coming
+// back as one.
+func (t Timing) BackoffFor(n int, jitter float64) time.Duration {
+	if len(t.Backoff) == 0 {
+		return 0
+	}
+	base := t.Backoff[min(max(n, 1), len(t.Backoff))-1]
+	return base + time.Duration(jitter*float64(base)/10)
+}
+
+// ReleaseFor returns the wait of a release: the provider's wish clamped to
+// 1 s .. MaxWait, or ReleaseWait when it gave none.
+func (t Timing) ReleaseFor(retryAfter time.Duration) time.Duration {
+	if retryAfter <= 0 {
+		return t.ReleaseWait
+	}
+	return min(max(retryAfter, time.Second), t.MaxWait)
+}
+
+// Report is what a worker says at the end of an attempt.
+type Report struct {
+	Now       time.Time
+	Version   string // of the code that ran
+	RequestID string // of the Lambda invocation
+}
+
+// attempt returns the history entry of the attempt that j is in.
+func (r Report) attempt(j *Job, code Code) Attempt {
+	return Attempt{
+		Number: j.Attempts, Started: j.Started, Ended: r.Now, Code: code,
+		Version: r.Version, RequestID: r.RequestID,
+	}
+}
+
+// Ended returns the row of a job that came to an outcome.
+func Ended(j Job, outcome Outcome, r Report) Job {
+	j.History = recorded(j.History, r.attempt(&j, ""))
+	j.State, j.Outcome = Succeeded, outcome
+	j.Code, j.Reason = "", ""
+	return closed(j, r.Now)
+}
+
+// Failed returns the row after a failed attempt: retrying while attempts are
+// left, else dead; dead at once for a failure that no retry can mend. Failures
+// that are not the job's fault go to Released instead.
+func Failed(j Job, fault *Error, t Timing, jitter float64, carrier Carried, r Report) Job {
+	j.History = recorded(j.History, r.attempt(&j, fault.Code))
+	j.Code, j.Reason = fault.Code, fault.Message
+	if fault.Code.Class() == Fatal || j.Attempts >= j.MaxAttempts {
+		return Buried(j, fault.Code, fault.Message, carrier, r.Now)
+	}
+	j.State = Retrying
+	j.Lease, j.LeaseUntil = "", time.Time{}
+	j.Due = r.Now.Add(t.BackoffFor(j.Attempts, jitter))
+	j.Look = j.Due.Add(t.Resend)
+	return j
+}
+
+// Released returns the row of a job that must wait without being at fault: the
+// attempt is given back, a new ticket is taken for the message that will bring
+// it back, and the deadline moves by the wait.
+func Released(j Job, code Code, reason string, wait time.Duration, t Timing, now time.Time) Job {
+	if j.State == Running {
+		j.Attempts--
+	}
+	j.State = Waiting
+	j.Code, j.Reason = code, reason
+	j.Lease, j.LeaseUntil = "", time.Time{}
+	j.Ticket++
+	j.ValidTicket = j.Ticket
+	j.Due = now.Add(wait)
+	j.Deadline = j.Deadline.Add(wait)
+	j.Look = j.Due.Add(t.Resend)
+	return j
+}
+
+// SkippedByQuota returns the row of a job that did not run because its owner's
+// limit is used up.
+func SkippedByQuota(j Job, now time.Time) Job {
+	j.State, j.Outcome = Skipped, UserQuotaExceeded
+	return closed(j, now)
+}
+
+// Carried names the message that carries a job to the dead letter queue.
+type Carried struct {
+	Ticket int
+	Sent   time.Time // SentTimestamp, stamped by SQS on that message
+}
+
+// Buried returns the row of a dead job. Ticket and SentTimestamp of the dying
+// message are kept: both are stamped by SQS, so a later redrive of the same
+// message is recognised without comparing two clocks.
+func Buried(j Job, code Code, reason string, carrier Carried, now time.Time) Job {
+	if j.State == Running && j.Lease != "" && !j.LeaseLive(now) {
+		j.History = recorded(j.History, Attempt{
+			Number: j.Attempts, Started: j.Started, Ended: j.LeaseUntil, Code: AttemptLost,
+		})
+	}
+	j.State = Dead
+	j.Code, j.Reason = code, reason
+	j.DeadTicket, j.DeadSent = carrier.Ticket, carrier.Sent
+	return closed(j, now)
+}
+
+// Resent returns the row after the relay took a new ticket. Older tickets stay
+// valid, so that copies already in a backlog are not starved.
+func Resent(j Job, t Timing, now time.Time) Job {
+	j.Ticket++
+	j.Resends++
+	j.Look = now.Add(ResendAfter(t.Resend, j.Resends))
+	return j
+}
+
+// ResendAfter returns how long the relay waits after its n-th resend: doubling,
+// at most 32 times base, so that a backlog does not multiply its own messages.
+func ResendAfter(base time.Duration, n int) time.Duration {
+	return base << min(n, 5)
+}
+
+// MayResend reports whether the relay may act on the row.
+func MayResend(j *Job, now time.Time) bool {
+	return j.State.Open() && !now.Before(j.Look) && !j.LeaseLive(now)
+}
+
+// MayBury reports whether a dead letter with message m ends the job: only the
+// newest ticket does, and only when nobody works on it.
+func MayBury(j *Job, m Message, now time.Time) bool {
+	return j.State.Open() && m.Generation == j.Generation && m.Ticket == j.Ticket && !j.LeaseLive(now)
+}
+
+// IsSurplus reports whether a dead letter with message m may be deleted: its job
+// has moved on, or died with another message. An older ticket of an open job
+// stays, because it may be the only copy that is left.
+func IsSurplus(j *Job, m Message) bool {
+	if m.Generation < j.Generation {
+		return true
+	}
+	if j.State == Dead {
+		return m.Ticket != j.DeadTicket
+	}
+	return !j.State.Open()
+}
+
+// closed clears what only an open job has.
+func closed(j Job, now time.Time) Job {
+	j.Finished = now
+	j.Lease, j.LeaseUntil = "", time.Time{}
+	j.UsageKey = ""
+	j.Due, j.Look = time.Time{}, time.Time{}
+	return j
+}

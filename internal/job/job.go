@@ -1,0 +1,126 @@
+// Package job is the pure core of orbitq: what a job is, which states it may
+// be in, and what every event does to it.
+//
+// It promises that each decision of the job protocol is one function from
+// values (the row, the message, the time) to a value (the next row, a verdict),
+// so that the memory store can apply it as it stands, the DynamoDB store can
+// repeat it as a condition, and a test can hold one against the other.
+//
+// A job row carries three fences against the duplicates that SQS may deliver:
+//
+//   - generation: grows with each retry of a finished job; a message of an
+//     older generation is dropped.
+//   - ticket: every physical send of a message takes a new number from the row;
+//     messages below the lowest valid ticket are dropped, and at death the
+//     ticket of the dying message is kept, so that a console redrive of exactly
+//     that message can be told from any stale copy.
+//   - lease: a random token per claim with an end; only its holder may settle.
+//
+// The package refuses I/O, contexts, clocks and randomness: they are passed in
+// as values. Times are UTC with millisecond precision, as the rows store them.
+package job
+
+import (
+	"strings"
+	"time"
+)
+
+// Unlimited is the Limit of a job whose owner may run any number of jobs.
+const Unlimited = -1
+
+// HistorySize is how many attempts a row keeps: three entries stay under 400
+// bytes, so that history never costs a second write unit.
+const HistorySize = 3
+
+// Job is one row: the whole truth about one accepted piece of work.
+type Job struct {
+	ID       string // ULID, or derived from (owner, route, Idempotency-Key)
+	Kind     string // what to run, such as "enrich"
+	Owner    string // the token's sub
+	Tier     string // plan of the owner when the job was accepted
+	Limit    int    // billable jobs per cycle, Unlimited for none
+	Queue    string // high, default or low
+	Point    string // the data point that the job is about
+	Revision int    // the point's revision that the job is about
+	BodyHash string // SHA-256 of the request body, for the Idempotency-Key
+
+	State       State
+	Generation  int
+	Ticket      int // of the newest send
+	ValidTicket int // lowest ticket that may still claim
+	Attempts    int // of this generation
+	MaxAttempts int // tries, fixed when the job was accepted
+	Resends     int // how often the relay had to send again
+
+	Lease      string    // token of the running attempt
+	LeaseUntil time.Time // end of that lease
+	UsageKey   string    // the usage row that holds this job's reservation
+
+	Created  time.Time
+	Due      time.Time // earliest next run of a waiting or retrying job
+	Deadline time.Time // no attempt starts after this
+	Look     time.Time // the relay looks at the row after this
+	Started  time.Time // of the newest attempt
+	Finished time.Time // of the final state
+
+	Outcome Outcome // why the job ended as it did
+	Code    Code    // of the last failure
+	Reason  string  // of the last failure, for people
+
+	DeadTicket int       // ticket of the message that carried the job to death
+	DeadSent   time.Time // SentTimestamp of that message, stamped by SQS
+
+	History []Attempt // the last HistorySize attempts, oldest first
+}
+
+// Attempt is one finished try of a job.
+type Attempt struct {
+	Number    int
+	Started   time.Time
+	Ended     time.Time
+	Code      Code   // empty when the attempt succeeded
+	Version   string // of the code that ran it
+	RequestID string // of the Lambda invocation
+}
+
+// Accepted returns the row of a job at the moment of its acceptance. Ticket 1
+// belongs to the send that follows the write; resendAfter is when the relay
+// should look whether that send ever happened.
+func Accepted(j Job, now time.Time, deadline, resendAfter time.Duration) Job {
+	j.State = Queued
+	j.Generation = 0
+	j.Ticket, j.ValidTicket = 1, 1
+	j.Created = now
+	j.Deadline = now.Add(deadline)
+	j.Look = now.Add(resendAfter)
+	return j
+}
+
+// Message returns the message that carries the job with its newest ticket.
+func (j *Job) Message() Message {
+	return Message{Version: MessageVersion, Job: j.ID, Generation: j.Generation, Ticket: j.Ticket}
+}
+
+// LeaseLive reports whether somebody may be working on the job at now.
+func (j *Job) LeaseLive(now time.Time) bool {
+	return j.Lease != "" && now.Before(j.LeaseUntil)
+}
+
+// Shard returns which of the n partitions of the open index holds the job: one
+// partition key would cap the whole system at 1,000 writes a second.
+func Shard(id string, n int) int {
+	sum := 0
+	for _, c := range strings.ToUpper(id) {
+		sum = (sum*31 + int(c)) % 65521
+	}
+	return sum % n
+}
+
+// recorded returns history with a added, the oldest entries dropped.
+func recorded(history []Attempt, a Attempt) []Attempt {
+	kept := append(append([]Attempt{}, history...), a)
+	if len(kept) > HistorySize {
+		kept = kept[len(kept)-HistorySize:]
+	}
+	return kept
+}

@@ -1,0 +1,84 @@
+package job
+
+// State is where a job stands in its life.
+type State string
+
+// The states of a job. Open states may still change by themselves; final ones
+// are left only by a retry or redrive (dead, skipped), which starts a new
+// generation.
+const (
+	Scheduled State = "scheduled" // accepted for later; no message yet
+	Queued    State = "queued"    // a message is, or will be, in its queue
+	Running   State = "running"   // claimed by a worker that holds the lease
+	Waiting   State = "waiting"   // released without costing an attempt
+	Retrying  State = "retrying"  // an attempt failed; the next one is due later
+	Succeeded State = "succeeded" // ended with an outcome
+	Skipped   State = "skipped"   // not run: the owner's limit is used up
+	Dead      State = "dead"      // failed for good; waits for a person
+	Cancelled State = "cancelled" // taken back before it ended
+	Forgotten State = "forgotten" // tombstone of a dead job that was forgotten
+)
+
+// States lists every state in the order of a job's life.
+func States() []State {
+	return []State{Scheduled, Queued, Running, Waiting, Retrying, Succeeded, Skipped, Dead, Cancelled, Forgotten}
+}
+
+// Open reports whether the job may still change without a person's doing.
+func (s State) Open() bool {
+	switch s {
+	case Scheduled, Queued, Running, Waiting, Retrying:
+		return true
+	default:
+		return false
+	}
+}
+
+// Known reports whether s is one of States.
+func (s State) Known() bool {
+	for _, known := range States() {
+		if s == known {
+			return true
+		}
+	}
+	return false
+}
+
+// Transition is one row of the state table.
+type Transition struct {
+	From  State // empty for a job that does not exist yet
+	Event string
+	To    State
+	Guard string // what must hold, in words
+}
+
+// Transitions is the state table of the protocol: every change that a store
+// may write. Anything else is refused by the stores' conditions.
+func Transitions() []Transition {
+	table := []Transition{
+		{"", "accept", Queued, "the id is new"},
+		{Running, "settle", Succeeded, "the lease is mine"},
+		{Running, "fail, transient", Retrying, "the lease is mine, attempts are left"},
+		{Running, "fail, permanent or last attempt", Dead, "the lease is mine"},
+		{Running, "release", Waiting, "the lease is mine"},
+	}
+	for _, from := range []State{Scheduled, Queued, Waiting, Retrying, Running} {
+		guard := "generation and ticket valid"
+		switch from {
+		case Running:
+			guard += ", lease over"
+		case Retrying:
+			guard += ", due"
+		case Scheduled, Queued, Waiting, Succeeded, Skipped, Dead, Cancelled, Forgotten:
+		}
+		table = append(table,
+			Transition{from, "claim", Running, guard + ", attempts left, before the deadline"},
+			Transition{from, "claim, spent", Dead, guard + ", attempts spent or deadline passed"},
+			Transition{from, "claim, limit used", Skipped, guard + ", used >= limit"},
+			Transition{from, "claim, limit reserved", Waiting, guard + ", used < limit <= taken"},
+			Transition{from, "bury", Dead, "the dead letter carries the newest ticket, no live lease"},
+			Transition{from, "relay", from, "look passed, no live lease"},
+		)
+	}
+	return table
+}
