@@ -1,0 +1,124 @@
+package openapi_test
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"orbitq/internal/openapi"
+)
+
+func load(t *testing.T) *openapi3.T {
+	t.Helper()
+
+	doc, err := openapi3.NewLoader().LoadFromData(openapi.YAML())
+	if err != nil {
+		t.Fatalf("load document: %v", err)
+	}
+
+	return doc
+}
+
+// Every example of the document is held against its schema by Validate, so a reader can paste any of them.
+func TestDocumentIsValid31(t *testing.T) {
+	t.Parallel()
+
+	doc := load(t)
+	if doc.OpenAPI != "3.1.0" {
+		t.Errorf("openapi is %q, want 3.1.0", doc.OpenAPI)
+	}
+
+	if err := doc.Validate(t.Context(), openapi3.EnableExamplesValidation(), openapi3.EnableSchemaFormatValidation()); err != nil {
+		t.Errorf("validate document: %v", err)
+	}
+}
+
+func TestDocumentIsACopy(t *testing.T) {
+	t.Parallel()
+
+	want := openapi.YAML()
+	openapi.YAML()[0] = '#'
+
+	if got := openapi.YAML(); !bytes.Equal(got, want) {
+		t.Error("writing to one copy changed another")
+	}
+}
+
+func TestOperations(t *testing.T) {
+	t.Parallel()
+
+	want := []string{
+		"GET /openapi.yaml -",
+		"GET /v1/data-points/{id} orbitq/read",
+		"GET /v1/data-points/{id}/analyses orbitq/read",
+		"GET /v1/health -",
+		"GET /v1/jobs orbitq/read",
+		"GET /v1/jobs/{id} orbitq/read",
+		"GET /v1/usage orbitq/read",
+		"POST /v1/data-points orbitq/write",
+		"POST /v1/jobs orbitq/write",
+	}
+
+	if got := operations(load(t)); !slices.Equal(got, want) {
+		t.Errorf("operations\n got %s\nwant %s", strings.Join(got, ", "), strings.Join(want, ", "))
+	}
+}
+
+func operations(doc *openapi3.T) []string {
+	var out []string
+
+	for path, item := range doc.Paths.Map() {
+		for method, operation := range item.Operations() {
+			scope := "-"
+			for _, requirement := range *operation.Security {
+				scope = strings.Join(requirement["bearer"], " ")
+			}
+
+			out = append(out, method+" "+path+" "+scope)
+		}
+	}
+
+	slices.Sort(out)
+
+	return out
+}
+
+// A client that sends a misspelt field must hear about it, so no request body is open.
+func TestRequestsAreClosed(t *testing.T) {
+	t.Parallel()
+
+	for path, item := range load(t).Paths.Map() {
+		for method, operation := range item.Operations() {
+			if operation.RequestBody == nil {
+				continue
+			}
+
+			schema := operation.RequestBody.Value.Content["application/json"].Schema.Value
+			if closed := schema.AdditionalProperties.Has; closed == nil || *closed {
+				t.Errorf("%s %s takes unknown fields", method, path)
+			}
+		}
+	}
+}
+
+func TestProtectedOperationsNameEveryGatewayAnswer(t *testing.T) {
+	t.Parallel()
+
+	for path, item := range load(t).Paths.Map() {
+		for method, operation := range item.Operations() {
+			want := []int{429, 500}
+			if operation.Security != nil && len(*operation.Security) > 0 {
+				want = append(want, 401, 403, 503)
+			}
+
+			for _, status := range want {
+				if operation.Responses.Status(status) == nil {
+					t.Errorf("%s %s does not list %d", method, path, status)
+				}
+			}
+		}
+	}
+}
