@@ -15,7 +15,25 @@ const (
 	Carrier                // keep, visible at once: SQS must move it to the dead letter queue
 	Spent                  // bury: no attempts left
 	Expired                // bury: the deadline passed
+	Skip                   // acknowledge: skipped, the owner's limit is used up
+	Wait                   // released: send the new message, then acknowledge
+	Orphan                 // keep: no such job; the dead letter queue shows it to a person
 )
+
+// Claim is a store's answer to a message: the verdict, and the row as it now
+// stands (claimed, buried, skipped, released, or as it was found).
+type Claim struct {
+	Verdict Verdict
+	Job     Job
+}
+
+// ClaimRequest is one message that asks for its job.
+type ClaimRequest struct {
+	Message Message
+	Carried Carried // what buries the job if this message carries it to death
+	Lease   Lease
+	Now     time.Time
+}
 
 // Judge decides what message m means for the row j at now. It is the executable
 // form of the claim condition: a store may only write what Judge calls Run,

@@ -1,0 +1,171 @@
+// Package deadletter is the use case that keeps the dead letter queue and the
+// table telling the same story.
+//
+// It promises that every dead letter is recorded once with its payload and
+// reason, that the queue at rest holds exactly one message per dead job (so that
+// the console's redrive works), and that a message it did not record is never
+// deleted. It has no event source mapping: a consumer would compete with the
+// console. A sweep holds what it receives until its end, so that it sees each
+// message once, and never runs beside a move task.
+//
+// Source: contract G of the reliability notes, with the corrections of the
+// protocol (tickets decide, never counts or clocks).
+package deadletter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"orbitq/internal/job"
+)
+
+// Letter is one message of the dead letter queue.
+type Letter struct {
+	MessageID string
+	Receipt   string
+	Body      string
+	Sent      time.Time // SentTimestamp
+	Receives  int
+	Source    string // ARN of the queue that gave up on it
+}
+
+// Fate is what the store says about a letter.
+type Fate int
+
+// The fates of a letter.
+const (
+	Recorded Fate = iota // it carries a dead job, or is recorded as poison: it stays
+	Surplus              // its job moved on: it may be deleted
+	Pending              // its job is still open elsewhere: it stays for now
+)
+
+// Store records letters.
+type Store interface {
+	// Bury ends the job that the message carries, if it still does (see
+	// job.MayBury), and says what the letter is now.
+	Bury(ctx context.Context, m job.Message, l Letter, now time.Time) (Fate, error)
+	// RecordPoison keeps a letter that carries no job, once.
+	RecordPoison(ctx context.Context, l Letter, reason string, now time.Time) error
+}
+
+// Queue is the dead letter queue.
+type Queue interface {
+	// Moving reports whether a move task is emptying the queue.
+	Moving(ctx context.Context) (bool, error)
+	// Receive takes up to ten letters and hides them while the sweep lasts.
+	Receive(ctx context.Context) ([]Letter, error)
+	Delete(ctx context.Context, receipt string) error
+	// Return makes a letter visible again at once.
+	Return(ctx context.Context, receipt string) error
+}
+
+// Reconciler sweeps the dead letter queue.
+type Reconciler struct {
+	store Store
+	queue Queue
+	now   func() time.Time
+}
+
+// New returns a Reconciler.
+func New(s Store, q Queue, now func() time.Time) *Reconciler {
+	return &Reconciler{store: s, queue: q, now: now}
+}
+
+// Swept counts what a sweep did.
+type Swept struct {
+	Seen     int
+	Recorded int
+	Deleted  int
+	Moving   bool // a move task is running: the sweep stopped
+}
+
+// Sweep looks at every letter once, until the queue is empty, a letter comes a
+// second time, a move task starts, or ctx ends. What stays is given back at the
+// end, not in between: it would come again within the sweep.
+func (r *Reconciler) Sweep(ctx context.Context) (Swept, error) {
+	var total Swept
+	var held []Letter
+	var errs []error
+	seen := map[string]bool{}
+	for ctx.Err() == nil {
+		letters, moving, err := r.page(ctx)
+		if err != nil {
+			errs = append(errs, err)
+			break
+		}
+		total.Moving = moving
+		again := false
+		for _, l := range letters {
+			again = again || seen[l.MessageID]
+			if seen[l.MessageID] {
+				continue
+			}
+			seen[l.MessageID] = true
+			total.Seen++
+			fate, err := r.judge(ctx, l)
+			errs = append(errs, err)
+			held = r.dispose(ctx, l, fate, &total, held, &errs)
+		}
+		if moving || again || len(letters) == 0 {
+			break
+		}
+	}
+	giveBack := context.WithoutCancel(ctx)
+	for _, l := range held {
+		if err := r.queue.Return(giveBack, l.Receipt); err != nil {
+			errs = append(errs, fmt.Errorf("give letter back: %w", err))
+		}
+	}
+	return total, errors.Join(errs...)
+}
+
+// page receives the next letters, unless a move task is running: both would
+// take messages from each other.
+func (r *Reconciler) page(ctx context.Context) ([]Letter, bool, error) {
+	moving, err := r.queue.Moving(ctx)
+	if err != nil {
+		return nil, false, fmt.Errorf("look for move tasks: %w", err)
+	}
+	if moving {
+		return nil, true, nil
+	}
+	letters, err := r.queue.Receive(ctx)
+	if err != nil {
+		return nil, false, fmt.Errorf("receive dead letters: %w", err)
+	}
+	return letters, false, nil
+}
+
+// judge records a letter and says what becomes of it.
+func (r *Reconciler) judge(ctx context.Context, l Letter) (Fate, error) {
+	m, err := job.DecodeMessage(l.Body)
+	if err != nil {
+		if err := r.store.RecordPoison(ctx, l, err.Error(), r.now()); err != nil {
+			return Pending, fmt.Errorf("record poison: %w", err)
+		}
+		return Recorded, nil
+	}
+	fate, err := r.store.Bury(ctx, m, l, r.now())
+	if err != nil {
+		return Pending, fmt.Errorf("bury job %s: %w", m.Job, err)
+	}
+	return fate, nil
+}
+
+// dispose deletes a surplus letter; any other is held until the sweep's end.
+func (r *Reconciler) dispose(ctx context.Context, l Letter, f Fate, total *Swept, held []Letter, errs *[]error) []Letter {
+	if f == Recorded {
+		total.Recorded++
+	}
+	if f != Surplus {
+		return append(held, l)
+	}
+	if err := r.queue.Delete(ctx, l.Receipt); err != nil {
+		*errs = append(*errs, fmt.Errorf("delete letter: %w", err))
+		return append(held, l)
+	}
+	total.Deleted++
+	return held
+}

@@ -1,0 +1,103 @@
+// Package kinds holds the kinds of job, one file each: what a kind needs and how
+// it runs.
+//
+// A kind decides nothing about queues, retries or billing: it returns an outcome
+// or an error with a code, and the worker does the rest. A kind may run more
+// than once for one job, so it never writes; its effect is in its result.
+// A new kind is one file here, and one line where the worker is built.
+package kinds
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"orbitq/internal/job"
+	"orbitq/internal/point"
+	"orbitq/internal/satellite"
+	"orbitq/internal/worker"
+)
+
+// EnrichName is the kind that adds satellite statistics to a data point.
+const EnrichName = "enrich"
+
+// Points reads what an enrichment starts from.
+type Points interface {
+	// Subject returns the point, and the analysis of the revision if there is
+	// one, in one read. A point that is gone is a NotFound error.
+	Subject(ctx context.Context, id string, revision int) (point.Point, *satellite.Analysis, error)
+}
+
+// Imagery is a provider of satellite statistics.
+type Imagery interface {
+	// Statistics returns the indices of an area for each acquisition day.
+	Statistics(ctx context.Context, a satellite.Area, w satellite.Window) (satellite.Series, error)
+	// Seen reports whether the catalog has any image of the area in the window.
+	Seen(ctx context.Context, a satellite.Area, w satellite.Window) (bool, error)
+}
+
+// Enrich is the enrichment kind.
+type Enrich struct {
+	Points  Points
+	Imagery Imagery
+	Now     func() time.Time
+}
+
+// Name implements worker.Kind.
+func (e *Enrich) Name() string { return EnrichName }
+
+// Run implements worker.Kind: one request on the happy path, a second for the
+// wider window, and a look into the catalog only to explain an empty answer.
+func (e *Enrich) Run(ctx context.Context, j *job.Job) (worker.Result, error) {
+	p, existing, err := e.Points.Subject(ctx, j.Point, j.Revision)
+	if job.CodeOf(err) == job.NotFound {
+		return worker.Result{Outcome: job.PointDeleted}, nil
+	}
+	if err != nil {
+		return worker.Result{}, fmt.Errorf("read point: %w", err)
+	}
+	if existing != nil {
+		return worker.Result{Outcome: job.AlreadyDone}, nil
+	}
+	now := e.Now()
+	if outcome := satellite.Before(&p, now); outcome != "" {
+		return worker.Result{Outcome: outcome}, nil
+	}
+	return e.ask(ctx, &p, now)
+}
+
+// ask looks for an image in widening windows.
+func (e *Enrich) ask(ctx context.Context, p *point.Point, now time.Time) (worker.Result, error) {
+	area := satellite.AreaAround(*p.Latitude, *p.Longitude, p.Accuracy)
+	images, spent := 0, 0.0
+	for _, w := range satellite.Windows(p.CollectedAt, now) {
+		series, err := e.Imagery.Statistics(ctx, area, w)
+		if err != nil {
+			return worker.Result{}, fmt.Errorf("ask provider: %w", err)
+		}
+		spent += series.PUSpent
+		images = max(images, len(series.Days))
+		if best, ok := satellite.Choose(series.Days, p.CollectedAt); ok {
+			a := satellite.Result(best, p, area.HalfSide)
+			a.PUSpent, a.RequestID = spent, series.RequestID
+			return worker.Result{Outcome: a.Outcome(), Analysis: &a}, nil
+		}
+		if series.Failed > 0 {
+			return worker.Result{}, job.Errorf(job.ProviderUnavailable, "provider could not compute %d of the days", series.Failed)
+		}
+	}
+	return e.explain(ctx, p, area, images, now)
+}
+
+// explain finds the outcome of a reading without a usable image.
+func (e *Enrich) explain(ctx context.Context, p *point.Point, a satellite.Area, images int, now time.Time) (worker.Result, error) {
+	inCatalog := false
+	if images == 0 && !satellite.WindowOpen(p.CollectedAt, now) {
+		seen, err := e.Imagery.Seen(ctx, a, satellite.CoverageWindow(p.CollectedAt, now))
+		if err != nil {
+			return worker.Result{}, fmt.Errorf("ask catalog: %w", err)
+		}
+		inCatalog = seen
+	}
+	return worker.Result{Outcome: satellite.WithoutImage(images, p.CollectedAt, now, inCatalog)}, nil
+}

@@ -1,0 +1,176 @@
+// Package query is the use case behind every read of the API.
+//
+// It promises that an owner sees exactly their own points, jobs and usage:
+// whatever belongs to somebody else answers as if it did not exist, with the
+// same error and the same shape. A cursor is only a position; the owner whose
+// jobs are listed always comes from the token.
+package query
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"time"
+
+	"orbitq/internal/job"
+	"orbitq/internal/point"
+	"orbitq/internal/satellite"
+	"orbitq/internal/usage"
+)
+
+// Limits of a page.
+const (
+	DefaultLimit = 20
+	MaxLimit     = 100
+)
+
+// maxScans bounds how many index pages one request reads when a filter matches
+// little; the rest is behind the cursor.
+const maxScans = 5
+
+// Store reads rows.
+type Store interface {
+	Point(ctx context.Context, id string) (point.Point, error)
+	Analyses(ctx context.Context, pointID string) ([]satellite.Analysis, error)
+	Job(ctx context.Context, id string) (job.Job, error)
+	// Jobs returns up to n of the owner's jobs, newest first, after a position
+	// ("" for the start), and the position after the last one ("" at the end).
+	Jobs(ctx context.Context, owner, after string, n int) ([]job.Job, string, error)
+	Meter(ctx context.Context, owner, key string) (job.Meter, error)
+}
+
+// Query answers reads.
+type Query struct {
+	store Store
+	now   func() time.Time
+}
+
+// New returns a Query.
+func New(s Store, now func() time.Time) *Query { return &Query{store: s, now: now} }
+
+// Point returns the owner's point.
+func (q *Query) Point(ctx context.Context, owner, id string) (point.Point, error) {
+	if !job.ValidID(id) {
+		return point.Point{}, job.Errorf(job.NotFound, "no data point %q", id)
+	}
+	p, err := q.store.Point(ctx, id)
+	if err != nil {
+		return point.Point{}, fmt.Errorf("read point: %w", err)
+	}
+	if p.Owner != owner {
+		return point.Point{}, job.Errorf(job.NotFound, "no data point %q", id)
+	}
+	return p, nil
+}
+
+// Analyses returns the analyses of the owner's point, oldest revision first.
+func (q *Query) Analyses(ctx context.Context, owner, id string) ([]satellite.Analysis, error) {
+	if _, err := q.Point(ctx, owner, id); err != nil {
+		return nil, err
+	}
+	all, err := q.store.Analyses(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("read analyses: %w", err)
+	}
+	return all, nil
+}
+
+// Job returns the owner's job.
+func (q *Query) Job(ctx context.Context, owner, id string) (job.Job, error) {
+	if !job.ValidID(id) {
+		return job.Job{}, job.Errorf(job.NotFound, "no job %q", id)
+	}
+	j, err := q.store.Job(ctx, id)
+	if err != nil {
+		return job.Job{}, fmt.Errorf("read job: %w", err)
+	}
+	if j.Owner != owner {
+		return job.Job{}, job.Errorf(job.NotFound, "no job %q", id)
+	}
+	return j, nil
+}
+
+// Filter says which jobs a list shows; empty fields match everything.
+type Filter struct {
+	State  job.State
+	Queue  string
+	Limit  int
+	Cursor string
+}
+
+// Page is one page of a list; Next is empty at the end.
+type Page struct {
+	Jobs []job.Job
+	Next string
+}
+
+// Jobs returns a page of the owner's jobs, newest first.
+func (q *Query) Jobs(ctx context.Context, owner string, f Filter) (Page, error) {
+	after, err := position(f.Cursor)
+	if err != nil {
+		return Page{}, err
+	}
+	page := Page{Jobs: []job.Job{}}
+	for range maxScans {
+		found, next, err := q.store.Jobs(ctx, owner, after, f.Limit-len(page.Jobs))
+		if err != nil {
+			return Page{}, fmt.Errorf("list jobs: %w", err)
+		}
+		for i := range found {
+			if f.matches(&found[i]) {
+				page.Jobs = append(page.Jobs, found[i])
+			}
+		}
+		after = next
+		if next == "" || len(page.Jobs) == f.Limit {
+			break
+		}
+	}
+	page.Next = cursor(after)
+	return page, nil
+}
+
+// matches reports whether the filter shows the job.
+func (f Filter) matches(j *job.Job) bool {
+	return (f.State == "" || j.State == f.State) && (f.Queue == "" || j.Queue == f.Queue)
+}
+
+// Usage is what an owner used in the current cycle.
+type Usage struct {
+	Tier  usage.Tier
+	Cycle usage.Cycle
+	Meter job.Meter
+	Limit int // job.Unlimited for none
+}
+
+// Usage returns the owner's usage of the current cycle.
+func (q *Query) Usage(ctx context.Context, owner string, tier usage.Tier) (Usage, error) {
+	now := q.now()
+	m, err := q.store.Meter(ctx, owner, usage.MeterKey(tier, time.Time{}, now))
+	if err != nil {
+		return Usage{}, fmt.Errorf("read usage: %w", err)
+	}
+	return Usage{Tier: tier, Cycle: usage.CycleAt(tier, time.Time{}, now), Meter: m, Limit: tier.Limit()}, nil
+}
+
+// cursor hides a position from clients, so that its form may change.
+func cursor(position string) string {
+	if position == "" {
+		return ""
+	}
+	return base64.RawURLEncoding.EncodeToString([]byte("1" + position))
+}
+
+// position reads a cursor back.
+func position(cursor string) (string, error) {
+	if cursor == "" {
+		return "", nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(raw) < 2 || raw[0] != '1' || len(raw) > 200 {
+		e := job.Errorf(job.InvalidCursor, "the cursor is not one that this API gave")
+		e.Violations = []job.Violation{{Field: "cursor", Rule: "opaque", Detail: "use next_cursor of the page before, unchanged"}}
+		return "", e
+	}
+	return string(raw[1:]), nil
+}
