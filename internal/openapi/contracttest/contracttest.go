@@ -29,20 +29,20 @@ import (
 )
 
 // contract is loaded once per test binary; reading and validating the document takes longer than a check.
-var contract = sync.OnceValues(func() (*Contract, error) { return Load(openapi.YAML()) })
+var contract = sync.OnceValues(func() (*Contract, error) { return Load(openapi.YAML()) }) //nolint:gochecknoglobals // a cache nobody can write to
 
-// Check fails t when the exchange breaks the contract. req is the request as the client made it; reqBody and
+// Check fails tb when the exchange breaks the contract. req is the request as the client made it; reqBody and
 // respBody are the bytes of the bodies, already read. resp.Body is not touched.
-func Check(t testing.TB, req *http.Request, reqBody []byte, resp *http.Response, respBody []byte) {
-	t.Helper()
+func Check(tb testing.TB, req *http.Request, reqBody []byte, resp *http.Response, respBody []byte) {
+	tb.Helper()
 
 	c, err := contract()
 	if err != nil {
-		t.Fatalf("load the contract: %v", err)
+		tb.Fatalf("load the contract: %v", err)
 	}
 
-	if err := c.Exchange(t.Context(), req, reqBody, resp, respBody); err != nil {
-		t.Errorf("%s %s -> %d breaks the contract: %v\nbody: %.600s", req.Method, req.URL.Path, resp.StatusCode, err, respBody)
+	if err := c.Exchange(tb.Context(), req, reqBody, resp, respBody); err != nil {
+		tb.Errorf("%s %s -> %d breaks the contract: %v\nbody: %.600s", req.Method, req.URL.Path, resp.StatusCode, err, respBody)
 	}
 }
 
