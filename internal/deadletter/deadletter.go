@@ -39,7 +39,21 @@ const (
 	Recorded Fate = iota // it carries a dead job, or is recorded as poison: it stays
 	Surplus              // its job moved on: it may be deleted
 	Pending              // its job is still open elsewhere: it stays for now
+	Orphan               // it names a job that does not exist: recorded as poison
 )
+
+// FateOf says what a letter with message m is when it does not end the job of
+// row j.
+func FateOf(j *job.Job, m job.Message) Fate {
+	switch {
+	case job.IsSurplus(j, m):
+		return Surplus
+	case j.State == job.Dead && m.Generation == j.Generation:
+		return Recorded
+	default:
+		return Pending
+	}
+}
 
 // Store records letters.
 type Store interface {
@@ -81,91 +95,99 @@ type Swept struct {
 	Moving   bool // a move task is running: the sweep stopped
 }
 
+// sweep is the state of one Sweep.
+type sweep struct {
+	total Swept
+	seen  map[string]bool // message ids
+	held  []Letter        // given back at the end
+	errs  []error
+}
+
 // Sweep looks at every letter once, until the queue is empty, a letter comes a
 // second time, a move task starts, or ctx ends. What stays is given back at the
 // end, not in between: it would come again within the sweep.
 func (r *Reconciler) Sweep(ctx context.Context) (Swept, error) {
-	var total Swept
-	var held []Letter
-	var errs []error
-	seen := map[string]bool{}
-	for ctx.Err() == nil {
-		letters, moving, err := r.page(ctx)
-		if err != nil {
-			errs = append(errs, err)
-			break
-		}
-		total.Moving = moving
-		again := false
-		for _, l := range letters {
-			again = again || seen[l.MessageID]
-			if seen[l.MessageID] {
-				continue
-			}
-			seen[l.MessageID] = true
-			total.Seen++
-			fate, err := r.judge(ctx, l)
-			errs = append(errs, err)
-			held = r.dispose(ctx, l, fate, &total, held, &errs)
-		}
-		if moving || again || len(letters) == 0 {
-			break
-		}
+	s := &sweep{seen: map[string]bool{}}
+	for more := true; more && ctx.Err() == nil; {
+		more = r.page(ctx, s)
 	}
 	giveBack := context.WithoutCancel(ctx)
-	for _, l := range held {
+	for _, l := range s.held {
 		if err := r.queue.Return(giveBack, l.Receipt); err != nil {
-			errs = append(errs, fmt.Errorf("give letter back: %w", err))
+			s.errs = append(s.errs, fmt.Errorf("give letter back: %w", err))
 		}
 	}
-	return total, errors.Join(errs...)
+	return s.total, errors.Join(s.errs...)
 }
 
-// page receives the next letters, unless a move task is running: both would
-// take messages from each other.
-func (r *Reconciler) page(ctx context.Context) ([]Letter, bool, error) {
+// page receives and judges the next letters, unless a move task is running: both
+// would take messages from each other. It reports whether there may be more.
+func (r *Reconciler) page(ctx context.Context, s *sweep) bool {
 	moving, err := r.queue.Moving(ctx)
 	if err != nil {
-		return nil, false, fmt.Errorf("look for move tasks: %w", err)
+		s.errs = append(s.errs, fmt.Errorf("look for move tasks: %w", err))
+		return false
 	}
 	if moving {
-		return nil, true, nil
+		s.total.Moving = true
+		return false
 	}
 	letters, err := r.queue.Receive(ctx)
 	if err != nil {
-		return nil, false, fmt.Errorf("receive dead letters: %w", err)
+		s.errs = append(s.errs, fmt.Errorf("receive dead letters: %w", err))
+		return false
 	}
-	return letters, false, nil
+	more := len(letters) > 0
+	for _, l := range letters {
+		if s.seen[l.MessageID] {
+			more = false
+			continue
+		}
+		s.seen[l.MessageID] = true
+		r.one(ctx, s, l)
+	}
+	return more
+}
+
+// one judges a letter: surplus is deleted, anything else is held until the end.
+func (r *Reconciler) one(ctx context.Context, s *sweep, l Letter) {
+	s.total.Seen++
+	fate, err := r.judge(ctx, l)
+	if err == nil && fate == Surplus {
+		if err = r.queue.Delete(ctx, l.Receipt); err == nil {
+			s.total.Deleted++
+			return
+		}
+		err = fmt.Errorf("delete letter: %w", err)
+	}
+	if err != nil {
+		s.errs = append(s.errs, err)
+	} else if fate == Recorded {
+		s.total.Recorded++
+	}
+	s.held = append(s.held, l)
 }
 
 // judge records a letter and says what becomes of it.
 func (r *Reconciler) judge(ctx context.Context, l Letter) (Fate, error) {
 	m, err := job.DecodeMessage(l.Body)
 	if err != nil {
-		if err := r.store.RecordPoison(ctx, l, err.Error(), r.now()); err != nil {
-			return Pending, fmt.Errorf("record poison: %w", err)
-		}
-		return Recorded, nil
+		return r.poison(ctx, l, err.Error())
 	}
 	fate, err := r.store.Bury(ctx, m, l, r.now())
 	if err != nil {
 		return Pending, fmt.Errorf("bury job %s: %w", m.Job, err)
 	}
+	if fate == Orphan {
+		return r.poison(ctx, l, "no job "+m.Job)
+	}
 	return fate, nil
 }
 
-// dispose deletes a surplus letter; any other is held until the sweep's end.
-func (r *Reconciler) dispose(ctx context.Context, l Letter, f Fate, total *Swept, held []Letter, errs *[]error) []Letter {
-	if f == Recorded {
-		total.Recorded++
+// poison records a letter that carries no job.
+func (r *Reconciler) poison(ctx context.Context, l Letter, reason string) (Fate, error) {
+	if err := r.store.RecordPoison(ctx, l, reason, r.now()); err != nil {
+		return Pending, fmt.Errorf("record poison: %w", err)
 	}
-	if f != Surplus {
-		return append(held, l)
-	}
-	if err := r.queue.Delete(ctx, l.Receipt); err != nil {
-		*errs = append(*errs, fmt.Errorf("delete letter: %w", err))
-		return append(held, l)
-	}
-	total.Deleted++
-	return held
+	return Recorded, nil
 }

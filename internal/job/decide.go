@@ -1,6 +1,9 @@
 package job
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // Timing is the policy of waits, fixed per deployment.
 type Timing struct {
@@ -107,6 +110,22 @@ func SkippedByQuota(j Job, now time.Time) Job {
 	return closed(j, now)
 }
 
+// WaitingForQuota returns the row of a job whose owner's last units are reserved
+// by running jobs: one of them may be given back.
+func WaitingForQuota(j Job, t Timing, now time.Time) Job {
+	return Released(j, "", "the owner's remaining units are reserved by running jobs", t.QuotaWait, t, now)
+}
+
+// BuriedUnreported returns the row of a job whose message reached the dead letter
+// queue without any worker saying why.
+func BuriedUnreported(j Job, m Message, sent time.Time, receives int, now time.Time) Job {
+	reason := "SQS gave up after " + strconv.Itoa(receives) + " receives and no worker reported"
+	if j.Code != "" {
+		reason += "; last failure: " + string(j.Code) + " " + j.Reason
+	}
+	return Buried(j, NoWorkerReport, reason, Carried{Ticket: m.Ticket, Sent: sent}, now)
+}
+
 // Carried names the message that carries a job to the dead letter queue.
 type Carried struct {
 	Ticket int
@@ -128,6 +147,18 @@ func Buried(j Job, code Code, reason string, carrier Carried, now time.Time) Job
 	return closed(j, now)
 }
 
+// Unrunnable returns why a claim buries a job without running it.
+func Unrunnable(j *Job, v Verdict) (Code, string) {
+	last := ""
+	if j.Code != "" {
+		last = "; last failure: " + string(j.Code) + " " + j.Reason
+	}
+	if v == Expired {
+		return DeadlinePassed, "the deadline " + j.Deadline.Format(time.RFC3339) + " passed before an attempt succeeded" + last
+	}
+	return AttemptsSpent, strconv.Itoa(j.Attempts) + " attempts were made" + last
+}
+
 // Resent returns the row after the relay took a new ticket. Older tickets stay
 // valid, so that copies already in a backlog are not starved.
 func Resent(j Job, t Timing, now time.Time) Job {
@@ -141,6 +172,11 @@ func Resent(j Job, t Timing, now time.Time) Job {
 // at most 32 times base, so that a backlog does not multiply its own messages.
 func ResendAfter(base time.Duration, n int) time.Duration {
 	return base << min(n, 5)
+}
+
+// HeldBy reports whether row is still under the lease that held took.
+func HeldBy(row, held *Job) bool {
+	return row.State == Running && row.Generation == held.Generation && row.Lease == held.Lease
 }
 
 // MayResend reports whether the relay may act on the row.

@@ -21,6 +21,7 @@
 package job
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
@@ -114,6 +115,12 @@ func Shard(id string, n int) int {
 		sum = (sum*31 + int(c)) % 65521
 	}
 	return sum % n
+}
+
+// Position returns where the job stands in its owner's list: by time of
+// acceptance, then by id, as text that sorts.
+func (j *Job) Position() string {
+	return fmt.Sprintf("%013d#%s", j.Created.UnixMilli(), j.ID)
 }
 
 // recorded returns history with a added, the oldest entries dropped.

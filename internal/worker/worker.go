@@ -47,6 +47,16 @@ const (
 	Duplicate                    // another job's analysis of the same revision exists: nothing was changed
 )
 
+// NotMine says what it means that row is not under the caller's lease any more.
+// A dead row is not reported as superseded: the message may be the one that
+// carries it, and must reach the dead letter queue.
+func NotMine(row *job.Job) Settlement {
+	if row.State.Open() || row.State == job.Dead {
+		return LeaseLost
+	}
+	return Superseded
+}
+
 // Store holds the job rows.
 type Store interface {
 	// Claim takes the job for the message, or says why not. See job.Judge.
@@ -136,7 +146,7 @@ func (w *Worker) Handle(ctx context.Context, d Delivery) Handled {
 	carried := job.Carried{Ticket: m.Ticket, Sent: d.Sent}
 	claim, err := w.Store.Claim(ctx, job.ClaimRequest{
 		Message: m, Now: now, Carried: carried,
-		Lease:   job.Lease{Token: w.Token(), Until: deadline.Add(w.LeaseMargin)},
+		Lease: job.Lease{Token: w.Token(), Until: deadline.Add(w.LeaseMargin)},
 	})
 	if err != nil {
 		return Handled{Keep: true, Action: "claim failed", Job: job.Job{ID: m.Job}, Err: fmt.Errorf("claim job: %w", err)}

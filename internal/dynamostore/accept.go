@@ -1,0 +1,63 @@
+package dynamostore
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"orbitq/internal/job"
+	"orbitq/internal/point"
+)
+
+// absent is the condition of every first write.
+const absent = "attribute_not_exists(pk)"
+
+// Accept implements intake.Store: one conditional put.
+func (s *Store) Accept(ctx context.Context, j *job.Job) (job.Job, bool, error) {
+	guard := absent
+	err := s.repeat(ctx, func() error {
+		_, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{
+			TableName: &s.table, Item: encodeJob(j), ConditionExpression: &guard,
+			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+		})
+		return err //nolint:wrapcheck // decided and wrapped below
+	})
+	if row, ok := oldImage(err); ok {
+		return decodeJob(row), true, nil
+	}
+	if err != nil {
+		return job.Job{}, false, coded("put job", err)
+	}
+	return *j, false, nil
+}
+
+// AcceptPoint implements intake.Store: both rows in one transaction.
+func (s *Store) AcceptPoint(ctx context.Context, p *point.Point, j *job.Job) (point.Point, job.Job, bool, error) {
+	err := s.transact(ctx, s.putNew(encodePoint(p)), s.putNew(encodeJob(j)))
+	rs, cancelled := reasons(err)
+	switch {
+	case err == nil:
+		return *p, *j, false, nil
+	case !cancelled:
+		return point.Point{}, job.Job{}, false, coded("put point and job", err)
+	}
+	row, ok := refused(rs, 0)
+	if !ok {
+		return point.Point{}, job.Job{}, false, coded("put point and job", err)
+	}
+	old, err := s.Job(ctx, j.ID)
+	if err != nil && job.CodeOf(err) != job.NotFound {
+		return point.Point{}, job.Job{}, false, err
+	}
+	return decodePoint(row), old, true, nil
+}
+
+// putNew returns the put of a row that must not exist.
+func (s *Store) putNew(row item) types.TransactWriteItem {
+	guard := absent
+	return types.TransactWriteItem{Put: &types.Put{
+		TableName: &s.table, Item: row, ConditionExpression: &guard,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	}}
+}

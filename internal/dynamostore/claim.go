@@ -1,0 +1,146 @@
+package dynamostore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"orbitq/internal/job"
+	"orbitq/internal/usage"
+)
+
+// Claim implements worker.Store.
+//
+// The common case is one write: a job that waits in its queue, whose owner needs
+// no unit or has reserved one. Everything else reads the old image that the
+// failed condition returned, lets package job decide, and writes the decision on
+// the condition that the row is still that image.
+func (s *Store) Claim(ctx context.Context, r job.ClaimRequest) (job.Claim, error) {
+	row, claimed, err := s.claimAtOnce(ctx, r)
+	if err != nil || claimed.Verdict == job.Run {
+		return claimed, err
+	}
+	for range maxTries {
+		if row == nil {
+			return job.Claim{Verdict: job.Orphan, Job: job.Job{ID: r.Message.Job}}, nil
+		}
+		c, current, err := s.decide(ctx, decodeJob(row), row, r)
+		if err != nil || c != nil {
+			return deref(c), err
+		}
+		row = current
+	}
+	return job.Claim{}, job.Errorf(job.Throttled, "job %s changed %d times while it was claimed", r.Message.Job, maxTries)
+}
+
+// deref returns *c, or nothing.
+func deref(c *job.Claim) job.Claim {
+	if c == nil {
+		return job.Claim{}
+	}
+	return *c
+}
+
+// atOnce is the condition of the one-write claim, as in the protocol.
+const atOnce = "gen = :g AND vtk <= :t AND (st IN (:queued, :waiting, :scheduled) OR (st = :retrying AND due <= :now))" +
+	" AND att < #max AND dl > :now AND (attribute_not_exists(lim) OR attribute_exists(uk))"
+
+// claimAtOnce tries the one-write claim. Its verdict is Run, or Hold with the row
+// that must be looked at (nil if there is none).
+func (s *Store) claimAtOnce(ctx context.Context, r job.ClaimRequest) (item, job.Claim, error) {
+	guard, update := atOnce, "SET st = :running, lt = :lt, lu = :lu, sa = :now ADD att :one"
+	var out *dynamodb.UpdateItemOutput
+	err := s.repeat(ctx, func() (err error) {
+		out, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+			TableName: &s.table, Key: jobKey(r.Message.Job),
+			UpdateExpression: &update, ConditionExpression: &guard,
+			ExpressionAttributeNames: map[string]string{"#max": "max"},
+			ExpressionAttributeValues: item{
+				":g": num(r.Message.Generation), ":t": num(r.Message.Ticket), ":now": num(ms(r.Now)),
+				":queued": str(string(job.Queued)), ":waiting": str(string(job.Waiting)),
+				":scheduled": str(string(job.Scheduled)), ":retrying": str(string(job.Retrying)),
+				":running": str(string(job.Running)), ":lt": str(r.Lease.Token), ":lu": num(ms(r.Lease.Until)), ":one": num(1),
+			},
+			ReturnValues:                        types.ReturnValueAllOld,
+			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+		})
+		return err //nolint:wrapcheck // decided and wrapped below
+	})
+	if row, refusedNow := oldImage(err); refusedNow {
+		return row, job.Claim{Verdict: job.Hold}, nil
+	}
+	if err != nil {
+		return nil, job.Claim{}, fmt.Errorf("claim: %w", coded("update job", err))
+	}
+	return nil, job.Claim{Verdict: job.Run, Job: job.Claimed(decodeJob(out.Attributes), r.Lease, r.Now)}, nil
+}
+
+// decide writes what package job says about the row. A nil claim means that the
+// row changed meanwhile; it is returned as it is now.
+func (s *Store) decide(ctx context.Context, j job.Job, row item, r job.ClaimRequest) (*job.Claim, item, error) {
+	if j.State == job.Running && j.Lease == r.Lease.Token {
+		// An earlier try of this very claim went through; only its reply was lost.
+		return &job.Claim{Verdict: job.Run, Job: j}, nil, nil
+	}
+	v := job.Judge(&j, r.Message, r.Now)
+	switch v {
+	case job.Spent, job.Expired:
+		code, reason := job.Unrunnable(&j, v)
+		return s.write(ctx, job.Carrier, &j, job.Buried(j, code, reason, r.Carried, r.Now), row)
+	case job.Run:
+		if j.Limit == job.Unlimited || j.UsageKey != "" {
+			return s.write(ctx, job.Run, &j, job.Claimed(j, r.Lease, r.Now), row)
+		}
+		return s.reserve(ctx, j, row, r)
+	case job.Drop, job.Hold, job.NotYet, job.Carrier, job.Skip, job.Wait, job.Orphan:
+	}
+	return &job.Claim{Verdict: v, Job: j}, nil, nil
+}
+
+// write replaces the row if it is unchanged.
+func (s *Store) write(ctx context.Context, v job.Verdict, old *job.Job, next job.Job, row item) (*job.Claim, item, error) {
+	w, err := s.replace(ctx, old, &next, unchanged(row))
+	if err != nil || !w.ok {
+		return nil, w.row, err
+	}
+	return &job.Claim{Verdict: v, Job: next}, nil, nil
+}
+
+// reserve claims the job and takes one unit of its owner, both or neither. A
+// full meter decides between waiting and skipping.
+func (s *Store) reserve(ctx context.Context, j job.Job, row item, r job.ClaimRequest) (*job.Claim, item, error) {
+	next := job.Claimed(j, r.Lease, r.Now)
+	next.UsageKey = usage.MeterKey(usage.Tier(j.Tier), time.Time{}, r.Now)
+	meter := job.Meter{}
+	if j.Limit > 0 {
+		take, guard := "ADD taken :one", "attribute_not_exists(taken) OR taken < :limit"
+		err := s.transact(ctx,
+			types.TransactWriteItem{Update: s.jobUpdate(j.ID, changeOf(encodeJob(&j), encodeJob(&next)), unchanged(row))},
+			types.TransactWriteItem{Update: &types.Update{
+				TableName: &s.table, Key: meterKey(j.Owner, next.UsageKey),
+				UpdateExpression: &take, ConditionExpression: &guard,
+				ExpressionAttributeValues:           item{":one": num(1), ":limit": num(j.Limit)},
+				ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+			}},
+		)
+		if err == nil {
+			return &job.Claim{Verdict: job.Run, Job: next}, nil, nil
+		}
+		rs, _ := reasons(err)
+		if current, changed := refused(rs, 0); changed {
+			return nil, current, nil
+		}
+		full, ok := refused(rs, 1)
+		if !ok {
+			return nil, nil, fmt.Errorf("reserve unit: %w", coded("claim job", err))
+		}
+		meter = decodeMeter(full)
+	}
+	if job.JudgeQuota(meter, j.Limit) == job.Reserved {
+		return s.write(ctx, job.Wait, &j, job.WaitingForQuota(j, s.timing, r.Now), row)
+	}
+	return s.write(ctx, job.Skip, &j, job.SkippedByQuota(j, r.Now), row)
+}

@@ -1,0 +1,102 @@
+package dynamostore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+
+	"orbitq/internal/job"
+)
+
+// maxTries bounds how often a write that only lost a race is repeated.
+const maxTries = 8
+
+// firstWait is the longest wait before the first repetition; it doubles.
+const firstWait = 10 * time.Millisecond
+
+// coded gives an error of the client its code.
+func coded(what string, err error) error {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		switch api.ErrorCode() {
+		case "ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded", "TransactionInProgressException":
+			return job.Errorf(job.Throttled, "%s: %w", what, err)
+		}
+	}
+	return job.Errorf(job.Internal, "%s: %w", what, err)
+}
+
+// oldImage returns the row that made the condition of a single write fail, and
+// whether err is such a failure.
+func oldImage(err error) (item, bool) {
+	var failed *types.ConditionalCheckFailedException
+	if errors.As(err, &failed) {
+		return failed.Item, true
+	}
+	return nil, false
+}
+
+// reasons returns why each item of a transaction was refused.
+func reasons(err error) ([]types.CancellationReason, bool) {
+	var cancelled *types.TransactionCanceledException
+	if errors.As(err, &cancelled) {
+		return cancelled.CancellationReasons, true
+	}
+	return nil, false
+}
+
+// refused reports whether the condition of item i of a transaction failed, and
+// returns its old image.
+func refused(rs []types.CancellationReason, i int) (item, bool) {
+	if i < len(rs) && rs[i].Code != nil && *rs[i].Code == "ConditionalCheckFailed" {
+		return rs[i].Item, true
+	}
+	return nil, false
+}
+
+// contended reports whether a write lost a race with another transaction on the
+// same rows, or was throttled: nothing was decided, and it may be repeated.
+func contended(err error) bool {
+	var conflict *types.TransactionConflictException
+	if errors.As(err, &conflict) || job.CodeOf(coded("", err)) == job.Throttled {
+		return true
+	}
+	rs, ok := reasons(err)
+	if !ok {
+		return false
+	}
+	for i := range rs {
+		if rs[i].Code == nil {
+			continue
+		}
+		switch *rs[i].Code {
+		case "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded":
+			return true
+		}
+	}
+	return false
+}
+
+// repeat calls write until it is not contended any more, with full jitter in
+// between, inside ctx and maxTries.
+func (s *Store) repeat(ctx context.Context, write func() error) error {
+	wait := firstWait
+	for range maxTries {
+		err := write()
+		if err == nil || !contended(err) {
+			return err
+		}
+		timer := time.NewTimer(time.Duration(s.jitter() * float64(wait)))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return job.Errorf(job.Throttled, "rows stayed contended: %w", ctx.Err())
+		case <-timer.C:
+		}
+		wait *= 2
+	}
+	return job.Errorf(job.Throttled, "rows stayed contended after %d tries", maxTries)
+}

@@ -1,0 +1,133 @@
+package dynamostore
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"orbitq/internal/job"
+	"orbitq/internal/relay"
+)
+
+// keepFinal is how long a final row stays: longer than any message may live, so
+// that a late copy always meets its row.
+const keepFinal = 30 * 24 * time.Hour
+
+// encodeJob returns the row of a job. Names are short because they are paid for
+// with every write: st state, tk ticket, vtk lowest valid ticket, att attempts,
+// lt and lu lease token and end, uk usage key of the reservation, dl deadline,
+// dtk and dsent ticket and SentTimestamp of the dead message.
+func encodeJob(j *job.Job) item {
+	w := writer(jobKey(j.ID))
+	w.str("kd", j.Kind)
+	w.str("own", "USER#"+j.Owner)
+	w.str("os", j.Position())
+	w.str("tier", j.Tier)
+	if j.Limit != job.Unlimited {
+		w["lim"] = num(j.Limit)
+	}
+	w.str("q", j.Queue)
+	w.str("pt", j.Point)
+	w.num("rev", j.Revision)
+	w.str("bh", j.BodyHash)
+	w["st"] = str(string(j.State))
+	w["gen"] = num(j.Generation)
+	w["tk"], w["vtk"] = num(j.Ticket), num(j.ValidTicket)
+	w["att"], w["max"] = num(j.Attempts), num(j.MaxAttempts)
+	w.num("rs", j.Resends)
+	w.str("lt", j.Lease)
+	w.time("lu", j.LeaseUntil)
+	w.str("uk", j.UsageKey)
+	w.time("cr", j.Created)
+	w.time("due", j.Due)
+	w.time("dl", j.Deadline)
+	w.time("sa", j.Started)
+	w.time("fin", j.Finished)
+	w.str("oc", string(j.Outcome))
+	w.str("code", string(j.Code))
+	w.str("why", j.Reason)
+	w.num("dtk", j.DeadTicket)
+	w.time("dsent", j.DeadSent)
+	if len(j.History) > 0 {
+		w["hist"] = encodeHistory(j.History)
+	}
+	w.index(j)
+	return item(w)
+}
+
+// index sets what the open index and the table's TTL look at. Both are functions
+// of the state, so no write can forget them.
+func (w writer) index(j *job.Job) {
+	if j.State.Open() {
+		w["ok"] = str(shardKey(job.Shard(j.ID, relay.Shards)))
+		w.time("look", j.Look)
+		return
+	}
+	if j.State != job.Dead {
+		w["ttl"] = num(j.Finished.Add(keepFinal).Unix())
+	}
+}
+
+// shardKey returns the partition of the open index.
+func shardKey(shard int) string { return "open#" + strconv.Itoa(shard) }
+
+func encodeHistory(all []job.Attempt) types.AttributeValue {
+	list := make([]types.AttributeValue, 0, len(all))
+	for _, a := range all {
+		w := writer{}
+		w.num("n", a.Number)
+		w.time("s", a.Started)
+		w.time("e", a.Ended)
+		w.str("c", string(a.Code))
+		w.str("v", a.Version)
+		w.str("r", a.RequestID)
+		list = append(list, &types.AttributeValueMemberM{Value: item(w)})
+	}
+	return &types.AttributeValueMemberL{Value: list}
+}
+
+// decodeJob reads a job's row.
+func decodeJob(row item) job.Job {
+	r := reader(row)
+	j := job.Job{
+		ID: afterHash(r.str("pk")), Kind: r.str("kd"), Owner: afterHash(r.str("own")), Tier: r.str("tier"),
+		Limit: job.Unlimited, Queue: r.str("q"), Point: r.str("pt"), Revision: r.num("rev"), BodyHash: r.str("bh"),
+		State: job.State(r.str("st")), Generation: r.num("gen"), Ticket: r.num("tk"), ValidTicket: r.num("vtk"),
+		Attempts: r.num("att"), MaxAttempts: r.num("max"), Resends: r.num("rs"),
+		Lease: r.str("lt"), LeaseUntil: r.time("lu"), UsageKey: r.str("uk"),
+		Created: r.time("cr"), Due: r.time("due"), Deadline: r.time("dl"), Look: r.time("look"),
+		Started: r.time("sa"), Finished: r.time("fin"),
+		Outcome: job.Outcome(r.str("oc")), Code: job.Code(r.str("code")), Reason: r.str("why"),
+		DeadTicket: r.num("dtk"), DeadSent: r.time("dsent"),
+	}
+	if r.has("lim") {
+		j.Limit = r.num("lim")
+	}
+	for _, v := range r.list("hist") {
+		if m, ok := v.(*types.AttributeValueMemberM); ok {
+			a := reader(m.Value)
+			j.History = append(j.History, job.Attempt{
+				Number: a.num("n"), Started: a.time("s"), Ended: a.time("e"),
+				Code: job.Code(a.str("c")), Version: a.str("v"), RequestID: a.str("r"),
+			})
+		}
+	}
+	return j
+}
+
+// afterHash returns what stands behind the first # of a key.
+func afterHash(k string) string {
+	for i := range len(k) {
+		if k[i] == '#' {
+			return k[i+1:]
+		}
+	}
+	return ""
+}
+
+// decodeMeter reads a usage row; a missing row is a meter at zero.
+func decodeMeter(row item) job.Meter {
+	r := reader(row)
+	return job.Meter{Taken: r.num("taken"), Used: r.num("used")}
+}

@@ -1,0 +1,116 @@
+package dynamostore
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"orbitq/internal/point"
+	"orbitq/internal/satellite"
+)
+
+// encodePoint returns the row of a data point.
+func encodePoint(p *point.Point) item {
+	w := writer(pointKey(p.ID))
+	w.str("own", "USER#"+p.Owner)
+	if p.Latitude != nil {
+		w["lat"] = float(*p.Latitude)
+	}
+	if p.Longitude != nil {
+		w["lon"] = float(*p.Longitude)
+	}
+	w["acc"], w["val"] = float(p.Accuracy), float(p.Value)
+	w["at"] = num(ms(p.CollectedAt))
+	w.time("cal", p.CalibratedAt)
+	w.str("metric", p.MetricID)
+	w.str("campaign", p.CampaignID)
+	w.str("device", p.DeviceModel)
+	w.str("sensor", p.SensorType)
+	w.str("notes", p.Notes)
+	w["rev"] = num(p.Revision)
+	w.str("bh", p.BodyHash)
+	w.time("cr", p.CreatedAt)
+	return item(w)
+}
+
+// decodePoint reads a data point's row.
+func decodePoint(row item) point.Point {
+	r := reader(row)
+	p := point.Point{
+		ID: afterHash(r.str("pk")), Owner: afterHash(r.str("own")),
+		Accuracy: r.float("acc"), Value: r.float("val"),
+		CollectedAt: time.UnixMilli(int64(r.num("at"))).UTC(), CalibratedAt: r.time("cal"),
+		MetricID: r.str("metric"), CampaignID: r.str("campaign"), DeviceModel: r.str("device"),
+		SensorType: r.str("sensor"), Notes: r.str("notes"),
+		Revision: r.num("rev"), BodyHash: r.str("bh"), CreatedAt: r.time("cr"),
+	}
+	if r.has("lat") {
+		lat := r.float("lat")
+		p.Latitude = &lat
+	}
+	if r.has("lon") {
+		lon := r.float("lon")
+		p.Longitude = &lon
+	}
+	return p
+}
+
+// analysisSort returns the sort key of a revision's analysis.
+func analysisSort(revision int) string { return fmt.Sprintf("ANALYSIS#%06d", revision) }
+
+// encodeAnalysis returns the row of an analysis. Each index is a list of six
+// numbers in the order of decodeStats: together under one write unit.
+func encodeAnalysis(a *satellite.Analysis) item {
+	w := writer(key("POINT#"+a.Point, analysisSort(a.Revision)))
+	w.str("job", a.Job)
+	w.num("rev", a.Revision)
+	w.time("day", a.Day.Date)
+	for i, name := range satellite.IndexNames() {
+		if s := a.Day.Indices[i]; s != nil {
+			w[name] = &types.AttributeValueMemberL{Value: []types.AttributeValue{
+				float(s.Mean), float(s.Min), float(s.Max), float(s.StDev), num(s.SampleCount), num(s.NoDataCount),
+			}}
+		}
+	}
+	w["cloud"], w["snow"], w["water"] = float(a.Day.CloudFraction), float(a.Day.SnowFraction), float(a.Day.WaterFraction)
+	w["valid"] = float(a.Day.ValidFraction)
+	w.num("off", a.DayOffset)
+	w.str("tq", a.TemporalQuality)
+	w.num("half", a.HalfSide)
+	w["pu"] = float(a.PUSpent)
+	w.str("rid", a.RequestID)
+	w.str("sv", a.ScriptVersion)
+	w.time("cr", a.CreatedAt)
+	return item(w)
+}
+
+// decodeAnalysis reads an analysis row.
+func decodeAnalysis(row item) satellite.Analysis {
+	r := reader(row)
+	a := satellite.Analysis{
+		Job: r.str("job"), Point: afterHash(r.str("pk")), Revision: r.num("rev"),
+		Day: satellite.Day{
+			Date: r.time("day"), CloudFraction: r.float("cloud"), SnowFraction: r.float("snow"),
+			WaterFraction: r.float("water"), ValidFraction: r.float("valid"),
+		},
+		DayOffset: r.num("off"), TemporalQuality: r.str("tq"), HalfSide: r.num("half"),
+		PUSpent: r.float("pu"), RequestID: r.str("rid"), ScriptVersion: r.str("sv"), CreatedAt: r.time("cr"),
+	}
+	for i, name := range satellite.IndexNames() {
+		a.Day.Indices[i] = decodeStats(r.list(name))
+		a.Partial = a.Partial || a.Day.Indices[i] == nil
+	}
+	return a
+}
+
+// decodeStats reads mean, min, max, st_dev, sample_count and no_data_count.
+func decodeStats(v []types.AttributeValue) *satellite.Stats {
+	if len(v) != 6 {
+		return nil
+	}
+	return &satellite.Stats{
+		Mean: floatOf(v[0]), Min: floatOf(v[1]), Max: floatOf(v[2]), StDev: floatOf(v[3]),
+		SampleCount: int(floatOf(v[4])), NoDataCount: int(floatOf(v[5])),
+	}
+}

@@ -1,0 +1,155 @@
+package dynamostore
+
+import (
+	"context"
+	"sort"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"orbitq/internal/job"
+	"orbitq/internal/point"
+	"orbitq/internal/satellite"
+)
+
+// ownerIndex lists an owner's jobs by acceptance.
+const ownerIndex = "owner"
+
+// Point implements intake.Store and query.Store.
+func (s *Store) Point(ctx context.Context, id string) (point.Point, error) {
+	row, err := s.get(ctx, pointKey(id))
+	if err != nil {
+		return point.Point{}, err
+	}
+	if row == nil {
+		return point.Point{}, job.Errorf(job.NotFound, "no data point %s", id)
+	}
+	return decodePoint(row), nil
+}
+
+// Job implements query.Store.
+func (s *Store) Job(ctx context.Context, id string) (job.Job, error) {
+	row, err := s.get(ctx, jobKey(id))
+	if err != nil {
+		return job.Job{}, err
+	}
+	if row == nil {
+		return job.Job{}, job.Errorf(job.NotFound, "no job %s", id)
+	}
+	return decodeJob(row), nil
+}
+
+// Meter implements query.Store.
+func (s *Store) Meter(ctx context.Context, owner, k string) (job.Meter, error) {
+	row, err := s.get(ctx, meterKey(owner, k))
+	return decodeMeter(row), err
+}
+
+// Subject implements kinds.Points: the point and its newest analysis lie at the
+// end of one partition, so one small query reads both.
+func (s *Store) Subject(ctx context.Context, id string, revision int) (point.Point, *satellite.Analysis, error) {
+	rows, err := s.partition(ctx, "POINT#"+id, false, 2)
+	if err != nil {
+		return point.Point{}, nil, err
+	}
+	if len(rows) == 0 || reader(rows[0]).str("sk") != "POINT" {
+		return point.Point{}, nil, job.Errorf(job.NotFound, "no data point %s", id)
+	}
+	p := decodePoint(rows[0])
+	if len(rows) > 1 && reader(rows[1]).str("sk") == analysisSort(revision) {
+		a := decodeAnalysis(rows[1])
+		return p, &a, nil
+	}
+	return p, nil, nil
+}
+
+// Analyses implements query.Store.
+func (s *Store) Analyses(ctx context.Context, pointID string) ([]satellite.Analysis, error) {
+	rows, err := s.partition(ctx, "POINT#"+pointID, true, 0)
+	if err != nil {
+		return nil, err
+	}
+	all := []satellite.Analysis{}
+	for _, row := range rows {
+		if reader(row).str("sk") != "POINT" {
+			all = append(all, decodeAnalysis(row))
+		}
+	}
+	return all, nil
+}
+
+// partition reads up to n rows of a partition (0: all), consistently.
+func (s *Store) partition(ctx context.Context, pk string, forward bool, n int32) ([]item, error) {
+	expr, consistent := "pk = :pk", true
+	in := &dynamodb.QueryInput{
+		TableName: &s.table, KeyConditionExpression: &expr, ConsistentRead: &consistent, ScanIndexForward: &forward,
+		ExpressionAttributeValues: item{":pk": str(pk)},
+	}
+	if n > 0 {
+		in.Limit = &n
+	}
+	var rows []item
+	for {
+		out, err := s.db.Query(ctx, in)
+		if err != nil {
+			return nil, coded("query partition", err)
+		}
+		rows = append(rows, out.Items...)
+		if out.LastEvaluatedKey == nil || n > 0 {
+			return rows, nil
+		}
+		in.ExclusiveStartKey = out.LastEvaluatedKey
+	}
+}
+
+// Jobs implements query.Store: positions from the index, rows from the table.
+func (s *Store) Jobs(ctx context.Context, owner, after string, n int) ([]job.Job, string, error) {
+	index, expr, newestFirst := ownerIndex, "own = :own", false
+	limit := int32(min(n, 100)) //nolint:gosec // G115: at most 100
+	values := item{":own": str("USER#" + owner)}
+	if after != "" {
+		expr += " AND os < :after"
+		values[":after"] = str(after)
+	}
+	out, err := s.db.Query(ctx, &dynamodb.QueryInput{
+		TableName: &s.table, IndexName: &index, KeyConditionExpression: &expr, Limit: &limit,
+		ScanIndexForward: &newestFirst, ExpressionAttributeValues: values,
+	})
+	if err != nil {
+		return nil, "", coded("query owner index", err)
+	}
+	keys := make([]item, 0, len(out.Items))
+	next := ""
+	for _, row := range out.Items {
+		keys = append(keys, item{"pk": row["pk"], "sk": row["sk"]})
+		next = reader(row).str("os")
+	}
+	if out.LastEvaluatedKey == nil {
+		next = ""
+	}
+	jobs, err := s.jobs(ctx, keys)
+	return jobs, next, err
+}
+
+// jobs reads rows by their keys, newest first. A job whose row has expired
+// meanwhile is left out.
+func (s *Store) jobs(ctx context.Context, keys []item) ([]job.Job, error) {
+	var all []job.Job
+	for tries := 0; len(keys) > 0; tries++ {
+		if tries == maxTries {
+			return nil, job.Errorf(job.Throttled, "%d rows stayed unread", len(keys))
+		}
+		out, err := s.db.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
+			RequestItems: map[string]types.KeysAndAttributes{s.table: {Keys: keys}},
+		})
+		if err != nil {
+			return nil, coded("read jobs", err)
+		}
+		for _, row := range out.Responses[s.table] {
+			all = append(all, decodeJob(row))
+		}
+		keys = out.UnprocessedKeys[s.table].Keys
+	}
+	sort.Slice(all, func(i, k int) bool { return all[i].Position() > all[k].Position() })
+	return all, nil
+}

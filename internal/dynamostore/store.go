@@ -1,0 +1,105 @@
+// Package dynamostore keeps points, jobs, analyses, usage and dead letters in
+// one DynamoDB table.
+//
+//	pk                sk                    what
+//	JOB#<id>          JOB                   one job, its lease and its last attempts
+//	POINT#<id>        POINT                 one data point
+//	POINT#<id>        ANALYSIS#<revision>   its analysis of a revision; names its job
+//	USER#<owner>      USAGE#<meter>         taken (used + reserved) and used units
+//	POISON#<sha256>   POISON                a dead letter that carries no job
+//	TOKEN#copernicus  TOKEN                 the provider's token, shared by all workers
+//
+//	index open   ok ("open#<shard>"), look   jobs that somebody may have to look at
+//	index owner  own ("USER#<owner>"), os    an owner's jobs by acceptance
+//
+// It promises what storetest demands, by the conditions of the job protocol:
+// every write of a job row says in its condition what must still hold, and the
+// old image that a failed condition returns decides what the failure means. The
+// decisions are those of package job; this package only proves them against the
+// row as it is. Rows of an index are hints and are never acted upon.
+//
+// Times are numbers of milliseconds since 1970, so that conditions can compare
+// them. A lost reply is settled by reading back, never by trust.
+package dynamostore
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"orbitq/internal/deadletter"
+	"orbitq/internal/intake"
+	"orbitq/internal/job"
+	"orbitq/internal/kinds"
+	"orbitq/internal/query"
+	"orbitq/internal/relay"
+	"orbitq/internal/worker"
+)
+
+// Compile-time proof that the store serves every use case.
+var (
+	_ worker.Store     = (*Store)(nil)
+	_ intake.Store     = (*Store)(nil)
+	_ query.Store      = (*Store)(nil)
+	_ relay.Store      = (*Store)(nil)
+	_ deadletter.Store = (*Store)(nil)
+	_ kinds.Points     = (*Store)(nil)
+)
+
+// Client is the part of the DynamoDB client that the store calls.
+type Client interface {
+	PutItem(ctx context.Context, in *dynamodb.PutItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error)
+	GetItem(ctx context.Context, in *dynamodb.GetItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
+	UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
+	Query(ctx context.Context, in *dynamodb.QueryInput, opts ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error)
+	BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error)
+	TransactWriteItems(ctx context.Context, in *dynamodb.TransactWriteItemsInput, opts ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
+}
+
+// Config has the parts of a Store.
+type Config struct {
+	Client Client
+	Table  string
+	Timing job.Timing
+	Jitter func() float64 // random in [0, 1)
+}
+
+// Store is the table.
+type Store struct {
+	db     Client
+	table  string
+	timing job.Timing
+	jitter func() float64
+}
+
+// New returns a Store.
+func New(c Config) *Store {
+	return &Store{db: c.Client, table: c.Table, timing: c.Timing, jitter: c.Jitter}
+}
+
+// item is one row.
+type item = map[string]types.AttributeValue
+
+// key returns the primary key of a row.
+func key(pk, sk string) item { return item{"pk": str(pk), "sk": str(sk)} }
+
+func jobKey(id string) item      { return key("JOB#"+id, "JOB") }
+func pointKey(id string) item    { return key("POINT#"+id, "POINT") }
+func meterKey(o, k string) item  { return key("USER#"+o, k) }
+func poisonKey(hash string) item { return key("POISON#"+hash, "POISON") }
+func tokenKey() item             { return key("TOKEN#copernicus", "TOKEN") }
+
+// get reads one row consistently; a missing row is nil.
+func (s *Store) get(ctx context.Context, k item) (item, error) {
+	consistent := true
+	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.table, Key: k, ConsistentRead: &consistent})
+	if err != nil {
+		return nil, coded("read row", err)
+	}
+	return out.Item, nil
+}
+
+// ms returns a time as the number that rows hold.
+func ms(t time.Time) int64 { return t.UnixMilli() }

@@ -1,0 +1,107 @@
+package dynamostore
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"orbitq/internal/job"
+)
+
+// written is what became of a conditional write of a job's row.
+type written struct {
+	ok  bool
+	row item // the row as it stands when ok is false; nil if there is none
+}
+
+// replace writes next over old under a condition. If next has given up a
+// reservation that old holds, the unit goes back to its meter in the same
+// transaction.
+//
+// A condition may fail because an earlier try of the same write went through and
+// only its reply was lost; then the row already equals next, and that counts as
+// written.
+func (s *Store) replace(ctx context.Context, old, next *job.Job, c condition) (written, error) {
+	before, after := encodeJob(old), encodeJob(next)
+	update := s.jobUpdate(next.ID, changeOf(before, after), c)
+	var err error
+	if old.UsageKey != "" && next.UsageKey == "" {
+		err = s.transact(ctx, types.TransactWriteItem{Update: update}, s.giveBack(old))
+	} else {
+		err = s.repeat(ctx, func() error { return s.single(ctx, update) })
+	}
+	row, failed := firstRefused(err)
+	switch {
+	case err == nil:
+		return written{ok: true}, nil
+	case failed:
+		return written{ok: reflect.DeepEqual(row, after), row: row}, nil
+	default:
+		return s.readBack(ctx, next.ID, after, err)
+	}
+}
+
+// readBack settles a write whose reply was lost: if the row is what was to be
+// written, the write went through; otherwise cause stands.
+func (s *Store) readBack(ctx context.Context, id string, after item, cause error) (written, error) {
+	row, err := s.get(ctx, jobKey(id))
+	if err == nil && reflect.DeepEqual(row, after) {
+		return written{ok: true}, nil
+	}
+	return written{}, fmt.Errorf("write job %s: %w", id, coded("update row", cause))
+}
+
+// jobUpdate returns the update of a job's row.
+func (s *Store) jobUpdate(id string, ch change, c condition) *types.Update {
+	return &types.Update{
+		TableName: &s.table, Key: jobKey(id),
+		UpdateExpression: &ch.expr, ConditionExpression: &c.expr,
+		ExpressionAttributeNames:            merged(ch.names, c.names),
+		ExpressionAttributeValues:           merged(ch.values, c.values),
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	}
+}
+
+// single sends an update that stands alone: half the price of a transaction.
+func (s *Store) single(ctx context.Context, u *types.Update) error {
+	_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: u.TableName, Key: u.Key, UpdateExpression: u.UpdateExpression, ConditionExpression: u.ConditionExpression,
+		ExpressionAttributeNames: u.ExpressionAttributeNames, ExpressionAttributeValues: u.ExpressionAttributeValues,
+		ReturnValuesOnConditionCheckFailure: u.ReturnValuesOnConditionCheckFailure,
+	})
+	return err //nolint:wrapcheck // the callers decide by the error's type and wrap it
+}
+
+// transact writes all items or none, and repeats what only lost a race.
+func (s *Store) transact(ctx context.Context, items ...types.TransactWriteItem) error {
+	return s.repeat(ctx, func() error {
+		_, err := s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})
+		return err //nolint:wrapcheck // the callers decide by the error's type and wrap it
+	})
+}
+
+// giveBack returns a job's reserved unit to the meter it came from. Its guard
+// must never fail: it would mean that more was given back than taken.
+func (s *Store) giveBack(j *job.Job) types.TransactWriteItem {
+	expr, guard := "ADD taken :minus", "taken > used"
+	return types.TransactWriteItem{Update: &types.Update{
+		TableName: &s.table, Key: meterKey(j.Owner, j.UsageKey),
+		UpdateExpression: &expr, ConditionExpression: &guard,
+		ExpressionAttributeValues: item{":minus": num(-1)},
+	}}
+}
+
+// firstRefused returns the old image of the job's row if its condition failed,
+// alone or as the first item of a transaction.
+func firstRefused(err error) (item, bool) {
+	if row, ok := oldImage(err); ok {
+		return row, true
+	}
+	if rs, ok := reasons(err); ok {
+		return refused(rs, 0)
+	}
+	return nil, false
+}

@@ -1,0 +1,228 @@
+// Package memstore is the table in memory: the executable model that the
+// DynamoDB store is held against.
+//
+// It promises exactly what storetest demands of every store, by applying the
+// pure functions of package job to whole rows under one lock, so that what a
+// transaction does can be read in one place. It is the fast twin for simulations
+// and tests, and never part of a deployed function.
+package memstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"sort"
+	"sync"
+	"time"
+
+	"orbitq/internal/deadletter"
+	"orbitq/internal/intake"
+	"orbitq/internal/job"
+	"orbitq/internal/kinds"
+	"orbitq/internal/point"
+	"orbitq/internal/query"
+	"orbitq/internal/relay"
+	"orbitq/internal/satellite"
+	"orbitq/internal/usage"
+	"orbitq/internal/worker"
+)
+
+// Compile-time proof that the store serves every use case.
+var (
+	_ worker.Store     = (*Store)(nil)
+	_ intake.Store     = (*Store)(nil)
+	_ query.Store      = (*Store)(nil)
+	_ relay.Store      = (*Store)(nil)
+	_ deadletter.Store = (*Store)(nil)
+	_ kinds.Points     = (*Store)(nil)
+)
+
+// revision is the key of an analysis.
+type revision struct {
+	point  string
+	number int
+}
+
+// meterKey is the key of a usage row.
+type meterKey struct{ owner, key string }
+
+// Store is the table.
+type Store struct {
+	timing job.Timing
+
+	mu       sync.Mutex
+	jobs     map[string]job.Job
+	points   map[string]point.Point
+	analyses map[revision]satellite.Analysis
+	meters   map[meterKey]job.Meter
+	poison   map[string]Poison
+	token    sharedToken
+}
+
+// Poison is a recorded letter that carries no job.
+type Poison struct {
+	Letter deadletter.Letter
+	Reason string
+}
+
+// New returns an empty table.
+func New(t job.Timing) *Store {
+	return &Store{
+		timing:   t,
+		jobs:     map[string]job.Job{},
+		points:   map[string]point.Point{},
+		analyses: map[revision]satellite.Analysis{},
+		meters:   map[meterKey]job.Meter{},
+		poison:   map[string]Poison{},
+	}
+}
+
+// AcceptPoint implements intake.Store.
+func (s *Store) AcceptPoint(_ context.Context, p *point.Point, j *job.Job) (point.Point, job.Job, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old, ok := s.points[p.ID]; ok {
+		return old, s.jobs[j.ID], true, nil
+	}
+	s.points[p.ID], s.jobs[j.ID] = *p, *j
+	return *p, *j, false, nil
+}
+
+// Accept implements intake.Store.
+func (s *Store) Accept(_ context.Context, j *job.Job) (job.Job, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old, ok := s.jobs[j.ID]; ok {
+		return old, true, nil
+	}
+	s.jobs[j.ID] = *j
+	return *j, false, nil
+}
+
+// Point implements intake.Store and query.Store.
+func (s *Store) Point(_ context.Context, id string) (point.Point, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, ok := s.points[id]
+	if !ok {
+		return point.Point{}, job.Errorf(job.NotFound, "no data point %s", id)
+	}
+	return p, nil
+}
+
+// Subject implements kinds.Points.
+func (s *Store) Subject(_ context.Context, id string, number int) (point.Point, *satellite.Analysis, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, ok := s.points[id]
+	if !ok {
+		return point.Point{}, nil, job.Errorf(job.NotFound, "no data point %s", id)
+	}
+	if a, ok := s.analyses[revision{id, number}]; ok {
+		return p, &a, nil
+	}
+	return p, nil, nil
+}
+
+// Analyses implements query.Store.
+func (s *Store) Analyses(_ context.Context, pointID string) ([]satellite.Analysis, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := []satellite.Analysis{}
+	for k, a := range s.analyses {
+		if k.point == pointID {
+			all = append(all, a)
+		}
+	}
+	sort.Slice(all, func(i, k int) bool { return all[i].Revision < all[k].Revision })
+	return all, nil
+}
+
+// Job implements query.Store.
+func (s *Store) Job(_ context.Context, id string) (job.Job, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j, ok := s.jobs[id]
+	if !ok {
+		return job.Job{}, job.Errorf(job.NotFound, "no job %s", id)
+	}
+	return j, nil
+}
+
+// Jobs implements query.Store.
+func (s *Store) Jobs(_ context.Context, owner, after string, n int) ([]job.Job, string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []job.Job
+	for _, j := range s.jobs {
+		if pos := j.Position(); j.Owner == owner && (after == "" || pos < after) {
+			all = append(all, j)
+		}
+	}
+	sort.Slice(all, func(i, k int) bool { return all[i].Position() > all[k].Position() })
+	if len(all) <= n {
+		return all, "", nil
+	}
+	return all[:n], all[n-1].Position(), nil
+}
+
+// Meter implements query.Store.
+func (s *Store) Meter(_ context.Context, owner, key string) (job.Meter, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.meters[meterKey{owner, key}], nil
+}
+
+// Due implements relay.Store.
+func (s *Store) Due(_ context.Context, shard int, now time.Time, n int) ([]relay.Hint, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var hints []relay.Hint
+	for _, j := range s.jobs {
+		if j.State.Open() && job.Shard(j.ID, relay.Shards) == shard && !now.Before(j.Look) {
+			hints = append(hints, relay.Hint{ID: j.ID, Look: j.Look})
+		}
+	}
+	sort.Slice(hints, func(i, k int) bool { return hints[i].Look.Before(hints[k].Look) })
+	return hints[:min(n, len(hints))], nil
+}
+
+// Retake implements relay.Store.
+func (s *Store) Retake(_ context.Context, h relay.Hint, t job.Timing, now time.Time) (job.Job, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j, ok := s.jobs[h.ID]
+	if !ok || !j.Look.Equal(h.Look) || !job.MayResend(&j, now) {
+		return job.Job{}, false, nil
+	}
+	s.jobs[h.ID] = job.Resent(j, t, now)
+	return s.jobs[h.ID], true, nil
+}
+
+// RecordPoison implements deadletter.Store.
+func (s *Store) RecordPoison(_ context.Context, l deadletter.Letter, reason string, _ time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sum := sha256.Sum256([]byte(l.Body))
+	key := hex.EncodeToString(sum[:])
+	if _, ok := s.poison[key]; !ok {
+		s.poison[key] = Poison{Letter: l, Reason: reason}
+	}
+	return nil
+}
+
+// Poisoned returns the recorded letters that carry no job, in no order.
+func (s *Store) Poisoned(context.Context) ([]Poison, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]Poison, 0, len(s.poison))
+	for _, p := range s.poison {
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+// meterOf returns the usage row that counts for a job at now.
+func meterOf(j *job.Job, now time.Time) meterKey {
+	return meterKey{j.Owner, usage.MeterKey(usage.Tier(j.Tier), time.Time{}, now)}
+}

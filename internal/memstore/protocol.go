@@ -1,0 +1,133 @@
+package memstore
+
+import (
+	"context"
+	"time"
+
+	"orbitq/internal/deadletter"
+	"orbitq/internal/job"
+	"orbitq/internal/satellite"
+	"orbitq/internal/worker"
+)
+
+// Claim implements worker.Store.
+func (s *Store) Claim(_ context.Context, r job.ClaimRequest) (job.Claim, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j, ok := s.jobs[r.Message.Job]
+	if !ok {
+		return job.Claim{Verdict: job.Orphan, Job: job.Job{ID: r.Message.Job}}, nil
+	}
+	v := job.Judge(&j, r.Message, r.Now)
+	switch v {
+	case job.Spent, job.Expired:
+		code, reason := job.Unrunnable(&j, v)
+		dead := job.Buried(j, code, reason, r.Carried, r.Now)
+		s.write(&j, dead)
+		return job.Claim{Verdict: job.Carrier, Job: dead}, nil
+	case job.Run:
+		return s.reserve(j, r), nil
+	case job.Drop, job.Hold, job.NotYet, job.Carrier, job.Skip, job.Wait, job.Orphan:
+	}
+	return job.Claim{Verdict: v, Job: j}, nil
+}
+
+// reserve claims a job that may run, if its owner has a unit for it.
+func (s *Store) reserve(j job.Job, r job.ClaimRequest) job.Claim {
+	if j.Limit != job.Unlimited && j.UsageKey == "" {
+		k := meterOf(&j, r.Now)
+		m := s.meters[k]
+		switch job.JudgeQuota(m, j.Limit) {
+		case job.UsedUp:
+			next := job.SkippedByQuota(j, r.Now)
+			s.write(&j, next)
+			return job.Claim{Verdict: job.Skip, Job: next}
+		case job.Reserved:
+			next := job.WaitingForQuota(j, s.timing, r.Now)
+			s.write(&j, next)
+			return job.Claim{Verdict: job.Wait, Job: next}
+		case job.HasRoom:
+			m.Taken++
+			s.meters[k] = m
+			j.UsageKey = k.key
+		}
+	}
+	claimed := job.Claimed(j, r.Lease, r.Now)
+	s.jobs[j.ID] = claimed
+	return job.Claim{Verdict: job.Run, Job: claimed}
+}
+
+// Settle implements worker.Store.
+func (s *Store) Settle(_ context.Context, held, ended *job.Job, a *satellite.Analysis) (worker.Settlement, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r, mine := s.mine(held); !mine {
+		return r, nil
+	}
+	key := revision{a.Point, a.Revision}
+	if _, ok := s.analyses[key]; ok {
+		return worker.Duplicate, nil
+	}
+	s.analyses[key] = *a
+	s.jobs[held.ID] = *ended
+	k := meterOf(held, ended.Finished)
+	if held.UsageKey != "" {
+		k.key = held.UsageKey
+	}
+	m := s.meters[k]
+	m.Used++
+	if held.UsageKey == "" {
+		m.Taken++
+	}
+	s.meters[k] = m
+	return worker.Written, nil
+}
+
+// Conclude implements worker.Store.
+func (s *Store) Conclude(_ context.Context, held, next *job.Job) (worker.Settlement, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r, mine := s.mine(held); !mine {
+		return r, nil
+	}
+	s.write(held, *next)
+	return worker.Written, nil
+}
+
+// Bury implements deadletter.Store.
+func (s *Store) Bury(_ context.Context, m job.Message, l deadletter.Letter, now time.Time) (deadletter.Fate, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j, ok := s.jobs[m.Job]
+	switch {
+	case !ok:
+		return deadletter.Orphan, nil
+	case job.MayBury(&j, m, now):
+		s.write(&j, job.BuriedUnreported(j, m, l.Sent, l.Receives, now))
+		return deadletter.Recorded, nil
+	default:
+		return deadletter.FateOf(&j, m), nil
+	}
+}
+
+// mine reports whether the row is still under held's lease, and if not, what
+// that means.
+func (s *Store) mine(held *job.Job) (worker.Settlement, bool) {
+	row := s.jobs[held.ID]
+	if job.HeldBy(&row, held) {
+		return worker.Written, true
+	}
+	return worker.NotMine(&row), false
+}
+
+// write replaces a row; a reservation that the new row no longer has is given
+// back to the meter it came from.
+func (s *Store) write(old *job.Job, next job.Job) {
+	if old.UsageKey != "" && next.UsageKey == "" {
+		k := meterKey{old.Owner, old.UsageKey}
+		m := s.meters[k]
+		m.Taken--
+		s.meters[k] = m
+	}
+	s.jobs[next.ID] = next
+}
