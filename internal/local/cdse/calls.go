@@ -1,0 +1,89 @@
+package cdse
+
+import (
+	"sync"
+	"time"
+)
+
+// The names of the endpoints in the call log and in fault rules.
+const (
+	EndpointToken      = "token"
+	EndpointStatistics = "statistics"
+	EndpointCatalog    = "catalog"
+)
+
+// Call is one answered call. The status of a connection that was reset is 0.
+type Call struct {
+	At         time.Time `json:"at"`
+	Endpoint   string    `json:"endpoint"`
+	Status     int       `json:"status"`
+	Fault      FaultKind `json:"fault,omitempty"`
+	DurationMS float64   `json:"duration_ms"`
+	Units      float64   `json:"pu"`
+}
+
+// Calls is what the server has answered so far.
+type Calls struct {
+	Counts map[string]int `json:"counts"` // by endpoint
+	List   []Call         `json:"calls"`  // in order of arrival in the log, the last 100,000
+}
+
+// Busiest is the largest number of calls to an endpoint that began within any window of the given length.
+func (c Calls) Busiest(endpoint string, window time.Duration) int {
+	var times []time.Time
+	for _, call := range c.List {
+		if call.Endpoint == endpoint {
+			times = append(times, call.At)
+		}
+	}
+	most := 0
+	for _, from := range times {
+		n := 0
+		for _, t := range times {
+			if !t.Before(from) && t.Before(from.Add(window)) {
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+	return most
+}
+
+// keepCalls bounds the memory of the log.
+const keepCalls = 100_000
+
+type journal struct {
+	mu     sync.Mutex
+	counts map[string]int
+	list   []Call
+}
+
+func newJournal() *journal { return &journal{counts: map[string]int{}} }
+
+func (j *journal) add(c Call) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.counts[c.Endpoint]++
+	if len(j.list) >= keepCalls {
+		j.list = append(j.list[:0], j.list[keepCalls/10:]...)
+	}
+	j.list = append(j.list, c)
+}
+
+// Calls is a copy of the call log.
+func (s *Server) Calls() Calls {
+	s.calls.mu.Lock()
+	defer s.calls.mu.Unlock()
+	out := Calls{Counts: map[string]int{}, List: append([]Call{}, s.calls.list...)}
+	for name, n := range s.calls.counts {
+		out.Counts[name] = n
+	}
+	return out
+}
+
+// ResetCalls empties the call log.
+func (s *Server) ResetCalls() {
+	s.calls.mu.Lock()
+	defer s.calls.mu.Unlock()
+	s.calls.list, s.calls.counts = nil, map[string]int{}
+}

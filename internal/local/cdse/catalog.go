@@ -1,0 +1,119 @@
+package cdse
+
+import (
+	"context"
+	"time"
+)
+
+// catalogAnswer is a STAC feature collection.
+type catalogAnswer struct {
+	Type     string         `json:"type"`
+	Features []any          `json:"features"` // features, or dates when distinct ones were asked for
+	Links    []catalogLink  `json:"links"`
+	Context  catalogContext `json:"context"`
+}
+
+type catalogLink struct {
+	Href string `json:"href"`
+	Rel  string `json:"rel"`
+	Type string `json:"type"`
+}
+
+// catalogContext tells how to go on: Next is the value for the next request's member of that name.
+type catalogContext struct {
+	Next     int `json:"next,omitempty"`
+	Limit    int `json:"limit"`
+	Returned int `json:"returned"`
+}
+
+type feature struct {
+	Version    string            `json:"stac_version"`
+	Type       string            `json:"type"`
+	ID         string            `json:"id"`
+	BBox       [4]float64        `json:"bbox"`
+	Geometry   polygonBody       `json:"geometry"`
+	Properties featureProperties `json:"properties"`
+	Collection string            `json:"collection"`
+	Links      []catalogLink     `json:"links"`
+	Assets     map[string]any    `json:"assets"`
+}
+
+type polygonBody struct {
+	Type        string     `json:"type"`
+	Coordinates [][]lonLat `json:"coordinates"`
+}
+
+type featureProperties struct {
+	Datetime      time.Time `json:"datetime"`
+	Platform      string    `json:"platform"`
+	Instruments   []string  `json:"instruments"`
+	Constellation string    `json:"constellation"`
+	GSD           int       `json:"gsd"`
+	CloudCover    float64   `json:"eo:cloud_cover"`
+	EPSG          int       `json:"proj:epsg"`
+}
+
+// catalog answers a search. Members that only shape the answer (fields) are ignored: every property is returned.
+func (s *Server) catalog(_ context.Context, r request) (reply, error) {
+	search, err := decodeSearch(r.body)
+	if err != nil {
+		return reply{}, err
+	}
+	var found []any
+	if r.fault.Kind != FaultEmpty && s.finds(search) {
+		found = append(found, s.item(search))
+	}
+	return reply{body: page(found, search.limit, search.next)}, nil
+}
+
+// page cuts the answer out of everything found.
+func page(found []any, limit, next int) catalogAnswer {
+	start := min(next, len(found))
+	end := min(start+limit, len(found))
+	answer := catalogAnswer{
+		Type: "FeatureCollection", Features: append([]any{}, found[start:end]...),
+		Links:   []catalogLink{{Href: CatalogPath, Rel: "self", Type: jsonMedia}},
+		Context: catalogContext{Limit: limit, Returned: end - start},
+	}
+	if end < len(found) {
+		answer.Context.Next = end
+		answer.Links = append(answer.Links, catalogLink{Href: CatalogPath, Rel: "next", Type: jsonMedia})
+	}
+	return answer
+}
+
+// finds tells whether the search is about the scene.
+func (s *Server) finds(q search) bool {
+	sensed := s.scene.Sensed()
+	if !q.from.IsZero() && sensed.Before(q.from) || !q.to.IsZero() && sensed.After(q.to) {
+		return false
+	}
+	if !q.cloud.admits(s.scene.CloudCover()) {
+		return false
+	}
+	return q.area == nil || q.area.touches(s.outline())
+}
+
+func (s *Server) outline() ring {
+	var r ring
+	for _, corner := range s.scene.Footprint() {
+		r = append(r, corner)
+	}
+	return r
+}
+
+func (s *Server) item(q search) any {
+	if q.distinct {
+		return s.scene.Sensed().Format(time.DateOnly)
+	}
+	outline := s.outline()
+	return feature{
+		Version: "1.0.0", Type: "Feature", ID: s.scene.Product(), BBox: s.scene.Bounds(),
+		Geometry: polygonBody{Type: "Polygon", Coordinates: [][]lonLat{append(outline, outline[0])}},
+		Properties: featureProperties{
+			Datetime: s.scene.Sensed().Truncate(time.Second), Platform: "sentinel-2a", Instruments: []string{"msi"},
+			Constellation: "sentinel-2", GSD: 10, CloudCover: s.scene.CloudCover(), EPSG: 32600 + s.scene.Zone().Number,
+		},
+		Collection: collection, Links: []catalogLink{}, Assets: map[string]any{},
+	}
+}

@@ -1,0 +1,84 @@
+package cdse
+
+import (
+	"slices"
+
+	"orbitq/internal/local/cdse/evalscript"
+)
+
+// The units an evalscript may ask for, and the band that has none.
+const (
+	unitsDN          = "DN"
+	unitsReflectance = "REFLECTANCE"
+	classBand        = "SCL"
+)
+
+// compute runs the script on every pixel of the area and gathers the statistics of its outputs.
+func (s *Server) compute(area coverage, run *evalscript.Run, masked bool) (map[string]statOutput, error) {
+	setup := run.Setup()
+	sums := make([][]moments, len(setup.Outputs))
+	for i, out := range setup.Outputs {
+		sums[i] = make([]moments, len(out.Bands))
+	}
+	sample := make([]float64, len(setup.Inputs))
+	for _, pixel := range area.pixels() {
+		s.sample(sample, setup.Inputs, pixel)
+		values, err := run.Evaluate(sample)
+		if err != nil {
+			return nil, err //nolint:wrapcheck // the caller sorts script faults from time-outs
+		}
+		for i := range setup.Outputs {
+			hidden := masked || !counts(setup, values, i)
+			for b, value := range values[i] {
+				sums[i][b].add(value, area.counts[pixel], hidden)
+			}
+		}
+	}
+	return publish(setup, sums), nil
+}
+
+// sample reads the input bands of a pixel. Outside of the scene every band is 0, the mask included.
+func (s *Server) sample(into []float64, inputs []evalscript.Input, pixel int) {
+	for i, in := range inputs {
+		switch {
+		case in.Band == maskBand:
+			into[i] = 0
+			if s.scene.Valid(pixel) {
+				into[i] = 1
+			}
+		case in.Band == classBand || in.Units == unitsDN:
+			into[i] = float64(s.scene.DN(in.Band, pixel))
+		default:
+			into[i] = float64(s.scene.DN(in.Band, pixel)) * s.scene.Scale()
+		}
+	}
+}
+
+// counts tells whether the mask lets the pixel into the statistics of an output.
+func counts(setup evalscript.Setup, values [][]float64, output int) bool {
+	mask := setup.Mask()
+	bands := setup.Outputs[mask].Bands
+	if len(bands) == 1 {
+		return visible(values[mask][0])
+	}
+	band := slices.Index(bands, setup.Outputs[output].ID)
+	return band >= 0 && visible(values[mask][band])
+}
+
+// visible reads a mask value: 0 and NaN hide the pixel.
+func visible(v float64) bool { return v != 0 && v == v } //nolint:gocritic // v == v is false for NaN
+
+func publish(setup evalscript.Setup, sums [][]moments) map[string]statOutput {
+	outputs := map[string]statOutput{}
+	for i, out := range setup.Outputs {
+		if out.ID == maskBand {
+			continue
+		}
+		bands := map[string]statBand{}
+		for b, name := range out.Bands {
+			bands[name] = statBand{sums[i][b].stats()}
+		}
+		outputs[out.ID] = statOutput{bands}
+	}
+	return outputs
+}

@@ -1,0 +1,38 @@
+package cdse
+
+import (
+	"math"
+	"strconv"
+
+	"orbitq/internal/local/cdse/evalscript"
+)
+
+// processingUnits is what a statistical request costs: 512 x 512 pixels of three bands are one unit per acquisition,
+// doubled for 32-bit output, with a floor for small areas and one for the whole request. The mask band is free.
+func processingUnits(width, height int, setup evalscript.Setup, acquisitions int) float64 {
+	const unit, smallest, floor = 512 * 512, 0.01, 0.01
+	cost := math.Max(float64(width)*float64(height)/unit, smallest)
+	cost *= float64(paidBands(setup)) / 3 * float64(acquisitions)
+	for _, out := range setup.Outputs {
+		if out.ID != evalscript.MaskID && out.SampleType == evalscript.Float32 {
+			cost *= 2
+			break
+		}
+	}
+	return math.Max(cost, floor)
+}
+
+func paidBands(setup evalscript.Setup) int {
+	bands := map[string]bool{}
+	for _, in := range setup.Inputs {
+		if in.Band != maskBand {
+			bands[in.Band] = true
+		}
+	}
+	return len(bands)
+}
+
+// costHeader is the response header that names the units spent.
+const costHeader = "x-processingunits-spent"
+
+func formatUnits(units float64) string { return strconv.FormatFloat(units, 'g', -1, 64) }

@@ -1,0 +1,75 @@
+package evalscript
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+
+	"github.com/dop251/goja"
+)
+
+// Evaluate calls evaluatePixel with one value per input band and returns one slice per output, in the order of the
+// setup, rounded to the sample type of the output.
+func (r *Run) Evaluate(sample []float64) ([][]float64, error) {
+	object := r.vm.NewObject()
+	for i, in := range r.setup.Inputs {
+		if err := object.Set(in.Band, sample[i]); err != nil {
+			return nil, fmt.Errorf("build sample: %w", err)
+		}
+	}
+	answer, err := r.evaluate(goja.Undefined(), object, r.vm.NewObject())
+	if err != nil {
+		return nil, translate(err)
+	}
+	out := make([][]float64, len(r.setup.Outputs))
+	var fault error
+	thrown := r.guard(func() { fault = r.collect(answer, out) })
+	if thrown != nil {
+		return nil, thrown
+	}
+	return out, fault
+}
+
+// collect reads the returned object; a script with a single output may return the bare array.
+func (r *Run) collect(answer goja.Value, out [][]float64) error {
+	object, ok := answer.(*goja.Object)
+	if !ok {
+		return &Error{fmt.Sprintf("evaluatePixel() returned %v, want an object with one array per output", answer)}
+	}
+	if len(out) == 1 && isArray(object) {
+		values, err := r.array(object, r.setup.Outputs[0])
+		out[0] = values
+		return err
+	}
+	for i, declared := range r.setup.Outputs {
+		values, err := r.array(object.Get(declared.ID), declared)
+		if err != nil {
+			return err
+		}
+		out[i] = values
+	}
+	return nil
+}
+
+func (r *Run) array(value goja.Value, declared Output) ([]float64, error) {
+	object, ok := value.(*goja.Object)
+	if !ok || !isArray(object) {
+		return nil, &Error{fmt.Sprintf("evaluatePixel() returned no array for output %q", declared.ID)}
+	}
+	if n := object.Get("length").ToInteger(); n != int64(len(declared.Bands)) {
+		return nil, &Error{fmt.Sprintf("output %q has %d bands but evaluatePixel() returned %d values",
+			declared.ID, len(declared.Bands), n)}
+	}
+	values := make([]float64, len(declared.Bands))
+	for i := range values {
+		values[i] = math.NaN() // a hole in the array
+		if v := object.Get(strconv.Itoa(i)); v != nil {
+			values[i] = declared.SampleType.Round(v.ToFloat())
+		}
+	}
+	return values, nil
+}
+
+// isArray also holds for typed arrays.
+func isArray(object *goja.Object) bool { return object.ExportType().Kind() == reflect.Slice }

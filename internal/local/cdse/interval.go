@@ -1,0 +1,81 @@
+package cdse
+
+import (
+	"regexp"
+	"strconv"
+	"time"
+)
+
+// span is a half-open time interval.
+type span struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+}
+
+func (s span) holds(t time.Time) bool { return !t.Before(s.From) && t.Before(s.To) }
+
+// period is the length of an aggregation interval in calendar units.
+type period struct {
+	months, days int
+	hours        time.Duration
+}
+
+// parsePeriod takes PnD, PnW, PnM and PTnH (at least a day); the service allows a period or a time, never both.
+func parsePeriod(text string) (period, bool) {
+	match := regexp.MustCompile(`^P(?:(\d{1,4})([DWM])|T(\d{1,5})H)$`).FindStringSubmatch(text)
+	if match == nil {
+		return period{}, false
+	}
+	if match[3] != "" {
+		hours, err := strconv.Atoi(match[3])
+		return period{hours: time.Duration(hours) * time.Hour}, err == nil && hours >= 24
+	}
+	n, err := strconv.Atoi(match[1])
+	if err != nil || n < 1 {
+		return period{}, false
+	}
+	switch match[2] {
+	case "W":
+		return period{days: 7 * n}, true
+	case "M":
+		return period{months: n}, true
+	}
+	return period{days: n}, true
+}
+
+// after is the start of the k-th interval.
+func (p period) after(start time.Time, k int) time.Time {
+	return start.AddDate(0, k*p.months, k*p.days).Add(time.Duration(k) * p.hours)
+}
+
+// The values of lastIntervalBehavior.
+const (
+	lastSkip    = "SKIP"
+	lastShorten = "SHORTEN"
+	lastExtend  = "EXTEND"
+)
+
+// intervalAt is the aggregation interval of the range that holds the instant.
+func intervalAt(whole span, p period, last string, instant time.Time) (span, bool) {
+	if instant.Before(whole.From) {
+		return span{}, false
+	}
+	longest := time.Duration(p.days+31*p.months)*24*time.Hour + p.hours
+	for k := int(instant.Sub(whole.From) / longest); ; k++ { // never later than the interval sought
+		s := span{From: p.after(whole.From, k), To: p.after(whole.From, k+1)}
+		if !s.From.Before(whole.To) {
+			return span{}, false
+		}
+		if s.To.After(whole.To) {
+			if last == lastSkip {
+				return span{}, false
+			}
+			if last == lastShorten {
+				s.To = whole.To
+			}
+		}
+		if s.holds(instant) {
+			return s, true
+		}
+	}
+}

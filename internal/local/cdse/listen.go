@@ -1,0 +1,48 @@
+package cdse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// ListenAndServe serves on the address until the context ends. It calls onReady once with the base URL as soon as
+// connections are accepted, which also names the port when the address left it open (":0").
+func ListenAndServe(ctx context.Context, addr string, server *Server, onReady func(url string)) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	web := &http.Server{
+		Handler: server, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute,
+	}
+	done := make(chan error, 1)
+	go func() { done <- web.Serve(listener) }()
+	if onReady != nil {
+		onReady("http://" + listener.Addr().String())
+	}
+	select {
+	case err := <-done:
+		return fmt.Errorf("serve provider: %w", err)
+	case <-ctx.Done():
+	}
+	return stop(web, done)
+}
+
+// stop lets running answers end for a moment and then cuts them off.
+func stop(web *http.Server, done <-chan error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	err := web.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = web.Close()
+	}
+	<-done
+	if err != nil {
+		return fmt.Errorf("stop provider: %w", err)
+	}
+	return nil
+}

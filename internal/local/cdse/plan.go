@@ -1,0 +1,111 @@
+package cdse
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+)
+
+// plan is the list of rules with their counters.
+type plan struct {
+	mu    sync.Mutex
+	rules []Fault
+	seen  []int
+}
+
+// SetFaults replaces the rules and starts their counters anew; without rules the server behaves.
+func (s *Server) SetFaults(rules ...Fault) error {
+	for i, rule := range rules {
+		if err := rule.check(); err != nil {
+			return fmt.Errorf("check fault %d: %w", i, err)
+		}
+	}
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	s.faults.rules, s.faults.seen = slices.Clone(rules), make([]int, len(rules))
+	return nil
+}
+
+// next counts a call and returns the fault it has to suffer, or the zero Fault.
+func (p *plan) next(endpoint string, body []byte) Fault {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	chosen := Fault{}
+	for i, rule := range p.rules {
+		if !rule.matches(endpoint, body) {
+			continue
+		}
+		p.seen[i]++
+		first := max(rule.Nth, 1)
+		due := p.seen[i] >= first && (rule.Count == 0 || p.seen[i] < first+rule.Count)
+		if due && chosen.Kind == "" {
+			chosen = rule
+		}
+	}
+	return chosen
+}
+
+func (f Fault) matches(endpoint string, body []byte) bool {
+	if f.Endpoint != "" && f.Endpoint != endpoint {
+		return false
+	}
+	if f.BBox == nil {
+		return true
+	}
+	lon, lat, ok := centre(body)
+	return ok && lon >= f.BBox[0] && lat >= f.BBox[1] && lon <= f.BBox[2] && lat <= f.BBox[3]
+}
+
+// centre is the middle of a request's box, of the Statistical API or the Catalog.
+func centre(body []byte) (lon, lat float64, ok bool) {
+	var both struct {
+		Input struct {
+			Bounds boundsBody `json:"bounds"`
+		} `json:"input"`
+		BBox []float64 `json:"bbox"`
+	}
+	if json.Unmarshal(body, &both) != nil {
+		return 0, 0, false
+	}
+	values := both.Input.Bounds.BBox
+	if values == nil {
+		values = both.BBox
+	}
+	system, known := parseCRS(both.Input.Bounds.Properties.CRS)
+	if !known || len(values) != 4 {
+		return 0, 0, false
+	}
+	lon, lat = system.lonLat((values[0]+values[2])/2, (values[1]+values[3])/2)
+	return lon, lat, true
+}
+
+// serveFaults is the control endpoint: GET shows the rules, POST replaces them, DELETE removes them.
+func (s *Server) serveFaults(w http.ResponseWriter, r *http.Request) {
+	rules := []Fault{}
+	switch r.Method {
+	case http.MethodGet:
+		s.faults.mu.Lock()
+		rules = append(rules, s.faults.rules...)
+		s.faults.mu.Unlock()
+		writeJSON(w, http.StatusOK, rules)
+		return
+	case http.MethodPost:
+		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&rules); err != nil {
+			writeError(w, newError(http.StatusBadRequest, codeBadPayload, err.Error()), false)
+			return
+		}
+	case http.MethodDelete:
+	default:
+		writeError(w, newError(http.StatusMethodNotAllowed, codeBadMethod, "Method "+r.Method+" is not allowed"), false)
+		return
+	}
+	if err := s.SetFaults(rules...); err != nil {
+		writeError(w, newError(http.StatusBadRequest, codeBadPayload, err.Error()), false)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -1,0 +1,159 @@
+package cdse
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"orbitq/internal/local/cdse/evalscript"
+)
+
+// statAnswer is the body of a statistical answer.
+type statAnswer struct {
+	Status string         `json:"status"`
+	Data   []statInterval `json:"data"`
+}
+
+type statInterval struct {
+	Interval span                  `json:"interval"`
+	Outputs  map[string]statOutput `json:"outputs,omitempty"`
+	Error    *intervalError        `json:"error,omitempty"`
+}
+
+type statOutput struct {
+	Bands map[string]statBand `json:"bands"`
+}
+
+type statBand struct {
+	Stats bandStats `json:"stats"`
+}
+
+type intervalError struct {
+	Type string `json:"type"`
+}
+
+// The overall states and the interval errors of the service.
+const (
+	statusOK      = "OK"
+	statusPartial = "PARTIAL"
+	statusFailed  = "FAILED"
+	errExecution  = "EXECUTION_ERROR"
+	errTimedOut   = "TIMEOUT"
+)
+
+// statistics answers a statistical request. Setup faults are 400; a script that takes too long fails its interval.
+func (s *Server) statistics(ctx context.Context, r request) (reply, error) {
+	req, err := decodeStat(r.body)
+	if err != nil {
+		return reply{}, err
+	}
+	program, err := s.programs.Get(req.script)
+	if err != nil {
+		return reply{}, scriptFault(err)
+	}
+	run, err := program.Start(ctx, s.cfg.ScriptTimeout)
+	if err != nil {
+		return reply{}, scriptFault(err)
+	}
+	defer run.Close()
+	if err := s.checkSetup(run.Setup()); err != nil {
+		return reply{}, err
+	}
+	answer, acquisitions, err := s.aggregate(req, run, r.fault)
+	if err != nil {
+		return reply{}, err
+	}
+	units := processingUnits(req.width, req.height, run.Setup(), acquisitions)
+	return reply{body: answer, units: units, header: http.Header{costHeader: {formatUnits(units)}}}, nil
+}
+
+// scriptFault is the service's answer to a bad script.
+func scriptFault(err error) error {
+	var fault *evalscript.Error
+	if errors.As(err, &fault) {
+		return newError(http.StatusBadRequest, codeRenderer, "Failed to evaluate script!\n"+fault.Message)
+	}
+	if errors.Is(err, evalscript.ErrTimeout) {
+		return newError(http.StatusBadRequest, codeRenderer, "Failed to evaluate script!\nScript ran out of time.")
+	}
+	return err
+}
+
+// checkSetup refuses scripts that need what the scene does not hold, or that do not say which pixels count.
+func (s *Server) checkSetup(setup evalscript.Setup) error {
+	var v violations
+	for _, in := range setup.Inputs {
+		if in.Band != maskBand && !s.scene.HasBand(in.Band) {
+			v.add("aggregation->evalscript", "Band %q is not available here.", in.Band)
+		}
+		reflective := in.Band != maskBand && in.Band != classBand
+		if in.Units != "" && in.Units != unitsDN && (in.Units != unitsReflectance || !reflective) {
+			v.add("aggregation->evalscript", "Band %q has no units %q.", in.Band, in.Units)
+		}
+	}
+	if setup.Mask() < 0 {
+		v.add("aggregation->evalscript", "Output `dataMask` is required.")
+	} else if !maskFits(setup) {
+		v.add("aggregation->evalscript", "Output `dataMask` needs one band, or one band named after each output.")
+	}
+	return v.err()
+}
+
+// maskFits tells whether the mask has one band for all outputs or a band named after each of them.
+func maskFits(setup evalscript.Setup) bool {
+	bands := setup.Outputs[setup.Mask()].Bands
+	if len(bands) == 1 {
+		return len(setup.Outputs) > 1
+	}
+	for _, out := range setup.Outputs {
+		if out.ID != maskBand && !slices.Contains(bands, out.ID) {
+			return false
+		}
+	}
+	return len(bands) == len(setup.Outputs)-1
+}
+
+// aggregate finds the interval of the acquisition and computes it.
+func (s *Server) aggregate(req statRequest, run *evalscript.Run, f Fault) (statAnswer, int, error) {
+	none := statAnswer{Status: statusOK, Data: []statInterval{}}
+	interval, ok := intervalAt(req.whole, req.every, req.last, s.scene.Sensed())
+	if !ok || req.maxCloud < s.scene.CloudCover() || f.Kind == FaultEmpty {
+		return none, 0, nil
+	}
+	area := cover(s.scene, req.crs, req.box, req.width, req.height)
+	if !area.hit() {
+		return none, 0, nil
+	}
+	outputs, err := s.compute(area, run, f.Kind == FaultNaN)
+	if errors.Is(err, evalscript.ErrTimeout) {
+		return failed(interval, errTimedOut), 1, nil
+	}
+	if err != nil {
+		return none, 0, scriptFault(err)
+	}
+	return spoil(statAnswer{statusOK, []statInterval{{Interval: interval, Outputs: outputs}}}, req, f), 1, nil
+}
+
+func failed(interval span, kind string) statAnswer {
+	return statAnswer{statusFailed, []statInterval{{Interval: interval, Error: &intervalError{kind}}}}
+}
+
+// spoil applies the faults that show in a computed answer.
+func spoil(answer statAnswer, req statRequest, f Fault) statAnswer {
+	first := answer.Data[0].Interval
+	switch f.Kind {
+	case FaultFailed:
+		return failed(first, errExecution)
+	case FaultPartial: // the good interval stays, its neighbour fails
+		bad := statInterval{Interval: span{first.To, req.every.after(first.To, 1)}, Error: &intervalError{errExecution}}
+		if bad.Interval.To.After(req.whole.To) {
+			bad.Interval = span{req.every.after(first.From, -1), first.From}
+		}
+		answer.Status = statusPartial
+		answer.Data = append(answer.Data, bad)
+		slices.SortFunc(answer.Data, func(a, b statInterval) int { return a.Interval.From.Compare(b.Interval.From) })
+	default:
+	}
+	return answer
+}

@@ -1,0 +1,273 @@
+package cdse
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"slices"
+	"time"
+
+	"orbitq/internal/local/cdse/evalscript"
+)
+
+// collection is the only data set served.
+const collection = "sentinel-2-l2a"
+
+// The service's limits of the output raster.
+const (
+	maxSide     = 2500
+	defaultSide = 256
+)
+
+// statBody is the JSON of a statistical request. Members not named here are ignored, as the service does.
+type statBody struct {
+	Input struct {
+		Bounds boundsBody `json:"bounds"`
+		Data   []dataBody `json:"data"`
+	} `json:"input"`
+	Aggregation  *aggregationBody           `json:"aggregation"`
+	Calculations map[string]json.RawMessage `json:"calculations"`
+}
+
+type boundsBody struct {
+	BBox       []float64       `json:"bbox"`
+	Geometry   json.RawMessage `json:"geometry"`
+	Properties struct {
+		CRS string `json:"crs"`
+	} `json:"properties"`
+}
+
+type dataBody struct {
+	Type       string `json:"type"`
+	DataFilter struct {
+		MosaickingOrder  string   `json:"mosaickingOrder"`
+		MaxCloudCoverage *float64 `json:"maxCloudCoverage"`
+	} `json:"dataFilter"`
+	Processing struct {
+		Upsampling   string `json:"upsampling"`
+		Downsampling string `json:"downsampling"`
+	} `json:"processing"`
+}
+
+type aggregationBody struct {
+	TimeRange *struct {
+		From string `json:"from"`
+		To   string `json:"to"`
+	} `json:"timeRange"`
+	Interval *struct {
+		Of   string `json:"of"`
+		Last string `json:"lastIntervalBehavior"`
+	} `json:"aggregationInterval"`
+	Width      *float64 `json:"width"`
+	Height     *float64 `json:"height"`
+	ResX       *float64 `json:"resx"`
+	ResY       *float64 `json:"resy"`
+	Evalscript string   `json:"evalscript"`
+}
+
+// statRequest is a checked statistical request.
+type statRequest struct {
+	crs           crs
+	box           [4]float64
+	width, height int
+	whole         span
+	every         period
+	last          string
+	maxCloud      float64
+	script        string
+}
+
+// decodeStat checks a body and reports everything that is wrong with it at once.
+func decodeStat(raw []byte) (statRequest, error) {
+	var body statBody
+	if err := decodeJSON(raw, &body); err != nil {
+		return statRequest{}, err
+	}
+	var v violations
+	req := statRequest{maxCloud: 100, last: lastSkip}
+	req.readBounds(&v, body.Input.Bounds)
+	req.readData(&v, body.Input.Data)
+	if body.Aggregation == nil {
+		v.add("aggregation", "Parameter `aggregation` is required.")
+		return statRequest{}, v.err()
+	}
+	req.readTime(&v, *body.Aggregation)
+	req.readSize(&v, *body.Aggregation)
+	if req.script = body.Aggregation.Evalscript; req.script == "" {
+		v.add("aggregation->evalscript", "Parameter `evalscript` is required.")
+	}
+	checkCalculations(&v, body.Calculations)
+	return req, v.err()
+}
+
+func decodeJSON(raw []byte, into any) error {
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return newError(400, codeBadPayload, "Request body should be non-empty.")
+	}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	if err := decoder.Decode(into); err != nil {
+		return newError(400, codeBadPayload, "Failed to parse the request: "+err.Error())
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return newError(400, codeBadPayload, "Failed to parse the request: more than one JSON value")
+	}
+	return nil
+}
+
+func (r *statRequest) readBounds(v *violations, b boundsBody) {
+	system, ok := parseCRS(b.Properties.CRS)
+	if !ok {
+		v.add("input->bounds->properties->crs", "Unsupported coordinate reference system %q.", b.Properties.CRS)
+	}
+	r.crs = system
+	if len(b.Geometry) > 0 && string(b.Geometry) != "null" {
+		v.add("input->bounds->geometry", "Geometry is not supported here, only `bbox`.")
+		return
+	}
+	box, fault := readBox(b.BBox)
+	if fault != "" {
+		v.add("input->bounds->bbox", "%s", fault)
+	}
+	r.box = box
+	if ok && fault == "" && outOfWorld(system, box) {
+		v.add("input->bounds->bbox", "Bounding box is outside of the valid range of its coordinate system.")
+	}
+}
+
+// readBox checks west, south, east, north.
+func readBox(values []float64) (box [4]float64, fault string) {
+	if len(values) != len(box) {
+		return box, "Parameter `bbox` has to be an array of four numbers."
+	}
+	copy(box[:], values)
+	if box[0] >= box[2] || box[1] >= box[3] {
+		return box, "Bounding box has to be given as [minX, minY, maxX, maxY] and must not be empty."
+	}
+	return box, ""
+}
+
+func outOfWorld(system crs, box [4]float64) bool {
+	_, degrees := system.(geographic)
+	return degrees && (box[0] < -180 || box[2] > 180 || box[1] < -90 || box[3] > 90)
+}
+
+func (r *statRequest) readData(v *violations, data []dataBody) {
+	if len(data) != 1 {
+		v.add("input->data", "Parameter `data` has to hold exactly one data source.")
+		return
+	}
+	d := data[0]
+	if d.Type != collection {
+		v.add("input->data[0]->type", "Collection %q is not available, only %q.", d.Type, collection)
+	}
+	if !slices.Contains([]string{"", "mostRecent", "leastRecent", "leastCC"}, d.DataFilter.MosaickingOrder) {
+		v.add("input->data[0]->dataFilter->mosaickingOrder", "Unknown order %q.", d.DataFilter.MosaickingOrder)
+	}
+	if c := d.DataFilter.MaxCloudCoverage; c != nil {
+		if *c < 0 || *c > 100 {
+			v.add("input->data[0]->dataFilter->maxCloudCoverage", "Has to be within 0..100.")
+		}
+		r.maxCloud = *c
+	}
+	for _, sampling := range []string{d.Processing.Upsampling, d.Processing.Downsampling} {
+		if sampling != "" && sampling != "NEAREST" {
+			v.add("input->data[0]->processing", "Resampling %q is not supported here, only NEAREST.", sampling)
+		}
+	}
+}
+
+func (r *statRequest) readTime(v *violations, a aggregationBody) {
+	if a.TimeRange == nil {
+		v.add("aggregation->timeRange", "Parameter `timeRange` is required.")
+		return
+	}
+	r.whole = span{
+		From: readInstant(v, "aggregation->timeRange->from", a.TimeRange.From),
+		To:   readInstant(v, "aggregation->timeRange->to", a.TimeRange.To),
+	}
+	if len(v.list) == 0 && !r.whole.From.Before(r.whole.To) {
+		v.add("aggregation->timeRange", "Parameter `from` has to be before `to`.")
+	}
+	if a.Interval == nil {
+		v.add("aggregation->aggregationInterval", "Parameter `aggregationInterval` is required.")
+		return
+	}
+	every, ok := parsePeriod(a.Interval.Of)
+	if !ok {
+		v.add("aggregation->aggregationInterval->of", "%q is not a duration of at least one day.", a.Interval.Of)
+	}
+	r.every = every
+	if a.Interval.Last != "" {
+		r.last = a.Interval.Last
+	}
+	if !slices.Contains([]string{lastSkip, lastShorten, lastExtend}, r.last) {
+		v.add("aggregation->aggregationInterval->lastIntervalBehavior", "Unknown behaviour %q.", r.last)
+	}
+}
+
+func readInstant(v *violations, parameter, text string) time.Time {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		v.add(parameter, "%q is not an ISO 8601 instant such as 2020-02-19T00:00:00Z.", text)
+	}
+	return t.UTC()
+}
+
+// readSize takes the raster either as width and height or as resx and resy.
+func (r *statRequest) readSize(v *violations, a aggregationBody) {
+	bySize, byStep := a.Width != nil || a.Height != nil, a.ResX != nil || a.ResY != nil
+	if bySize && byStep {
+		v.add("aggregation", "Only width and height or resx and resy can be set at the same time.")
+		return
+	}
+	if byStep {
+		r.width = readStep(v, "resx", "width", a.ResX, r.box[2]-r.box[0])
+		r.height = readStep(v, "resy", "height", a.ResY, r.box[3]-r.box[1])
+		return
+	}
+	r.width = readSide(v, "width", a.Width)
+	r.height = readSide(v, "height", a.Height)
+}
+
+func readSide(v *violations, name string, value *float64) int {
+	if value == nil {
+		return defaultSide
+	}
+	if *value != math.Trunc(*value) || *value < 1 || *value > maxSide {
+		v.add("aggregation->"+name, "`%s = %v` has to be a whole number within 1..%d.", name, *value, maxSide)
+		return 0
+	}
+	return int(*value)
+}
+
+func readStep(v *violations, name, side string, step *float64, extent float64) int {
+	if step == nil || *step <= 0 {
+		v.add("aggregation->"+name, "Parameter `%s` has to be a positive number.", name)
+		return 0
+	}
+	pixels := math.Max(1, math.Round(extent / *step))
+	if pixels > maxSide {
+		v.add("aggregation->"+name, "`%s = %.0f`, calculated from %s, is larger than allowed %d.", side, pixels, name, maxSide)
+		return 0
+	}
+	return int(pixels)
+}
+
+// checkCalculations accepts the plain statistics only: histograms and percentiles are not computed here.
+func checkCalculations(v *violations, calculations map[string]json.RawMessage) {
+	for id, raw := range calculations {
+		var wanted map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &wanted); err != nil {
+			v.add("calculations->"+id, "Has to be an object.")
+			continue
+		}
+		for name := range wanted {
+			v.add("calculations->"+id+"->"+name, "Calculation `%s` is not supported here.", name)
+		}
+	}
+}
+
+// maskBand is the input band that tells seen pixels from unseen ones; the output of the same name is mandatory.
+const maskBand = evalscript.MaskID

@@ -1,0 +1,137 @@
+// Package utm converts between WGS 84 longitude/latitude and Universal Transverse Mercator coordinates.
+//
+// It promises millimetre agreement with the usual reference implementations inside a zone and in the neighbouring
+// ones: the Krüger series is carried to the sixth order of the third flattening (Karney 2011), whose truncation error
+// is nanometres at that distance. Latitudes are geodetic degrees, distances metres, longitudes are brought into
+// -180..180 relative to the zone's central meridian.
+//
+// It refuses nothing: the Norwegian and Svalbard exceptions and the polar caps are the caller's business, because a
+// coordinate system named by its EPSG code is valid outside its own zone too. Far from the zone (more than about 60
+// degrees of longitude) the series diverges; Near tells a caller when not to ask.
+package utm
+
+import "math"
+
+const (
+	semiMajor    = 6378137.0
+	flattening   = 1 / 298.257223563
+	centralScale = 0.9996
+	falseEasting = 500_000.0
+	falseNorth   = 10_000_000.0
+	third        = flattening / (2 - flattening) // the third flattening n
+)
+
+// Zone is one UTM zone; South selects the false northing of the southern hemisphere.
+type Zone struct {
+	Number int
+	South  bool
+}
+
+// FromEPSG names the zone of the codes 32601..32660 (north) and 32701..32760 (south).
+func FromEPSG(code int) (Zone, bool) {
+	switch {
+	case code > 32600 && code <= 32660:
+		return Zone{Number: code - 32600}, true
+	case code > 32700 && code <= 32760:
+		return Zone{Number: code - 32700, South: true}, true
+	}
+	return Zone{}, false
+}
+
+// Near tells whether the longitude is close enough to the zone for the series to hold.
+func (z Zone) Near(lon float64) bool {
+	return math.Abs(wrap(lon-z.meridian())) <= 60
+}
+
+// Forward projects a geodetic position to easting and northing.
+func (z Zone) Forward(lon, lat float64) (easting, northing float64) {
+	phi, lambda := radians(lat), radians(wrap(lon-z.meridian()))
+	tau := math.Sinh(math.Atanh(math.Sin(phi)) - eccentricity()*math.Atanh(eccentricity()*math.Sin(phi)))
+	xi0 := math.Atan2(tau, math.Cos(lambda))
+	eta0 := math.Asinh(math.Sin(lambda) / math.Hypot(tau, math.Cos(lambda)))
+	xi, eta := xi0, eta0
+	for i, a := range alpha() {
+		k := 2 * float64(i+1)
+		xi += a * math.Sin(k*xi0) * math.Cosh(k*eta0)
+		eta += a * math.Cos(k*xi0) * math.Sinh(k*eta0)
+	}
+	return falseEasting + centralScale*rectifying()*eta, z.origin() + centralScale*rectifying()*xi
+}
+
+// Inverse is the position whose projection is (easting, northing).
+func (z Zone) Inverse(easting, northing float64) (lon, lat float64) {
+	xi0 := (northing - z.origin()) / (centralScale * rectifying())
+	eta0 := (easting - falseEasting) / (centralScale * rectifying())
+	xi, eta := xi0, eta0
+	for i, b := range beta() {
+		k := 2 * float64(i+1)
+		xi -= b * math.Sin(k*xi0) * math.Cosh(k*eta0)
+		eta -= b * math.Cos(k*xi0) * math.Sinh(k*eta0)
+	}
+	lambda := math.Atan2(math.Sinh(eta), math.Cos(xi))
+	tau := geodetic(math.Sin(xi) / math.Hypot(math.Sinh(eta), math.Cos(xi)))
+	return wrap(z.meridian() + degrees(lambda)), degrees(math.Atan(tau))
+}
+
+// geodetic solves the conformal latitude's tangent for the geodetic one by Newton's method (three steps suffice).
+func geodetic(conformal float64) float64 {
+	e := eccentricity()
+	tau := conformal
+	for range 6 {
+		root := math.Hypot(1, tau)
+		sigma := math.Sinh(e * math.Atanh(e*tau/root))
+		guess := tau*math.Hypot(1, sigma) - sigma*root
+		slope := math.Hypot(1, guess) * (1 - e*e) * root / (1 + (1-e*e)*tau*tau)
+		tau += (conformal - guess) / slope
+	}
+	return tau
+}
+
+func (z Zone) meridian() float64 { return float64(6*z.Number - 183) }
+
+func (z Zone) origin() float64 {
+	if z.South {
+		return falseNorth
+	}
+	return 0
+}
+
+func eccentricity() float64 { return math.Sqrt(flattening * (2 - flattening)) }
+
+// rectifying is the radius of the circle whose circumference is the meridian's.
+func rectifying() float64 {
+	const n2 = third * third
+	return semiMajor / (1 + third) * (1 + n2/4 + n2*n2/64 + n2*n2*n2/256)
+}
+
+func alpha() [6]float64 {
+	const n, n2, n3 = third, third * third, third * third * third
+	const n4, n5, n6 = n2 * n2, n2 * n3, n3 * n3
+	return [6]float64{
+		n/2 - 2*n2/3 + 5*n3/16 + 41*n4/180 - 127*n5/288 + 7891*n6/37800,
+		13*n2/48 - 3*n3/5 + 557*n4/1440 + 281*n5/630 - 1983433*n6/1935360,
+		61*n3/240 - 103*n4/140 + 15061*n5/26880 + 167603*n6/181440,
+		49561*n4/161280 - 179*n5/168 + 6601661*n6/7257600,
+		34729*n5/80640 - 3418889*n6/1995840,
+		212378941 * n6 / 319334400,
+	}
+}
+
+func beta() [6]float64 {
+	const n, n2, n3 = third, third * third, third * third * third
+	const n4, n5, n6 = n2 * n2, n2 * n3, n3 * n3
+	return [6]float64{
+		n/2 - 2*n2/3 + 37*n3/96 - n4/360 - 81*n5/512 + 96199*n6/604800,
+		n2/48 + n3/15 - 437*n4/1440 + 46*n5/105 - 1118711*n6/3870720,
+		17*n3/480 - 37*n4/840 - 209*n5/4480 + 5569*n6/90720,
+		4397*n4/161280 - 11*n5/504 - 830251*n6/7257600,
+		4583*n5/161280 - 108847*n6/3991680,
+		20648693 * n6 / 638668800,
+	}
+}
+
+func wrap(degrees float64) float64 { return math.Remainder(degrees, 360) }
+
+func radians(d float64) float64 { return d * math.Pi / 180 }
+
+func degrees(r float64) float64 { return r * 180 / math.Pi }
