@@ -249,7 +249,7 @@ func TestBudgetCanFail(t *testing.T) {
 		}
 	}
 
-	fine := "// Package x is fine.\npackage x\n\n// A is one.\nconst (\n\tA = 1\n\tB = 2 // behind code\n\tc = 3\n\td = 4\n\te = 5\n\tf = 6\n)\n\n// F does it.\nfunc F() {\n\tprintln()\n\tprintln()\n\tprintln()\n}\n"
+	fine := "// Package x is fine.\npackage x\n\n// A is one.\nconst (\n\tA = 1\n\tB = 2 // behind code\n\tc = 3\n\td = 4\n\te = 5\n\tf = 6\n)\n\n// F does it.\nfunc F() {\n\tprint(1)\n\tprint(2)\n\tprint(3)\n}\n"
 	all := append(snippet(t, "internal/x/x.go", fine), snippet(t, "internal/x/x_test.go", "package x\n"+strings.Repeat("\n", 30)+"const z = 1")...)
 	expectNone(t, checkShape(measure(all)))
 }

@@ -38,7 +38,7 @@ func checkHabits(all []source) (complaints []string) {
 				}
 			case *ast.GenDecl:
 				if d.Tok == token.VAR && !s.test {
-					checkVars(s, d, add)
+					checkVars(d, add)
 				}
 			}
 		}
@@ -53,7 +53,7 @@ func checkHabits(all []source) (complaints []string) {
 
 // checkVars allows interface assertions, embedded files, sentinel errors, compiled patterns, and what a written
 // reason excuses.
-func checkVars(s source, d *ast.GenDecl, add func(token.Pos, string)) {
+func checkVars(d *ast.GenDecl, add func(token.Pos, string)) {
 	embedded := d.Doc != nil && slices.ContainsFunc(d.Doc.List, func(c *ast.Comment) bool { return strings.HasPrefix(c.Text, "//go:embed") })
 
 	for _, spec := range d.Specs {

@@ -95,8 +95,8 @@ func layers() map[string]layer {
 
 // unit is a package as go list tells it.
 type unit struct {
-	ImportPath string
-	Imports    []string
+	ImportPath string   `json:"ImportPath"`
+	Imports    []string `json:"Imports"`
 }
 
 func listPackages(t *testing.T) []unit {

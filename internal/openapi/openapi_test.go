@@ -8,7 +8,9 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"orbitq/internal/job"
 	"orbitq/internal/openapi"
+	"orbitq/internal/point"
 )
 
 func load(t *testing.T) *openapi3.T {
@@ -119,6 +121,50 @@ func TestProtectedOperationsNameEveryGatewayAnswer(t *testing.T) {
 					t.Errorf("%s %s does not list %d", method, path, status)
 				}
 			}
+		}
+	}
+}
+
+// The document repeats words and limits of the core; these tests keep the two the same.
+func TestContractSpeaksAsTheCore(t *testing.T) {
+	t.Parallel()
+
+	schemas := load(t).Components.Schemas
+
+	var states []any
+	for _, s := range job.States() {
+		states = append(states, string(s))
+	}
+
+	for name, want := range map[string][]any{
+		"JobState": states,
+		"Outcome": {
+			string(job.Success), string(job.Partial), string(job.AlreadyDone), string(job.NoLocation), string(job.OutOfCoverage),
+			string(job.NoAcquisition), string(job.PreMission), string(job.NotYetAvailable), string(job.Clouded),
+			string(job.UserQuotaExceeded), string(job.PointDeleted),
+		},
+		"ProblemCode": {
+			string(job.InvalidJSON), string(job.InvalidField), string(job.UnknownField), string(job.UnknownKind), string(job.BodyTooLarge),
+			string(job.UnsupportedMedia), string(job.NotFound), string(job.KeyReused), string(job.InvalidCursor), string(job.Forbidden),
+			string(job.MethodNotAllowed), string(job.Unavailable), string(job.Internal),
+		},
+	} {
+		if got := schemas[name].Value.Enum; !slices.Equal(got, want) {
+			t.Errorf("%s\n got %v\nwant %v", name, got, want)
+		}
+	}
+
+	for name, want := range map[string]float64{
+		"Notes": point.MaxNotes, "DeviceModel": point.MaxDeviceModel, "SensorType": point.MaxSensorType, "Reference": point.MaxReference,
+	} {
+		if got := schemas[name].Value.MaxLength; got == nil || float64(*got) != want {
+			t.Errorf("%s is longer or shorter than %v", name, want)
+		}
+	}
+
+	for name, want := range map[string]float64{"Value": point.MaxValue, "Accuracy": point.MaxAccuracy} {
+		if got := schemas[name].Value.Max; got == nil || *got != want {
+			t.Errorf("%s is not at most %v", name, want)
 		}
 	}
 }

@@ -89,25 +89,11 @@ func closeObjects(schema *openapi3.Schema) {
 
 // Exchange says why the exchange breaks the contract, or nil.
 func (c *Contract) Exchange(ctx context.Context, req *http.Request, reqBody []byte, resp *http.Response, respBody []byte) error {
-	sent := req.Clone(ctx)
-	sent.Body = io.NopCloser(bytes.NewReader(reqBody))
-	sent.ContentLength = int64(len(reqBody))
-
-	route, pathParams, err := c.router.FindRoute(sent)
+	input, err := c.route(ctx, req, reqBody)
 	if err != nil {
 		return unknownRoute(err, resp)
 	}
 
-	input := &openapi3filter.RequestValidationInput{
-		Request: sent, PathParams: pathParams, Route: route,
-		Options: &openapi3filter.Options{
-			AuthenticationFunc:                openapi3filter.NoopAuthenticationFunc,
-			IncludeResponseStatus:             true,
-			MultiError:                        true,
-			RejectWhenRequestBodyNotSpecified: true,
-			SkipSettingDefaults:               true,
-		},
-	}
 	if resp.StatusCode < http.StatusBadRequest {
 		if err := openapi3filter.ValidateRequest(ctx, input); err != nil {
 			return fmt.Errorf("accept request: %w", err)
@@ -122,6 +108,43 @@ func (c *Contract) Exchange(ctx context.Context, req *http.Request, reqBody []by
 	}
 
 	return nil
+}
+
+// Request says why the contract refuses a request, or nil.
+func (c *Contract) Request(ctx context.Context, req *http.Request, body []byte) error {
+	input, err := c.route(ctx, req, body)
+	if err != nil {
+		return fmt.Errorf("find route: %w", err)
+	}
+
+	if err := openapi3filter.ValidateRequest(ctx, input); err != nil {
+		return fmt.Errorf("accept request: %w", err)
+	}
+
+	return nil
+}
+
+// route finds the operation of a request; the request itself stays as it is.
+func (c *Contract) route(ctx context.Context, req *http.Request, body []byte) (*openapi3filter.RequestValidationInput, error) {
+	sent := req.Clone(ctx)
+	sent.Body = io.NopCloser(bytes.NewReader(body))
+	sent.ContentLength = int64(len(body))
+
+	route, pathParams, err := c.router.FindRoute(sent)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // both callers look at it and wrap it
+	}
+
+	return &openapi3filter.RequestValidationInput{
+		Request: sent, PathParams: pathParams, Route: route,
+		Options: &openapi3filter.Options{
+			AuthenticationFunc:                openapi3filter.NoopAuthenticationFunc,
+			IncludeResponseStatus:             true,
+			MultiError:                        true,
+			RejectWhenRequestBodyNotSpecified: true,
+			SkipSettingDefaults:               true,
+		},
+	}, nil
 }
 
 // unknownRoute allows what the gateway says about a path or method that is not in the contract.
