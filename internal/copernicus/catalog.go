@@ -1,0 +1,30 @@
+package copernicus
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"orbitq/internal/job"
+	"orbitq/internal/satellite"
+)
+
+// Seen implements kinds.Imagery: one catalog search for a single feature.
+func (c *Client) Seen(ctx context.Context, a satellite.Area, w satellite.Window) (bool, error) {
+	got, err := c.ask(ctx, "/api/v1/catalog/1.0.0/search", map[string]any{
+		"bbox":        boundsOf(a).BBox,
+		"datetime":    w.From.Format(time.RFC3339) + "/" + w.To.Format(time.RFC3339),
+		"collections": []string{collection},
+		"limit":       1,
+	})
+	if err != nil {
+		return false, err
+	}
+	var found struct {
+		Features []json.RawMessage `json:"features"`
+	}
+	if err := json.Unmarshal(got.body, &found); err != nil {
+		return false, job.Errorf(job.ProviderUnavailable, "catalog answer cannot be read: %w", err)
+	}
+	return len(found.Features) > 0, nil
+}

@@ -1,0 +1,226 @@
+package copernicus
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"strconv"
+	"time"
+
+	"orbitq/internal/job"
+	"orbitq/internal/satellite"
+)
+
+// crs84 is longitude, latitude in WGS84.
+const crs84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
+
+// collection is the surface reflectance product.
+const collection = "sentinel-2-l2a"
+
+// The request of the Statistical API; see domain brief 3.4.
+type (
+	statisticsRequest struct {
+		Input       input       `json:"input"`
+		Aggregation aggregation `json:"aggregation"`
+	}
+	input struct {
+		Bounds bounds `json:"bounds"`
+		Data   []data `json:"data"`
+	}
+	bounds struct {
+		BBox       [4]float64        `json:"bbox"`
+		Properties map[string]string `json:"properties"`
+	}
+	data struct {
+		Type       string         `json:"type"`
+		DataFilter map[string]any `json:"dataFilter"`
+		Processing map[string]any `json:"processing"`
+	}
+	aggregation struct {
+		TimeRange           timeRange         `json:"timeRange"`
+		AggregationInterval map[string]string `json:"aggregationInterval"`
+		Width               int               `json:"width"`
+		Height              int               `json:"height"`
+		Evalscript          string            `json:"evalscript"`
+	}
+	timeRange struct {
+		From time.Time `json:"from"`
+		To   time.Time `json:"to"`
+	}
+)
+
+// The answer of the Statistical API; see domain brief 3.5.
+type (
+	statisticsAnswer struct {
+		Status string     `json:"status"`
+		Data   []interval `json:"data"`
+	}
+	interval struct {
+		Interval timeRange         `json:"interval"`
+		Outputs  map[string]output `json:"outputs"`
+		Error    *intervalError    `json:"error"`
+	}
+	intervalError struct {
+		Type string `json:"type"`
+	}
+	output struct {
+		Bands map[string]band `json:"bands"`
+	}
+	band struct {
+		Stats bandStats `json:"stats"`
+	}
+	bandStats struct {
+		Min         number `json:"min"`
+		Max         number `json:"max"`
+		Mean        number `json:"mean"`
+		StDev       number `json:"stDev"`
+		SampleCount int    `json:"sampleCount"`
+		NoDataCount int    `json:"noDataCount"`
+	}
+)
+
+// number is a JSON number, or one of the strings that the provider sends for
+// values that JSON cannot hold.
+type number float64
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *number) UnmarshalJSON(b []byte) error {
+	text := string(b)
+	if unquoted, err := strconv.Unquote(text); err == nil {
+		text = unquoted
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return job.Errorf(job.ProviderUnavailable, "statistics hold %s instead of a number", clip(text))
+	}
+	*n = number(f)
+	return nil
+}
+
+// Statistics implements kinds.Imagery: one request for the whole window. Days
+// that the provider could not compute are asked for once more, alone.
+func (c *Client) Statistics(ctx context.Context, a satellite.Area, w satellite.Window) (satellite.Series, error) {
+	series, failed, err := c.statistics(ctx, a, w)
+	if err != nil || len(failed) == 0 {
+		return series, err
+	}
+	for _, day := range failed {
+		again, still, err := c.statistics(ctx, a, day)
+		if err != nil {
+			return satellite.Series{}, err
+		}
+		series.PUSpent += again.PUSpent
+		series.Days = append(series.Days, again.Days...)
+		series.Failed += len(still)
+	}
+	return series, nil
+}
+
+// statistics sends one request; the windows that failed come back for another.
+func (c *Client) statistics(ctx context.Context, a satellite.Area, w satellite.Window) (satellite.Series, []satellite.Window, error) {
+	got, err := c.ask(ctx, "/api/v1/statistics", question(a, w))
+	if err != nil {
+		return satellite.Series{}, nil, err
+	}
+	var s statisticsAnswer
+	if err := json.Unmarshal(got.body, &s); err != nil {
+		return satellite.Series{}, nil, job.Errorf(job.ProviderUnavailable, "statistics cannot be read: %w", err)
+	}
+	series := satellite.Series{
+		PUSpent:   spent(got.header.Get("x-processingunits-spent")),
+		RequestID: got.header.Get("x-request-id"),
+	}
+	var failed []satellite.Window
+	for i := range s.Data {
+		iv := &s.Data[i]
+		switch {
+		case iv.Error == nil:
+			series.Days = append(series.Days, iv.day())
+		case iv.Error.Type == "BAD_REQUEST":
+			return satellite.Series{}, nil, job.Errorf(job.InvalidRequest, "provider refused the interval from %s", iv.Interval.From.Format(time.DateOnly))
+		default:
+			failed = append(failed, satellite.Window{From: iv.Interval.From, To: iv.Interval.To})
+		}
+	}
+	if s.Status == "FAILED" && len(failed) == 0 || s.Status == "" {
+		return satellite.Series{}, nil, job.Errorf(job.ProviderUnavailable, "provider answered with status %q", s.Status)
+	}
+	return series, failed, nil
+}
+
+// question returns the request body.
+func question(a satellite.Area, w satellite.Window) statisticsRequest {
+	return statisticsRequest{
+		Input: input{
+			Bounds: boundsOf(a),
+			Data: []data{{
+				Type: collection,
+				// Cloud metadata is per tile of 110 km: it says nothing about
+				// 120 m, so nothing is filtered by it.
+				DataFilter: map[string]any{"mosaickingOrder": "leastCC", "maxCloudCoverage": 100},
+				Processing: map[string]any{"harmonizeValues": true},
+			}},
+		},
+		Aggregation: aggregation{
+			TimeRange:           timeRange{From: w.From, To: w.To},
+			AggregationInterval: map[string]string{"of": "P1D"},
+			Width:               a.Width, Height: a.Height,
+			Evalscript: satellite.Evalscript(),
+		},
+	}
+}
+
+// boundsOf returns an area as west, south, east, north.
+func boundsOf(a satellite.Area) bounds {
+	return bounds{BBox: [4]float64{a.West, a.South, a.East, a.North}, Properties: map[string]string{"crs": crs84}}
+}
+
+// day reads one interval.
+func (iv *interval) day() satellite.Day {
+	d := satellite.Day{Date: satellite.DayOf(iv.Interval.From)}
+	for i, name := range satellite.IndexNames() {
+		d.Indices[i] = iv.Outputs["indices"].Bands[name].Stats.finite()
+	}
+	first := iv.Outputs["indices"].Bands[satellite.IndexNames()[0]].Stats
+	if first.SampleCount > 0 {
+		d.ValidFraction = float64(first.SampleCount-first.NoDataCount) / float64(first.SampleCount)
+	}
+	quality := iv.Outputs["quality"].Bands
+	d.CloudFraction = share(quality["cloud"].Stats)
+	d.SnowFraction = share(quality["snow"].Stats)
+	d.WaterFraction = share(quality["water"].Stats)
+	return d
+}
+
+// finite returns the statistics, or nil when no pixel had a value.
+func (b bandStats) finite() *satellite.Stats {
+	for _, n := range []number{b.Mean, b.Min, b.Max, b.StDev} {
+		if math.IsNaN(float64(n)) || math.IsInf(float64(n), 0) {
+			return nil
+		}
+	}
+	if b.SampleCount <= b.NoDataCount {
+		return nil
+	}
+	return &satellite.Stats{
+		Mean: float64(b.Mean), Min: float64(b.Min), Max: float64(b.Max), StDev: float64(b.StDev),
+		SampleCount: b.SampleCount, NoDataCount: b.NoDataCount,
+	}
+}
+
+// share returns the mean of a band of zeros and ones, 0 without pixels.
+func share(b bandStats) float64 {
+	if s := b.finite(); s != nil {
+		return min(max(s.Mean, 0), 1)
+	}
+	return 0
+}
+
+// spent reads the processing units of a call; without the header it is 0.
+func spent(header string) float64 {
+	f, err := strconv.ParseFloat(header, 64)
+	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+		return 0
+	}
+	return f
+}

@@ -1,0 +1,138 @@
+package copernicus
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"orbitq/internal/job"
+)
+
+// Tokens is the token that all workers share.
+type Tokens interface {
+	// Token returns the stored token; an empty value means there is none.
+	Token(ctx context.Context) (value string, expires time.Time, err error)
+	// LockToken takes the right to fetch a new one until a time; false means
+	// that somebody else is fetching.
+	LockToken(ctx context.Context, now, until time.Time) (bool, error)
+	// SaveToken stores a new token and gives the lock back.
+	SaveToken(ctx context.Context, value string, expires time.Time) error
+}
+
+// Times of the refresh: a fetch takes well under a second; who waits for another
+// worker's fetch looks again at every poll.
+const (
+	lockTime = 10 * time.Second
+	pollTime = 100 * time.Millisecond
+)
+
+// tokens is the memory cache over the shared token; its mutex makes one worker
+// process ask once.
+type tokens struct {
+	parent  *Client
+	mu      sync.Mutex
+	value   string
+	expires time.Time
+}
+
+// get returns a token that is not the stale one ("" for any).
+func (t *tokens) get(ctx context.Context, stale string) (string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.fresh(t.value, t.expires, stale) {
+		return t.value, nil
+	}
+	for {
+		value, expires, err := t.parent.Tokens.Token(ctx)
+		if err != nil {
+			return "", fmt.Errorf("read shared token: %w", err)
+		}
+		if t.fresh(value, expires, stale) {
+			t.value, t.expires = value, expires
+			return value, nil
+		}
+		now := t.parent.Now()
+		mine, err := t.parent.Tokens.LockToken(ctx, now, now.Add(lockTime))
+		if err != nil {
+			return "", fmt.Errorf("lock shared token: %w", err)
+		}
+		if mine {
+			return t.fetch(ctx)
+		}
+		if err := pause(ctx, pollTime); err != nil {
+			return "", err
+		}
+	}
+}
+
+// fresh reports whether a token may be used.
+func (t *tokens) fresh(value string, expires time.Time, stale string) bool {
+	return value != "" && value != stale && t.parent.Now().Before(expires)
+}
+
+// fetch asks the provider for a token, and stores it. Its end is brought forward
+// by a tenth of its life, at most a minute, so that it does not end on the way.
+func (t *tokens) fetch(ctx context.Context) (string, error) {
+	id, secret, err := t.parent.Secret(ctx)
+	if err != nil {
+		return "", fmt.Errorf("read provider secret: %w", err)
+	}
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {id}, "client_secret": {secret}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.parent.TokenURL, strings.NewReader(form.Encode()))
+	if err != nil {
+		return "", job.Errorf(job.Internal, "build token request: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	a, status, err := t.parent.exchange(req)
+	if err != nil {
+		return "", err
+	}
+	if status != http.StatusOK {
+		return "", tokenFault(status, a)
+	}
+	var granted struct {
+		Token   string  `json:"access_token"`
+		Seconds float64 `json:"expires_in"`
+	}
+	if err := json.Unmarshal(a.body, &granted); err != nil || granted.Token == "" || granted.Seconds <= 0 {
+		return "", job.Errorf(job.ProviderUnavailable, "token endpoint gave no usable token")
+	}
+	life := time.Duration(granted.Seconds * float64(time.Second))
+	t.value, t.expires = granted.Token, t.parent.Now().Add(life-min(life/10, time.Minute))
+	if err := t.parent.Tokens.SaveToken(ctx, t.value, t.expires); err != nil {
+		return "", fmt.Errorf("save shared token: %w", err)
+	}
+	return t.value, nil
+}
+
+// tokenFault maps an answer of the token endpoint. A refused client is a wrong
+// configuration, which no retry mends.
+func tokenFault(status int, a answer) error {
+	switch {
+	case status == http.StatusTooManyRequests:
+		e := job.Errorf(job.ProviderRateLimit, "token endpoint answered 429")
+		e.RetryAfter = retryAfter(a.header.Get("Retry-After"))
+		return e
+	case status/100 == 4:
+		return job.Errorf(job.ProviderDenied, "token endpoint refused the client with %d", status)
+	default:
+		return job.Errorf(job.ProviderUnavailable, "token endpoint answered %d", status)
+	}
+}
+
+// pause waits for d or the end of ctx.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return &job.Error{Code: job.ProviderTimeout, Message: "no token in time", Err: ctx.Err()}
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,115 @@
+// Package entry is the edge between Lambda events and the use cases: it decodes
+// an event, calls one use case, and encodes what came of it.
+//
+// It is the only place that knows event shapes, that maps codes (to an HTTP
+// problem, to keep or acknowledge), and that logs: each request and each
+// delivery is one line, written here once. Fields of a line are allow-listed;
+// bodies, tokens and headers never are among them.
+//
+// Who asks comes from the verified token of the request context only.
+package entry
+
+import (
+	"context"
+	"encoding/base64"
+	"log/slog"
+	"net/http"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"orbitq/internal/intake"
+	"orbitq/internal/job"
+	"orbitq/internal/usage"
+)
+
+// request and response are the HTTP API's payload 2.0.
+type (
+	request  = events.APIGatewayV2HTTPRequest
+	response = events.APIGatewayV2HTTPResponse
+)
+
+// route answers one route; an error becomes a problem.
+type route func(ctx context.Context, r *request, p intake.Principal) (response, error)
+
+// api serves routes by the key that API Gateway matched.
+type api struct {
+	log    *slog.Logger
+	public map[string]route // need no token
+	routes map[string]route // need one
+}
+
+// serve answers a request. The error of a route becomes a problem, so that the
+// function itself never fails.
+func (a *api) serve(ctx context.Context, r request) (response, error) {
+	out, err := a.dispatch(ctx, &r)
+	if err != nil {
+		out = problem(err, r.RequestContext.RequestID)
+	}
+	a.line(ctx, &r, out.StatusCode, err)
+	return out, nil
+}
+
+// dispatch finds the route and who asks.
+func (a *api) dispatch(ctx context.Context, r *request) (response, error) {
+	if f, ok := a.public[r.RouteKey]; ok {
+		return f(ctx, r, intake.Principal{})
+	}
+	f, ok := a.routes[r.RouteKey]
+	if !ok {
+		return response{}, job.Errorf(job.NotFound, "no route %q", r.RouteKey)
+	}
+	p, err := principal(r)
+	if err != nil {
+		return response{}, err
+	}
+	return f(ctx, r, p)
+}
+
+// line writes the one log line of a request.
+func (a *api) line(ctx context.Context, r *request, status int, err error) {
+	level := slog.LevelInfo
+	attrs := []slog.Attr{
+		slog.String("route", r.RouteKey), slog.Int("status", status),
+		slog.String("trace", r.RequestContext.RequestID),
+	}
+	if err != nil {
+		attrs = append(attrs, slog.String("code", string(job.CodeOf(err))))
+	}
+	if status >= http.StatusInternalServerError {
+		level = slog.LevelError
+		attrs = append(attrs, slog.String("error", err.Error()))
+	}
+	a.log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// maxOwner is the longest subject that a row's key may carry, in bytes.
+const maxOwner = 256
+
+// principal reads who asks from the verified claims.
+func principal(r *request) (intake.Principal, error) {
+	auth := r.RequestContext.Authorizer
+	if auth == nil || auth.JWT == nil || auth.JWT.Claims["sub"] == "" {
+		return intake.Principal{}, job.Errorf(job.Forbidden, "the token names no subject")
+	}
+	claims := auth.JWT.Claims
+	if len(claims["sub"]) > maxOwner {
+		return intake.Principal{}, job.Errorf(job.Forbidden, "the token's subject has more than %d bytes", maxOwner)
+	}
+	tier := claims["tier"]
+	if tier == "" {
+		tier = claims["custom:tier"] // Cognito prefixes its own attributes
+	}
+	return intake.Principal{Owner: claims["sub"], Tier: usage.ParseTier(tier)}, nil
+}
+
+// body returns the bytes of the request's body.
+func body(r *request) ([]byte, error) {
+	if !r.IsBase64Encoded {
+		return []byte(r.Body), nil
+	}
+	raw, err := base64.StdEncoding.DecodeString(r.Body)
+	if err != nil {
+		return nil, job.Errorf(job.InvalidJSON, "body is not valid base64: %w", err)
+	}
+	return raw, nil
+}

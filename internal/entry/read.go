@@ -1,0 +1,137 @@
+package entry
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"orbitq/internal/intake"
+	"orbitq/internal/job"
+	"orbitq/internal/openapi"
+	"orbitq/internal/query"
+)
+
+// Read returns the handler of the read API.
+func Read(q *query.Query, log *slog.Logger, version string) func(context.Context, request) (response, error) {
+	r := &reader{q: q, version: version}
+	a := &api{
+		log: log,
+		public: map[string]route{
+			"GET /v1/health":    r.health,
+			"GET /openapi.yaml": r.contract,
+		},
+		routes: map[string]route{
+			"GET /v1/data-points/{id}":          r.point,
+			"GET /v1/data-points/{id}/analyses": r.analyses,
+			"GET /v1/jobs/{id}":                 r.job,
+			"GET /v1/jobs":                      r.jobs,
+			"GET /v1/usage":                     r.usage,
+		},
+	}
+	return a.serve
+}
+
+// reader has the read routes.
+type reader struct {
+	q       *query.Query
+	version string
+}
+
+func (r *reader) health(context.Context, *request, intake.Principal) (response, error) {
+	return encode(http.StatusOK, map[string]string{"status": "ok", "version": r.version}), nil
+}
+
+func (*reader) contract(context.Context, *request, intake.Principal) (response, error) {
+	return response{
+		StatusCode: http.StatusOK, Body: string(openapi.YAML()),
+		Headers: map[string]string{"content-type": "application/yaml", "cache-control": "public, max-age=300"},
+	}, nil
+}
+
+func (r *reader) point(ctx context.Context, req *request, p intake.Principal) (response, error) {
+	found, err := r.q.Point(ctx, p.Owner, req.PathParameters["id"])
+	if err != nil {
+		return response{}, err //nolint:wrapcheck // the edge maps the code
+	}
+	return encode(http.StatusOK, viewPoint(&found)), nil
+}
+
+func (r *reader) analyses(ctx context.Context, req *request, p intake.Principal) (response, error) {
+	found, err := r.q.Analyses(ctx, p.Owner, req.PathParameters["id"])
+	if err != nil {
+		return response{}, err //nolint:wrapcheck // the edge maps the code
+	}
+	items := make([]analysisView, 0, len(found))
+	for i := range found {
+		items = append(items, viewAnalysis(&found[i]))
+	}
+	return encode(http.StatusOK, listView{Items: items}), nil
+}
+
+func (r *reader) job(ctx context.Context, req *request, p intake.Principal) (response, error) {
+	found, err := r.q.Job(ctx, p.Owner, req.PathParameters["id"])
+	if err != nil {
+		return response{}, err //nolint:wrapcheck // the edge maps the code
+	}
+	return encode(http.StatusOK, viewJob(&found)), nil
+}
+
+func (r *reader) jobs(ctx context.Context, req *request, p intake.Principal) (response, error) {
+	f, err := filter(req.QueryStringParameters)
+	if err != nil {
+		return response{}, err
+	}
+	page, err := r.q.Jobs(ctx, p.Owner, f)
+	if err != nil {
+		return response{}, err //nolint:wrapcheck // the edge maps the code
+	}
+	items := make([]jobView, 0, len(page.Jobs))
+	for i := range page.Jobs {
+		items = append(items, viewJob(&page.Jobs[i]))
+	}
+	return encode(http.StatusOK, listView{Items: items, Next: text(page.Next)}), nil
+}
+
+func (r *reader) usage(ctx context.Context, _ *request, p intake.Principal) (response, error) {
+	u, err := r.q.Usage(ctx, p.Owner, p.Tier)
+	if err != nil {
+		return response{}, err //nolint:wrapcheck // the edge maps the code
+	}
+	return encode(http.StatusOK, viewUsage(u)), nil
+}
+
+// filter reads the query of GET /v1/jobs; parameters that do not exist are
+// refused, because a typo would silently list everything.
+func filter(params map[string]string) (query.Filter, error) {
+	f := query.Filter{Limit: query.DefaultLimit}
+	var broken []job.Violation
+	for name, value := range params {
+		switch name {
+		case "state":
+			f.State = job.State(value)
+			if !f.State.Known() {
+				broken = append(broken, job.Violation{Field: name, Rule: "enum", Detail: "must be a state of a job"})
+			}
+		case "queue":
+			f.Queue = value
+			if value != "high" && value != "default" && value != "low" {
+				broken = append(broken, job.Violation{Field: name, Rule: "enum", Detail: "must be high, default or low"})
+			}
+		case "limit":
+			n, err := strconv.Atoi(value)
+			if err != nil || n < 1 || n > query.MaxLimit {
+				broken = append(broken, job.Violation{Field: name, Rule: "range", Detail: "must be a whole number from 1 to 100"})
+			}
+			f.Limit = n
+		case "cursor":
+			f.Cursor = value
+		default:
+			broken = append(broken, job.Violation{Field: name, Rule: "known", Detail: "is not a parameter of this list"})
+		}
+	}
+	if len(broken) > 0 {
+		return query.Filter{}, job.Invalid(broken...)
+	}
+	return f, nil
+}

@@ -1,0 +1,201 @@
+package entry
+
+import (
+	"strconv"
+	"time"
+
+	"orbitq/internal/job"
+	"orbitq/internal/point"
+	"orbitq/internal/query"
+	"orbitq/internal/satellite"
+	"orbitq/internal/usage"
+)
+
+// listView is one page of a list.
+type listView struct {
+	Items any     `json:"items"`
+	Next  *string `json:"next_cursor"`
+}
+
+// pointView is a data point as the API shows it.
+type pointView struct {
+	ID           string     `json:"id"`
+	Latitude     *float64   `json:"latitude"`
+	Longitude    *float64   `json:"longitude"`
+	Accuracy     float64    `json:"accuracy"`
+	Value        float64    `json:"value"`
+	CollectedAt  time.Time  `json:"collected_at"`
+	CalibratedAt *time.Time `json:"calibration_at,omitempty"`
+	MetricID     string     `json:"metric_id,omitempty"`
+	CampaignID   string     `json:"campaign_id,omitempty"`
+	DeviceModel  string     `json:"device_model,omitempty"`
+	SensorType   string     `json:"sensor_type,omitempty"`
+	Notes        string     `json:"notes,omitempty"`
+	Status       string     `json:"status"`
+	Revision     int        `json:"revision"`
+	CreatedAt    time.Time  `json:"created_at"`
+}
+
+func viewPoint(p *point.Point) pointView {
+	return pointView{
+		ID: p.ID, Latitude: p.Latitude, Longitude: p.Longitude, Accuracy: p.Accuracy, Value: p.Value,
+		CollectedAt: p.CollectedAt, CalibratedAt: when(p.CalibratedAt), MetricID: p.MetricID, CampaignID: p.CampaignID,
+		DeviceModel: p.DeviceModel, SensorType: p.SensorType, Notes: p.Notes,
+		Status: "pending", Revision: p.Revision, CreatedAt: p.CreatedAt,
+	}
+}
+
+// jobView is a job as the API shows it.
+type jobView struct {
+	ID          string        `json:"id"`
+	Kind        string        `json:"kind"`
+	State       job.State     `json:"state"`
+	Outcome     job.Outcome   `json:"outcome,omitempty"`
+	DataPointID string        `json:"data_point_id"`
+	Queue       string        `json:"queue"`
+	Attempts    int           `json:"attempts"`
+	MaxAttempts int           `json:"max_attempts"`
+	Generation  int           `json:"generation"`
+	CreatedAt   time.Time     `json:"created_at"`
+	StartedAt   *time.Time    `json:"started_at,omitempty"`
+	FinishedAt  *time.Time    `json:"finished_at,omitempty"`
+	NextAt      *time.Time    `json:"next_at,omitempty"`
+	Error       *errorView    `json:"error,omitempty"`
+	History     []attemptView `json:"history,omitempty"`
+}
+
+// errorView is the last failure of a job.
+type errorView struct {
+	Code    job.Code `json:"code"`
+	Message string   `json:"message"`
+}
+
+// attemptView is one finished attempt.
+type attemptView struct {
+	Number    int       `json:"number"`
+	StartedAt time.Time `json:"started_at"`
+	EndedAt   time.Time `json:"ended_at"`
+	Code      job.Code  `json:"code,omitempty"`
+	Version   string    `json:"version,omitempty"`
+	RequestID string    `json:"request_id,omitempty"`
+}
+
+func viewJob(j *job.Job) jobView {
+	v := jobView{
+		ID: j.ID, Kind: j.Kind, State: j.State, Outcome: j.Outcome, DataPointID: j.Point, Queue: j.Queue,
+		Attempts: j.Attempts, MaxAttempts: j.MaxAttempts, Generation: j.Generation, CreatedAt: j.Created,
+		StartedAt: when(j.Started), FinishedAt: when(j.Finished),
+	}
+	if j.State == job.Waiting || j.State == job.Retrying || j.State == job.Scheduled {
+		v.NextAt = when(j.Due)
+	}
+	if j.Code != "" {
+		v.Error = &errorView{Code: j.Code, Message: j.Reason}
+	}
+	for _, a := range j.History {
+		v.History = append(v.History, attemptView{
+			Number: a.Number, StartedAt: a.Started, EndedAt: a.Ended, Code: a.Code, Version: a.Version, RequestID: a.RequestID,
+		})
+	}
+	return v
+}
+
+// statsView is one index of an analysis.
+type statsView struct {
+	Mean        float64 `json:"mean"`
+	Min         float64 `json:"min"`
+	Max         float64 `json:"max"`
+	StDev       float64 `json:"st_dev"`
+	SampleCount int     `json:"sample_count"`
+	NoDataCount int     `json:"no_data_count"`
+}
+
+// analysisView is an analysis as the API shows it.
+type analysisView struct {
+	ID              string                `json:"id"`
+	DataPointID     string                `json:"data_point_id"`
+	JobID           string                `json:"job_id"`
+	Revision        int                   `json:"revision"`
+	Outcome         job.Outcome           `json:"outcome"`
+	Indices         map[string]*statsView `json:"indices"`
+	CloudFraction   float64               `json:"cloud_fraction"`
+	SnowFraction    float64               `json:"snow_fraction"`
+	WaterFraction   float64               `json:"water_fraction"`
+	ValidFraction   float64               `json:"valid_fraction"`
+	AcquiredOn      string                `json:"acquired_on"`
+	DayOffset       int                   `json:"day_offset"`
+	TemporalQuality string                `json:"temporal_quality"`
+	HalfSide        int                   `json:"aoi_half_m"`
+	PUSpent         float64               `json:"pu_spent"`
+	ScriptVersion   string                `json:"script_version"`
+	RequestID       string                `json:"request_id,omitempty"`
+	Source          string                `json:"source"`
+	CreatedAt       time.Time             `json:"created_at"`
+}
+
+func viewAnalysis(a *satellite.Analysis) analysisView {
+	v := analysisView{
+		ID: job.DerivedID(a.Point, "analysis", strconv.Itoa(a.Revision)), DataPointID: a.Point, JobID: a.Job,
+		Revision: a.Revision, Outcome: a.Outcome(), Indices: map[string]*statsView{},
+		CloudFraction: a.Day.CloudFraction, SnowFraction: a.Day.SnowFraction, WaterFraction: a.Day.WaterFraction,
+		ValidFraction: a.Day.ValidFraction, AcquiredOn: a.Day.Date.Format(time.DateOnly), DayOffset: a.DayOffset,
+		TemporalQuality: a.TemporalQuality, HalfSide: a.HalfSide, PUSpent: a.PUSpent, ScriptVersion: a.ScriptVersion,
+		RequestID: a.RequestID, Source: satellite.Source, CreatedAt: a.CreatedAt,
+	}
+	for i, name := range satellite.IndexNames() {
+		v.Indices[name] = nil
+		if s := a.Day.Indices[i]; s != nil {
+			v.Indices[name] = &statsView{
+				Mean: s.Mean, Min: s.Min, Max: s.Max, StDev: s.StDev, SampleCount: s.SampleCount, NoDataCount: s.NoDataCount,
+			}
+		}
+	}
+	return v
+}
+
+// usageView is an owner's usage as the API shows it; limit and remaining are
+// null without a limit.
+type usageView struct {
+	Tier      usage.Tier `json:"tier"`
+	Resource  string     `json:"resource"`
+	Cycle     cycleView  `json:"cycle"`
+	Used      int        `json:"used"`
+	Reserved  int        `json:"reserved"`
+	Limit     *int       `json:"limit"`
+	Remaining *int       `json:"remaining"`
+	ResetsAt  time.Time  `json:"resets_at"`
+}
+
+// cycleView is a billing cycle.
+type cycleView struct {
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end"`
+}
+
+func viewUsage(u query.Usage) usageView {
+	v := usageView{
+		Tier: u.Tier, Resource: usage.Resource, Cycle: cycleView(u.Cycle),
+		Used: u.Meter.Used, Reserved: u.Meter.Taken - u.Meter.Used, ResetsAt: u.Cycle.End,
+	}
+	if u.Limit != job.Unlimited {
+		remaining := max(u.Limit-u.Meter.Used, 0)
+		v.Limit, v.Remaining = &u.Limit, &remaining
+	}
+	return v
+}
+
+// when returns nil for a time that is not known.
+func when(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// text returns nil for an empty text.
+func text(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

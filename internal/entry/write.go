@@ -1,0 +1,111 @@
+package entry
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"orbitq/internal/intake"
+	"orbitq/internal/job"
+	"orbitq/internal/point"
+)
+
+// Write returns the handler of the write API.
+func Write(in *intake.Intake, log *slog.Logger) func(context.Context, request) (response, error) {
+	w := &writer{in: in, log: log}
+	a := &api{log: log, routes: map[string]route{
+		"POST /v1/data-points": w.createPoint,
+		"POST /v1/jobs":        w.dispatchJob,
+	}}
+	return a.serve
+}
+
+// writer has the write routes.
+type writer struct {
+	in  *intake.Intake
+	log *slog.Logger
+}
+
+// pointBody is the body of POST /v1/data-points.
+type pointBody struct {
+	Latitude     *float64 `json:"latitude"`
+	Longitude    *float64 `json:"longitude"`
+	Accuracy     *float64 `json:"accuracy"`
+	Value        *float64 `json:"value"`
+	CollectedAt  *string  `json:"collected_at"`
+	CalibratedAt *string  `json:"calibration_at"`
+	MetricID     string   `json:"metric_id"`
+	CampaignID   string   `json:"campaign_id"`
+	DeviceModel  string   `json:"device_model"`
+	SensorType   string   `json:"sensor_type"`
+	Notes        string   `json:"notes"`
+	Queue        string   `json:"queue"`
+}
+
+// createPoint stores a data point and accepts its enrichment.
+func (w *writer) createPoint(ctx context.Context, r *request, p intake.Principal) (response, error) {
+	var b pointBody
+	raw, err := decode(r, &b)
+	if err != nil {
+		return response{}, err
+	}
+	var broken []job.Violation
+	reading := point.Input{
+		Latitude: b.Latitude, Longitude: b.Longitude, Accuracy: b.Accuracy, Value: b.Value,
+		CollectedAt: instant("collected_at", b.CollectedAt, &broken), CalibratedAt: instant("calibration_at", b.CalibratedAt, &broken),
+		MetricID: b.MetricID, CampaignID: b.CampaignID, DeviceModel: b.DeviceModel, SensorType: b.SensorType, Notes: b.Notes,
+	}
+	if len(broken) > 0 {
+		return response{}, job.Invalid(broken...)
+	}
+	accepted, err := w.in.CreatePoint(ctx, keyed(r, p, raw), reading, b.Queue)
+	if err != nil {
+		return response{}, err //nolint:wrapcheck // the edge maps the code
+	}
+	w.unsent(ctx, accepted)
+	out := encode(http.StatusCreated, map[string]any{
+		"data_point_id": accepted.Point.ID, "job_id": accepted.Job.ID,
+		"data_point": viewPoint(&accepted.Point), "job": viewJob(&accepted.Job),
+	})
+	out.Headers["location"] = "/v1/data-points/" + accepted.Point.ID
+	return out, nil
+}
+
+// jobBody is the body of POST /v1/jobs.
+type jobBody struct {
+	Kind        string `json:"kind"`
+	DataPointID string `json:"data_point_id"`
+	Queue       string `json:"queue"`
+}
+
+// dispatchJob accepts a job.
+func (w *writer) dispatchJob(ctx context.Context, r *request, p intake.Principal) (response, error) {
+	var b jobBody
+	raw, err := decode(r, &b)
+	if err != nil {
+		return response{}, err
+	}
+	accepted, err := w.in.DispatchJob(ctx, keyed(r, p, raw), intake.Dispatch{Kind: b.Kind, Point: b.DataPointID, Queue: b.Queue})
+	if err != nil {
+		return response{}, err //nolint:wrapcheck // the edge maps the code
+	}
+	w.unsent(ctx, accepted)
+	out := encode(http.StatusAccepted, viewJob(&accepted.Job))
+	out.Headers["location"] = "/v1/jobs/" + accepted.Job.ID
+	return out, nil
+}
+
+// unsent logs that a job was accepted but its message not sent: the request is
+// fine, the relay repeats the send.
+func (w *writer) unsent(ctx context.Context, a intake.Accepted) {
+	if a.SendErr != nil {
+		w.log.LogAttrs(ctx, slog.LevelWarn, "message not sent, the relay repeats it",
+			slog.String("job", a.Job.ID), slog.String("error", errors.Unwrap(a.SendErr).Error()))
+	}
+}
+
+// keyed returns what all writes share.
+func keyed(r *request, p intake.Principal, raw []byte) intake.Request {
+	return intake.Request{Principal: p, Key: r.Headers["idempotency-key"], Body: raw}
+}

@@ -1,0 +1,193 @@
+// Package wire builds the parts of a function from its environment, once, in
+// INIT: what a function does not ask for is neither built nor demanded.
+//
+// It is the only package that knows which adapter stands behind which port. The
+// AWS configuration is made by hand instead of by the SDK's loader, which would
+// cost every cold start 6 ms and 5 MB to look for files that a function does not
+// have. The one switch between AWS and a local stack is the SDK's standard
+// AWS_ENDPOINT_URL, which is read here like everything else.
+package wire
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"orbitq/internal/copernicus"
+	"orbitq/internal/deadletter"
+	"orbitq/internal/dynamostore"
+	"orbitq/internal/intake"
+	"orbitq/internal/job"
+	"orbitq/internal/kinds"
+	"orbitq/internal/query"
+	"orbitq/internal/relay"
+	"orbitq/internal/secret"
+	"orbitq/internal/sqsqueue"
+	"orbitq/internal/worker"
+)
+
+// Release is the version of the code.
+const Release = "0.1.0"
+
+// Tries is how many attempts a job has per generation.
+const Tries = 3
+
+// providerTimeout is the longest wait for one answer of the provider.
+const providerTimeout = 20 * time.Second
+
+// System builds the parts of one function.
+type System struct {
+	env *env
+	aws aws.Config
+	log *slog.Logger
+}
+
+// New returns a System over an environment; out gets the log.
+func New(getenv func(string) string, out io.Writer) *System {
+	e := &env{get: getenv}
+	s := &System{env: e, aws: awsConfig(e)}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(getenv("AWS_LAMBDA_LOG_LEVEL"))); err != nil {
+		level = slog.LevelInfo
+	}
+	s.log = slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level}))
+	return s
+}
+
+// Check ends the process if the environment lacks anything that was asked for:
+// a function that cannot work must fail its INIT, not its first event.
+func (s *System) Check() {
+	if err := s.env.err(); err != nil {
+		s.log.Error("configuration is incomplete", slog.String("error", err.Error()))
+		os.Exit(1)
+	}
+}
+
+// Err returns what is wrong with the environment, for the parts built so far.
+func (s *System) Err() error { return s.env.err() }
+
+// Log returns the function's logger.
+func (s *System) Log() *slog.Logger { return s.log }
+
+// Version names the running code: the release and the function's own version.
+func (s *System) Version() string {
+	if v := s.env.get("AWS_LAMBDA_FUNCTION_VERSION"); v != "" {
+		return Release + "+" + v
+	}
+	return Release
+}
+
+// awsConfig reads region, credentials and endpoint as Lambda sets them. They do
+// not change in the life of an execution environment.
+func awsConfig(e *env) aws.Config {
+	creds := aws.Credentials{
+		AccessKeyID: e.get("AWS_ACCESS_KEY_ID"), SecretAccessKey: e.get("AWS_SECRET_ACCESS_KEY"),
+		SessionToken: e.get("AWS_SESSION_TOKEN"), Source: "environment",
+	}
+	c := aws.Config{
+		Region:      e.text("AWS_REGION"),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return creds, nil }),
+	}
+	if endpoint := e.get("AWS_ENDPOINT_URL"); endpoint != "" {
+		c.BaseEndpoint = &endpoint
+	}
+	return c
+}
+
+// timing reads the waits of the protocol.
+func (s *System) timing() job.Timing {
+	t := job.DefaultTiming()
+	t.Backoff = s.env.secondsList("ORBITQ_BACKOFF_SECONDS")
+	t.QuotaWait = s.env.seconds("ORBITQ_QUOTA_WAIT_SECONDS")
+	t.ReleaseWait = s.env.seconds("ORBITQ_RELEASE_WAIT_SECONDS")
+	t.Resend = s.env.seconds("ORBITQ_RESEND_AFTER_SECONDS")
+	return t
+}
+
+// store returns the table.
+func (s *System) store() *dynamostore.Store {
+	return dynamostore.New(dynamostore.Config{
+		Client: dynamodb.NewFromConfig(s.aws), Table: s.env.text("ORBITQ_TABLE"), Timing: s.timing(), Jitter: jitter,
+	})
+}
+
+// queues returns the work queues.
+func (s *System) queues() *sqsqueue.Queues {
+	return sqsqueue.New(sqs.NewFromConfig(s.aws), map[string]string{
+		"high":    s.env.text("ORBITQ_QUEUE_HIGH_URL"),
+		"default": s.env.text("ORBITQ_QUEUE_URL"),
+		"low":     s.env.text("ORBITQ_QUEUE_LOW_URL"),
+	})
+}
+
+// Intake returns the use case of the write API.
+func (s *System) Intake() *intake.Intake {
+	return intake.New(intake.Config{
+		Store: s.store(), Sender: s.queues(), Kinds: []string{kinds.EnrichName}, Now: now, Entropy: entropy,
+		Deadline: s.env.seconds("ORBITQ_DEADLINE_SECONDS"), Resend: s.env.seconds("ORBITQ_RESEND_AFTER_SECONDS"), Tries: Tries,
+	})
+}
+
+// Query returns the use case of the read API.
+func (s *System) Query() *query.Query { return query.New(s.store(), now) }
+
+// Worker returns the use case of the work queues.
+func (s *System) Worker() *worker.Worker {
+	store := s.store()
+	imagery := copernicus.New(copernicus.Config{
+		HTTP: &http.Client{Timeout: providerTimeout}, APIURL: s.env.text("COPERNICUS_API_URL"), TokenURL: s.env.text("COPERNICUS_TOKEN_URL"),
+		Secret: secret.New(secretsmanager.NewFromConfig(s.aws), s.env.text("COPERNICUS_SECRET_ARN"), now).Get,
+		Tokens: store, Now: now,
+	})
+	return worker.New(worker.Config{
+		Store: store, Queue: s.queues(), Now: now, Token: token, Jitter: jitter, Timing: s.timing(),
+		LeaseMargin: s.env.seconds("ORBITQ_LEASE_MARGIN_SECONDS"), Version: s.Version(),
+		Kinds: []worker.Kind{&kinds.Enrich{Points: store, Imagery: imagery, Now: now}},
+	})
+}
+
+// Relay returns the use case of the relay's schedule.
+func (s *System) Relay() *relay.Relay {
+	return relay.New(relay.Config{Store: s.store(), Sender: s.queues(), Now: now, Timing: s.timing()})
+}
+
+// DeadLetters returns the use case of the dead letter queue.
+func (s *System) DeadLetters() *deadletter.Reconciler {
+	dead := sqsqueue.NewDeadLetters(sqs.NewFromConfig(s.aws), s.env.text("ORBITQ_DLQ_URL"), s.env.text("ORBITQ_DLQ_ARN"))
+	return deadletter.New(s.store(), dead, now)
+}
+
+// now is the clock: UTC in milliseconds, as rows hold it.
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+
+// entropy returns the random part of an id.
+func entropy() [10]byte {
+	var b [10]byte
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24: the process ends instead
+	return b
+}
+
+// token returns a lease token of 128 random bits.
+func token() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24: the process ends instead
+	return hex.EncodeToString(b[:])
+}
+
+// jitter returns a random number in [0, 1).
+func jitter() float64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24: the process ends instead
+	return float64(binary.BigEndian.Uint64(b[:])>>11) / (1 << 53)
+}
