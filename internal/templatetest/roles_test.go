@@ -1,0 +1,163 @@
+package templatetest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// allowed is what each function may do, and all that it may do. A change of a role is a change of this table.
+func allowed() map[string][]string {
+	on := func(resource string, actions ...string) (grants []string) {
+		for _, action := range actions {
+			grants = append(grants, action+" on "+resource)
+		}
+
+		return grants
+	}
+	onWorkQueues := func(actions ...string) []string {
+		return slices.Concat(on("SatelliteQueue.Arn", actions...), on("SatelliteHighQueue.Arn", actions...), on("SatelliteLowQueue.Arn", actions...))
+	}
+
+	return map[string][]string{
+		"EnqueueFunction": slices.Concat(
+			on("Table.Arn", "dynamodb:PutItem", "dynamodb:GetItem"),
+			onWorkQueues("sqs:SendMessage"),
+		),
+		"QueryFunction": slices.Concat(
+			on("Table.Arn", "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"),
+			on("${Table.Arn}/index/owner", "dynamodb:Query"),
+		),
+		"EnrichFunction": slices.Concat(
+			on("Table.Arn", "dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:Query"),
+			onWorkQueues("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"),
+			on("CopernicusSecret", "secretsmanager:GetSecretValue"),
+		),
+		"RelayFunction": slices.Concat(
+			on("${Table.Arn}/index/open", "dynamodb:Query"),
+			on("Table.Arn", "dynamodb:UpdateItem"),
+			onWorkQueues("sqs:SendMessage"),
+		),
+		"DlqFunction": slices.Concat(
+			on("Table.Arn", "dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:GetItem"),
+			on("DeadLetterQueue.Arn", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility", "sqs:ListMessageMoveTasks"),
+		),
+	}
+}
+
+// managed lists the only policies of AWS's that a role may carry: writing its own logs, and X-Ray, which has no
+// resources to name. AWSLambdaSQSQueueExecutionRole is not among them: SAM adds it to generated roles of SQS
+// consumers, and it allows receiving and deleting on every queue of the account.
+func managed() []string {
+	return []string{"AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess", "AWSXRayDaemonWriteAccess"}
+}
+
+// grants returns what a role's own statements allow.
+func grants(role map[string]any) (all []string) {
+	for _, policy := range list(role["Policies"]) {
+		for _, statement := range list(at(policy, "PolicyDocument", "Statement")) {
+			if at(statement, "Effect") != "Allow" {
+				continue
+			}
+
+			for _, action := range list(at(statement, "Action")) {
+				for _, resource := range list(at(statement, "Resource")) {
+					all = append(all, text(action)+" on "+text(resource))
+				}
+			}
+		}
+	}
+
+	return all
+}
+
+// writesOwnLogs reports whether a grant is for the log group of the function; every role may have it.
+func writesOwnLogs(grant string) bool {
+	return strings.HasPrefix(grant, "logs:CreateLogStream on ") || strings.HasPrefix(grant, "logs:PutLogEvents on ")
+}
+
+func TestRolesAllowWhatIsExpectedAndNoMore(t *testing.T) {
+	t.Parallel()
+
+	d := load(t)
+	seen := map[string]string{}
+
+	d.CFN.of(t, "AWS::Lambda::Function", func(function string, properties map[string]any) {
+		roleName, _, _ := strings.Cut(text(properties["Role"]), ".")
+		role := d.CFN.Resources[roleName]
+
+		if role.Type != "AWS::IAM::Role" {
+			t.Errorf("%s: role %s is no role of this template", function, roleName)
+
+			return
+		}
+
+		if other := seen[roleName]; other != "" {
+			t.Errorf("%s shares the role %s with %s", function, roleName, other)
+		}
+
+		seen[roleName] = function
+		want := allowed()[function]
+		got := slices.DeleteFunc(grants(role.Properties), writesOwnLogs)
+
+		for _, grant := range got {
+			if !slices.Contains(want, grant) {
+				t.Errorf("%s may %s, which is not expected", function, grant)
+			}
+		}
+
+		for _, grant := range want {
+			if !slices.Contains(got, grant) {
+				t.Errorf("%s may not %s, which it needs", function, grant)
+			}
+		}
+
+		for _, arn := range list(role.Properties["ManagedPolicyArns"]) {
+			name := text(arn)
+			if !slices.Contains(managed(), name[strings.LastIndexByte(name, '/')+1:]) {
+				t.Errorf("%s carries the managed policy %s: give it a role with statements of its own", function, name)
+			}
+		}
+	})
+
+	for function := range allowed() {
+		if d.CFN.Resources[function].Type != "AWS::Lambda::Function" {
+			t.Errorf("%s is in the table of roles, but not in the template", function)
+		}
+	}
+}
+
+func TestNothingIsAllowedOnEverything(t *testing.T) {
+	t.Parallel()
+
+	load(t).CFN.of(t, "AWS::IAM::Role", func(name string, role map[string]any) {
+		for _, grant := range grants(role) {
+			if strings.Contains(grant, "*") && !strings.HasPrefix(grant, "xray:") && !writesOwnLogs(grant) {
+				t.Errorf("%s may %s", name, grant)
+			}
+		}
+	})
+}
+
+func TestSecretsComeFromHiddenParameters(t *testing.T) {
+	t.Parallel()
+
+	d := load(t)
+
+	d.CFN.of(t, "AWS::SecretsManager::Secret", func(name string, secret map[string]any) {
+		value := text(secret["SecretString"])
+		for _, parameter := range []string{"CopernicusClientId", "CopernicusClientSecret"} {
+			if !strings.Contains(value, "${"+parameter+"}") {
+				t.Errorf("%s does not come from %s", name, parameter)
+			}
+		}
+	})
+
+	for name, parameter := range d.SAM.Parameters {
+		if secret := strings.Contains(name, "Secret") || strings.Contains(name, "ClientId"); secret && parameter["NoEcho"] != true {
+			t.Errorf("parameter %s is shown in the console", name)
+		} else if secret && parameter["Default"] != nil {
+			t.Errorf("parameter %s has a default", name)
+		}
+	}
+}
