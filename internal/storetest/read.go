@@ -1,0 +1,245 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"orbitq/internal/deadletter"
+	"orbitq/internal/job"
+	"orbitq/internal/point"
+	"orbitq/internal/relay"
+	"orbitq/internal/worker"
+)
+
+// newPoint returns a point with every field set, at Null Island: zero is a value.
+func newPoint(t *testing.T) point.Point {
+	t.Helper()
+	zero, lon := 0.0, 0.0
+	return point.Point{
+		ID: id(t), Owner: "u-" + id(t), Latitude: &zero, Longitude: &lon, Accuracy: 12.5, Value: -3.25,
+		CollectedAt: start(), MetricID: "pm25", CampaignID: "c", DeviceModel: "d", SensorType: "s",
+		CalibratedAt: start().Add(-time.Hour), Notes: "n\u00e4", Revision: 1, BodyHash: "h", CreatedAt: start(),
+	}
+}
+
+// letter returns the dead letter that carries a message.
+func letter(m job.Message) deadletter.Letter {
+	return deadletter.Letter{MessageID: "m-" + m.Job, Body: m.Encode(), Sent: start(), Receives: 8, Source: "arn:q"}
+}
+
+// bury hands a dead letter to the store and demands a fate.
+func bury(t *testing.T, s Store, m job.Message, now time.Time, want deadletter.Fate) {
+	t.Helper()
+	got, err := s.Bury(context.Background(), m, letter(m), now)
+	if err != nil || got != want {
+		t.Fatalf("fate %d, %v, want %d", got, err, want)
+	}
+}
+
+func buryRules() []rule {
+	later := start().Add(time.Hour)
+	return []rule{
+		{"bury ends an open job whose newest message is the letter", func(t *testing.T, s Store) {
+			held := running(t, s, limited("u-"+id(t), 5))
+			bury(t, s, held.Message(), later, deadletter.Recorded)
+			got := row(t, s, held.ID)
+			if got.State != job.Dead || got.Code != job.NoWorkerReport || got.DeadTicket != 1 || meter(t, s, &held).Taken != 0 {
+				t.Errorf("row %+v, meter %+v", got, meter(t, s, &held))
+			}
+			bury(t, s, held.Message(), later, deadletter.Recorded)
+		}},
+		{"bury leaves a job with a live lease alone", func(t *testing.T, s Store) {
+			held := running(t, s, nil)
+			bury(t, s, held.Message(), start().Add(time.Second), deadletter.Pending)
+			if got := row(t, s, held.ID); got.State != job.Running {
+				t.Errorf("row %+v", got)
+			}
+		}},
+		{"bury keeps an older ticket of an open job", func(t *testing.T, s Store) {
+			held := running(t, s, nil)
+			next := job.Released(held, job.ProviderRateLimit, "429", time.Minute, Timing(), start())
+			conclude(t, s, &held, next, worker.Written)
+			bury(t, s, held.Message(), later, deadletter.Pending)
+		}},
+		{"bury calls the letter of a finished job surplus", func(t *testing.T, s Store) {
+			held := running(t, s, nil)
+			settle(t, s, &held, start(), worker.Written)
+			bury(t, s, held.Message(), later, deadletter.Surplus)
+		}},
+		{"bury calls another copy of a dead job surplus", func(t *testing.T, s Store) {
+			held := running(t, s, nil)
+			bury(t, s, held.Message(), later, deadletter.Recorded)
+			m := held.Message()
+			m.Ticket++
+			bury(t, s, m, later, deadletter.Surplus)
+		}},
+		{"bury calls the letter of no job an orphan", func(t *testing.T, s Store) {
+			bury(t, s, job.Message{Version: 1, Job: id(t), Ticket: 1}, later, deadletter.Orphan)
+		}},
+		{"poison is recorded, and recorded again without harm", func(t *testing.T, s Store) {
+			l := deadletter.Letter{MessageID: "m", Body: "not ours " + id(t), Sent: start(), Receives: 9}
+			for range 2 {
+				if err := s.RecordPoison(context.Background(), l, "why", start()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}},
+	}
+}
+
+// hint finds a job among the hints of its shard.
+func hint(t *testing.T, s Store, jobID string, now time.Time) (relay.Hint, bool) {
+	t.Helper()
+	all, err := s.Due(context.Background(), job.Shard(jobID, relay.Shards), now, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range all {
+		if h.ID == jobID {
+			return h, true
+		}
+	}
+	return relay.Hint{}, false
+}
+
+func relayRules() []rule {
+	return []rule{
+		{"an accepted job is due at its look and not before", func(t *testing.T, s Store) {
+			j := accepted(t, s, nil)
+			if _, early := hint(t, s, j.ID, j.Look.Add(-time.Millisecond)); early {
+				t.Error("due before its look")
+			}
+			if h, ok := hint(t, s, j.ID, j.Look); !ok || !h.Look.Equal(j.Look) {
+				t.Errorf("hint %+v, %v", h, ok)
+			}
+		}},
+		{"retake takes one ticket, once, and keeps older ones valid", retakesOnce},
+		{"retake leaves a job with a live lease alone", func(t *testing.T, s Store) {
+			j := accepted(t, s, nil)
+			claim(t, s, request(j.Message(), "x", j.Look), job.Run)
+			_, ok, err := s.Retake(context.Background(), relay.Hint{ID: j.ID, Look: j.Look}, Timing(), j.Look)
+			if ok || err != nil {
+				t.Errorf("taken %v, %v", ok, err)
+			}
+		}},
+		{"a final job leaves the open index", func(t *testing.T, s Store) {
+			held := running(t, s, nil)
+			settle(t, s, &held, start(), worker.Written)
+			if _, ok := hint(t, s, held.ID, start().Add(48*time.Hour)); ok {
+				t.Error("still in the index")
+			}
+		}},
+	}
+}
+
+// retakesOnce lets two relays act on one hint.
+func retakesOnce(t *testing.T, s Store) {
+	j := accepted(t, s, nil)
+	h := relay.Hint{ID: j.ID, Look: j.Look}
+	got, ok, err := s.Retake(context.Background(), h, Timing(), j.Look)
+	if err != nil || !ok || got.Ticket != 2 || got.ValidTicket != 1 || got.Resends != 1 {
+		t.Fatalf("got %+v, %v, %v", got, ok, err)
+	}
+	if _, ok, err = s.Retake(context.Background(), h, Timing(), j.Look); ok || err != nil {
+		t.Errorf("the same hint was taken twice: %v", err)
+	}
+	if stored := row(t, s, j.ID); !reflect.DeepEqual(stored, got) {
+		t.Errorf("stored %+v\nwant %+v", stored, got)
+	}
+	claim(t, s, request(j.Message(), "x", j.Look), job.Run)
+}
+
+func readRules() []rule {
+	return []rule{
+		{"a missing row is NOT_FOUND", func(t *testing.T, s Store) {
+			_, err := s.Job(context.Background(), id(t))
+			_, err2 := s.Point(context.Background(), id(t))
+			_, _, err3 := s.Subject(context.Background(), id(t), 1)
+			for _, e := range []error{err, err2, err3} {
+				if job.CodeOf(e) != job.NotFound {
+					t.Errorf("got %v", e)
+				}
+			}
+		}},
+		{"the subject is the point with the analysis of the revision", func(t *testing.T, s Store) {
+			p, j := newPoint(t), newJob(t, nil)
+			j.Point = p.ID
+			if _, _, _, err := s.AcceptPoint(context.Background(), &p, &j); err != nil {
+				t.Fatal(err)
+			}
+			got, a, err := s.Subject(context.Background(), p.ID, 1)
+			if err != nil || a != nil || !reflect.DeepEqual(got, p) {
+				t.Fatalf("got %+v, %+v, %v", got, a, err)
+			}
+			held := claim(t, s, request(j.Message(), "x", start()), job.Run)
+			settle(t, s, &held, start(), worker.Written)
+			if _, a, err = s.Subject(context.Background(), p.ID, 1); err != nil || a == nil || a.Job != j.ID {
+				t.Errorf("analysis %+v, %v", a, err)
+			}
+			if _, a, err = s.Subject(context.Background(), p.ID, 2); err != nil || a != nil {
+				t.Errorf("revision 2: analysis %+v, %v", a, err)
+			}
+		}},
+		{"a list is one owner's, newest first, page by page, each job once", pagesOfAnOwner},
+		{"the shared token is stored, and its lock is exclusive until its end", tokenLock},
+	}
+}
+
+// pagesOfAnOwner lists five jobs in pages of two beside another owner's job.
+func pagesOfAnOwner(t *testing.T, s Store) {
+	owner := "u-" + id(t)
+	accepted(t, s, nil)
+	var want []string
+	for i := range 5 {
+		j := newJob(t, func(j *job.Job) { j.Owner = owner })
+		j.Created = start().Add(time.Duration(i) * time.Second)
+		if _, _, err := s.Accept(context.Background(), &j); err != nil {
+			t.Fatal(err)
+		}
+		want = append([]string{j.ID}, want...)
+	}
+	var got []string
+	for after := ""; ; {
+		page, next, err := s.Jobs(context.Background(), owner, after, 2)
+		if err != nil || len(page) > 2 {
+			t.Fatalf("page of %d, %v", len(page), err)
+		}
+		for i := range page {
+			got = append(got, page[i].ID)
+		}
+		if next == "" {
+			break
+		}
+		after = next
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %v\nwant %v", got, want)
+	}
+}
+
+// tokenLock is the only rule about the token: the row is one for the table.
+func tokenLock(t *testing.T, s Store) {
+	ctx, now := context.Background(), start()
+	if ok, err := s.LockToken(ctx, now, now.Add(10*time.Second)); err != nil || !ok {
+		t.Fatalf("first lock: %v, %v", ok, err)
+	}
+	if ok, err := s.LockToken(ctx, now.Add(9*time.Second), now.Add(time.Minute)); err != nil || ok {
+		t.Errorf("second lock inside the first: %v, %v", ok, err)
+	}
+	if ok, err := s.LockToken(ctx, now.Add(10*time.Second), now.Add(time.Minute)); err != nil || !ok {
+		t.Errorf("lock after the end of the first: %v, %v", ok, err)
+	}
+	if err := s.SaveToken(ctx, "value", now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	value, expires, err := s.Token(ctx)
+	if err != nil || value != "value" || !expires.Equal(now.Add(time.Hour)) {
+		t.Errorf("token %q until %v, %v", value, expires, err)
+	}
+	if ok, err := s.LockToken(ctx, now.Add(11*time.Second), now.Add(time.Minute)); err != nil || !ok {
+		t.Errorf("the save kept the lock: %v, %v", ok, err)
+	}
+}

@@ -1,0 +1,207 @@
+package storetest
+
+import (
+	"context"
+	"reflect"
+	"sync"
+	"testing"
+	"time"
+
+	"orbitq/internal/job"
+	"orbitq/internal/worker"
+)
+
+func quotaRules() []rule {
+	return []rule{
+		{"a claim of a limited owner reserves one unit", func(t *testing.T, s Store) {
+			j := running(t, s, limited("u-"+id(t), 2))
+			if m := meter(t, s, &j); m != (job.Meter{Taken: 1}) || row(t, s, j.ID).UsageKey == "" {
+				t.Errorf("meter %+v, row %+v", m, row(t, s, j.ID))
+			}
+		}},
+		{"a second claim of the same job does not reserve again", func(t *testing.T, s Store) {
+			j := running(t, s, limited("u-"+id(t), 2))
+			claim(t, s, request(j.Message(), "again", start().Add(2*time.Minute)), job.Run)
+			if m := meter(t, s, &j); m.Taken != 1 {
+				t.Errorf("meter %+v", m)
+			}
+		}},
+		{"a used up limit skips", func(t *testing.T, s Store) {
+			owner := "u-" + id(t)
+			first := running(t, s, limited(owner, 1))
+			settle(t, s, &first, start(), worker.Written)
+			second := accepted(t, s, limited(owner, 1))
+			claim(t, s, request(second.Message(), "x", start()), job.Skip)
+			if got := row(t, s, second.ID); got.State != job.Skipped || got.Outcome != job.UserQuotaExceeded {
+				t.Errorf("row %+v", got)
+			}
+		}},
+		{"a limit of zero skips without a meter", func(t *testing.T, s Store) {
+			j := accepted(t, s, limited("u-"+id(t), 0))
+			claim(t, s, request(j.Message(), "x", start()), job.Skip)
+			if m := meter(t, s, &j); m != (job.Meter{}) {
+				t.Errorf("meter %+v", m)
+			}
+		}},
+		{"a reserved limit waits with a new ticket and without an attempt", func(t *testing.T, s Store) {
+			owner := "u-" + id(t)
+			running(t, s, limited(owner, 1))
+			second := accepted(t, s, limited(owner, 1))
+			waits := claim(t, s, request(second.Message(), "x", start()), job.Wait)
+			got := row(t, s, second.ID)
+			if !reflect.DeepEqual(waits, got) || got.State != job.Waiting || got.Attempts != 0 || got.Ticket != 2 || got.ValidTicket != 2 {
+				t.Errorf("claimed %+v\nstored %+v", waits, got)
+			}
+		}},
+		{"ten claims at limit minus one reserve one unit", tenAtTheLimit},
+		{"an end without a bill gives the unit back", func(t *testing.T, s Store) {
+			held := running(t, s, limited("u-"+id(t), 2))
+			conclude(t, s, &held, job.Ended(held, job.Clouded, report(start())), worker.Written)
+			if m := meter(t, s, &held); m != (job.Meter{}) {
+				t.Errorf("meter %+v", m)
+			}
+		}},
+		{"a failed attempt keeps the unit, death gives it back", func(t *testing.T, s Store) {
+			held := running(t, s, limited("u-"+id(t), 2))
+			conclude(t, s, &held, job.Failed(held, job.Errorf(job.ProviderUnavailable, "503"), Timing(), 0, job.Carried{}, report(start())), worker.Written)
+			if m := meter(t, s, &held); m.Taken != 1 {
+				t.Errorf("after retry: meter %+v", m)
+			}
+			again := claim(t, s, request(held.Message(), "2", start().Add(time.Minute)), job.Run)
+			conclude(t, s, &again, job.Failed(again, job.Errorf(job.InvalidRequest, "400"), Timing(), 0, job.Carried{Ticket: 1}, report(start())), worker.Written)
+			if m := meter(t, s, &held); m != (job.Meter{}) || row(t, s, held.ID).State != job.Dead {
+				t.Errorf("after death: meter %+v, row %+v", m, row(t, s, held.ID))
+			}
+		}},
+	}
+}
+
+// tenAtTheLimit claims ten jobs of one owner with one unit left, at once.
+func tenAtTheLimit(t *testing.T, s Store) {
+	owner := "u-" + id(t)
+	jobs := make([]job.Job, 10)
+	for i := range jobs {
+		jobs[i] = accepted(t, s, limited(owner, 1))
+	}
+	verdicts := make([]job.Verdict, len(jobs))
+	var wg sync.WaitGroup
+	for i := range jobs {
+		wg.Go(func() {
+			c, err := s.Claim(context.Background(), request(jobs[i].Message(), "l"+jobs[i].ID, start()))
+			if err != nil {
+				t.Errorf("claim: %v", err)
+			}
+			verdicts[i] = c.Verdict
+		})
+	}
+	wg.Wait()
+	ran := 0
+	for _, v := range verdicts {
+		switch v {
+		case job.Run:
+			ran++
+		case job.Wait:
+		default:
+			t.Errorf("verdict %d", v)
+		}
+	}
+	if m := meter(t, s, &jobs[0]); ran != 1 || m != (job.Meter{Taken: 1}) {
+		t.Errorf("%d ran, meter %+v", ran, m)
+	}
+}
+
+func settleRules() []rule {
+	return []rule{
+		{"settle writes job, analysis and one used unit together", settlesTogether},
+		{"settle of an unlimited owner counts the unit as taken and used", func(t *testing.T, s Store) {
+			held := running(t, s, nil)
+			settle(t, s, &held, start(), worker.Written)
+			if m := meter(t, s, &held); m != (job.Meter{Taken: 1, Used: 1}) {
+				t.Errorf("meter %+v", m)
+			}
+		}},
+		{"settle again after a lost reply bills nothing more", func(t *testing.T, s Store) {
+			held := running(t, s, nil)
+			settle(t, s, &held, start(), worker.Written)
+			ended := job.Ended(held, job.Success, report(start()))
+			got, err := s.Settle(context.Background(), &held, &ended, analysis(&held, start()))
+			if err != nil || got != worker.Written && got != worker.Superseded {
+				t.Errorf("got %d, %v", got, err)
+			}
+			if m := meter(t, s, &held); m.Used != 1 {
+				t.Errorf("meter %+v", m)
+			}
+		}},
+		{"a zombie whose lease was taken writes nothing", func(t *testing.T, s Store) {
+			zombie := running(t, s, limited("u-"+id(t), 5))
+			claim(t, s, request(zombie.Message(), "taker", start().Add(2*time.Minute)), job.Run)
+			settle(t, s, &zombie, start().Add(3*time.Minute), worker.LeaseLost)
+			conclude(t, s, &zombie, job.Ended(zombie, job.Clouded, report(start())), worker.LeaseLost)
+			if m := meter(t, s, &zombie); m != (job.Meter{Taken: 1}) {
+				t.Errorf("meter %+v", m)
+			}
+			if all, err := s.Analyses(context.Background(), zombie.Point); err != nil || len(all) != 0 {
+				t.Errorf("analyses %v, %v", all, err)
+			}
+		}},
+		{"a second job of the same revision finds the analysis and bills nothing", secondJobOfAPoint},
+		{"conclude of a job that somebody ended is superseded", func(t *testing.T, s Store) {
+			held := running(t, s, nil)
+			settle(t, s, &held, start(), worker.Written)
+			conclude(t, s, &held, job.Ended(held, job.Clouded, report(start())), worker.Superseded)
+		}},
+		{"conclude of a dead job keeps the message", func(t *testing.T, s Store) {
+			held := running(t, s, nil)
+			conclude(t, s, &held, job.Failed(held, job.Errorf(job.InvalidRequest, "400"), Timing(), 0, job.Carried{Ticket: 1}, report(start())), worker.Written)
+			conclude(t, s, &held, job.Ended(held, job.Clouded, report(start())), worker.LeaseLost)
+		}},
+		{"a release keeps its reservation and moves the deadline", func(t *testing.T, s Store) {
+			held := running(t, s, limited("u-"+id(t), 5))
+			next := job.Released(held, job.ProviderRateLimit, "429", time.Minute, Timing(), start())
+			conclude(t, s, &held, next, worker.Written)
+			got := row(t, s, held.ID)
+			if !reflect.DeepEqual(got, next) || meter(t, s, &held).Taken != 1 || !got.Deadline.Equal(held.Deadline.Add(time.Minute)) {
+				t.Errorf("got %+v\nwant %+v", got, next)
+			}
+		}},
+	}
+}
+
+// settlesTogether settles one job and reads everything back.
+func settlesTogether(t *testing.T, s Store) {
+	held := running(t, s, limited("u-"+id(t), 2))
+	ended := settle(t, s, &held, start().Add(time.Second), worker.Written)
+	if got := row(t, s, held.ID); !reflect.DeepEqual(got, ended) {
+		t.Errorf("row %+v\nwant %+v", got, ended)
+	}
+	if m := meter(t, s, &held); m != (job.Meter{Taken: 1, Used: 1}) {
+		t.Errorf("meter %+v", m)
+	}
+	all, err := s.Analyses(context.Background(), held.Point)
+	want := analysis(&held, start().Add(time.Second))
+	if err != nil || len(all) != 1 || !reflect.DeepEqual(&all[0], want) {
+		t.Errorf("analyses %+v, %v\nwant %+v", all, err, want)
+	}
+}
+
+// secondJobOfAPoint runs two jobs of one point, one after the other.
+func secondJobOfAPoint(t *testing.T, s Store) {
+	first := running(t, s, limited("u-"+id(t), 5))
+	second := running(t, s, func(j *job.Job) {
+		limited(first.Owner, 5)(j)
+		j.Point = first.Point
+	})
+	settle(t, s, &first, start(), worker.Written)
+	settle(t, s, &second, start(), worker.Duplicate)
+	conclude(t, s, &second, job.Ended(second, job.AlreadyDone, report(start())), worker.Written)
+	if m := meter(t, s, &first); m != (job.Meter{Taken: 1, Used: 1}) {
+		t.Errorf("meter %+v", m)
+	}
+	all, err := s.Analyses(context.Background(), first.Point)
+	if err != nil || len(all) != 1 || all[0].Job != first.ID {
+		t.Errorf("analyses %+v, %v", all, err)
+	}
+	if got := row(t, s, second.ID); got.State != job.Succeeded || got.Outcome != job.AlreadyDone || got.UsageKey != "" {
+		t.Errorf("second %+v", got)
+	}
+}
