@@ -71,10 +71,11 @@ func layers() map[string]layer {
 		// Adapters: one technology each, never each other.
 		"internal/dynamostore": {may: of(core, cases, awsSDK, smithy)},
 		"internal/sqsqueue":    {may: of(core, cases, awsSDK, smithy)},
+		"internal/secret":      {may: of(core, awsSDK, smithy)},
 		"internal/copernicus":  {may: of(core, "internal/kinds")},
 
 		// Wiring.
-		"internal/wire": {may: of(core, cases, "internal/entry", "internal/openapi", "internal/dynamostore", "internal/sqsqueue", "internal/copernicus", awsSDK, smithy)},
+		"internal/wire": {may: of(core, cases, "internal/entry", "internal/openapi", "internal/dynamostore", "internal/sqsqueue", "internal/secret", "internal/copernicus", awsSDK, smithy)},
 		"functions/...": {may: of("internal/wire", "internal/entry", awsLambda)},
 
 		// The command line and the local run. The local run speaks AWS's protocols to the real binaries; it knows no
@@ -86,6 +87,8 @@ func layers() map[string]layer {
 		// Benches.
 		"internal/memstore":             {bench: true, may: of(core, cases)},
 		"internal/memqueue":             {bench: true, may: of(core, cases)},
+		"internal/storetest":            {bench: true, may: of(core, cases)},
+		"internal/queuetest":            {bench: true, may: of(core, cases)},
 		"internal/archtest":             {bench: true},
 		"internal/templatetest":         {bench: true},
 		"internal/openapi/contracttest": {bench: true, may: of("internal/openapi", "github.com/getkin/kin-openapi/...")},
