@@ -1,6 +1,7 @@
 package cdse
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,35 +44,37 @@ func (s *Server) serve(e endpoint) http.Handler {
 		body, readErr := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 		req := request{header: r.Header, body: body, fault: s.faults.next(e.name, body)}
 		out := &recorder{ResponseWriter: w}
-		rep := reply{}
+		out.record = func(status int) {
+			call := Call{
+				At: start.UTC(), Endpoint: e.name, Status: status, Fault: req.fault.Kind,
+				DurationMS: float64(time.Since(began).Microseconds()) / 1000, Units: out.units,
+			}
+			s.calls.add(call)
+			s.cfg.Logger.InfoContext(r.Context(), "provider call", "endpoint", call.Endpoint, "status", call.Status,
+				"fault", call.Fault, "ms", call.DurationMS, "pu", call.Units)
+		}
+		defer out.end(0)
 		if !misbehave(out, r, e.name, req.fault) {
-			rep = s.answer(out, r, e, req, readErr)
+			s.answer(out, r, e, req, readErr)
 		}
-		call := Call{
-			At: start.UTC(), Endpoint: e.name, Status: out.status, Fault: req.fault.Kind,
-			DurationMS: float64(time.Since(began).Microseconds()) / 1000, Units: rep.units,
-		}
-		s.calls.add(call)
-		s.cfg.Logger.InfoContext(r.Context(), "provider call", "endpoint", call.Endpoint, "status", call.Status,
-			"fault", call.Fault, "ms", call.DurationMS, "pu", call.Units)
 	})
 }
 
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, e endpoint, req request, readErr error) reply {
+func (s *Server) answer(w *recorder, r *http.Request, e endpoint, req request, readErr error) {
 	if err := s.admit(r, e, readErr); err != nil {
 		writeError(w, err, req.fault.Bare)
-		return reply{}
+		return
 	}
 	rep, err := e.handle(r.Context(), req)
 	if err != nil {
 		writeError(w, err, req.fault.Bare)
-		return reply{}
+		return
 	}
 	for name, values := range rep.header {
 		w.Header()[http.CanonicalHeaderKey(name)] = values
 	}
+	w.units = rep.units
 	writeJSON(w, http.StatusOK, rep.body)
-	return rep
 }
 
 // admit checks what does not depend on the body's meaning.
@@ -96,16 +99,27 @@ func (s *Server) admit(r *http.Request, e endpoint, readErr error) error {
 	return nil
 }
 
-// recorder remembers the status for the call log.
+// recorder enters a call into the log before the client can see its answer, so that a test which has the answer
+// also finds the call.
 type recorder struct {
 	http.ResponseWriter
-	status int
+	record func(status int)
+	units  float64
+	ended  bool
 }
 
-// WriteHeader keeps the status.
+// WriteHeader records the call.
 func (r *recorder) WriteHeader(status int) {
-	r.status = status
+	r.end(status)
 	r.ResponseWriter.WriteHeader(status)
+}
+
+// end records the call once.
+func (r *recorder) end(status int) {
+	if !r.ended {
+		r.ended = true
+		r.record(status)
+	}
 }
 
 // Unwrap lets http.ResponseController find the connection.
@@ -130,12 +144,14 @@ func writeError(w http.ResponseWriter, err error, bare bool) {
 }
 
 func writeJSON(w http.ResponseWriter, status int, body any) {
-	raw, err := json.Marshal(body)
-	if err != nil {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(body); err != nil {
 		http.Error(w, "encode answer: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", jsonMedia)
 	w.WriteHeader(status)
-	_, _ = w.Write(raw) // a client that has gone away is its own affair
+	_, _ = w.Write(bytes.TrimSuffix(text.Bytes(), []byte("\n"))) // a client that has gone away is its own affair
 }

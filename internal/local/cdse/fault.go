@@ -1,6 +1,7 @@
 package cdse
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -55,13 +56,16 @@ func (f Fault) check() error {
 	if !slices.Contains([]string{"", EndpointToken, EndpointStatistics, EndpointCatalog}, f.Endpoint) {
 		return fmt.Errorf("endpoint %q is unknown", f.Endpoint)
 	}
+	if slices.Contains(data, f.Kind) && (f.Endpoint == EndpointToken || f.Endpoint == EndpointCatalog && f.Kind != FaultEmpty) {
+		return fmt.Errorf("kind %q means nothing at endpoint %q", f.Kind, f.Endpoint)
+	}
 	if f.BBox != nil {
 		if _, wrong := readBox(f.BBox); wrong != "" || f.Endpoint == EndpointToken {
 			return fmt.Errorf("bbox %v cannot match", f.BBox)
 		}
 	}
 	if f.Nth < 0 || f.Count < 0 || f.RetryAfterMS < 0 || f.DelayMS < 0 {
-		return fmt.Errorf("a number is negative")
+		return errors.New("a number is negative")
 	}
 	return nil
 }
@@ -89,7 +93,7 @@ func (f Fault) status() (*serviceError, bool) {
 }
 
 // misbehave applies the faults that do not look at the request; it tells whether the call is over.
-func misbehave(w http.ResponseWriter, r *http.Request, name string, f Fault) bool {
+func misbehave(w *recorder, r *http.Request, name string, f Fault) bool {
 	if f.DelayMS > 0 && !wait(r, time.Duration(f.DelayMS)*time.Millisecond) {
 		return true
 	}
@@ -135,11 +139,12 @@ func wait(r *http.Request, d time.Duration) bool {
 type lingerer interface{ SetLinger(sec int) error }
 
 // reset drops the connection so that the client sees a reset; over HTTP/2 it falls back to no answer of substance.
-func reset(w http.ResponseWriter) bool {
+func reset(w *recorder) bool {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return false
 	}
+	w.end(0)
 	if tcp, ok := conn.(lingerer); ok {
 		_ = tcp.SetLinger(0) // without it the client would see an orderly end
 	}

@@ -2,6 +2,7 @@ package cdse
 
 import (
 	"regexp"
+	"sort"
 	"strconv"
 	"time"
 )
@@ -60,22 +61,18 @@ func intervalAt(whole span, p period, last string, instant time.Time) (span, boo
 	if instant.Before(whole.From) {
 		return span{}, false
 	}
-	longest := time.Duration(p.days+31*p.months)*24*time.Hour + p.hours
-	for k := int(instant.Sub(whole.From) / longest); ; k++ { // never later than the interval sought
-		s := span{From: p.after(whole.From, k), To: p.after(whole.From, k+1)}
-		if !s.From.Before(whole.To) {
+	most := int((instant.Unix()-whole.From.Unix())/secondsPerDay) + 1 // no interval is shorter than a day
+	k := sort.Search(most, func(k int) bool { return p.after(whole.From, k+1).After(instant) })
+	s := span{From: p.after(whole.From, k), To: p.after(whole.From, k+1)}
+	if s.To.After(whole.To) {
+		if last == lastSkip {
 			return span{}, false
 		}
-		if s.To.After(whole.To) {
-			if last == lastSkip {
-				return span{}, false
-			}
-			if last == lastShorten {
-				s.To = whole.To
-			}
-		}
-		if s.holds(instant) {
-			return s, true
+		if last == lastShorten {
+			s.To = whole.To
 		}
 	}
+	return s, s.From.Before(whole.To) && s.holds(instant)
 }
+
+const secondsPerDay = 24 * 60 * 60

@@ -52,6 +52,7 @@ func (s *Server) statistics(ctx context.Context, r request) (reply, error) {
 	if err != nil {
 		return reply{}, scriptFault(err)
 	}
+	interval, area := s.locate(req, r.fault)
 	run, err := program.Start(ctx, s.cfg.ScriptTimeout)
 	if err != nil {
 		return reply{}, scriptFault(err)
@@ -60,11 +61,15 @@ func (s *Server) statistics(ctx context.Context, r request) (reply, error) {
 	if err := s.checkSetup(run.Setup()); err != nil {
 		return reply{}, err
 	}
-	answer, acquisitions, err := s.aggregate(req, run, r.fault)
-	if err != nil {
-		return reply{}, err
+	acquisitions, answer := 0, statAnswer{Status: statusOK, Data: []statInterval{}}
+	if area.hit() {
+		acquisitions = 1
+		if answer, err = s.aggregate(interval, area, run, r.fault); err != nil {
+			return reply{}, err
+		}
 	}
 	units := processingUnits(req.width, req.height, run.Setup(), acquisitions)
+	spoil(&answer, req, r.fault)
 	return reply{body: answer, units: units, header: http.Header{costHeader: {formatUnits(units)}}}, nil
 }
 
@@ -114,37 +119,40 @@ func maskFits(setup evalscript.Setup) bool {
 	return len(bands) == len(setup.Outputs)-1
 }
 
-// aggregate finds the interval of the acquisition and computes it.
-func (s *Server) aggregate(req statRequest, run *evalscript.Run, f Fault) (statAnswer, int, error) {
-	none := statAnswer{Status: statusOK, Data: []statInterval{}}
+// locate finds the interval of the acquisition and the pixels it shows; an area that is not hit has none.
+func (s *Server) locate(req statRequest, f Fault) (span, coverage) {
 	interval, ok := intervalAt(req.whole, req.every, req.last, s.scene.Sensed())
 	if !ok || req.maxCloud < s.scene.CloudCover() || f.Kind == FaultEmpty {
-		return none, 0, nil
+		return span{}, coverage{}
 	}
-	area := cover(s.scene, req.crs, req.box, req.width, req.height)
-	if !area.hit() {
-		return none, 0, nil
-	}
+	return interval, cover(s.scene, req.crs, req.box, req.width, req.height)
+}
+
+// aggregate computes the interval.
+func (s *Server) aggregate(interval span, area coverage, run *evalscript.Run, f Fault) (statAnswer, error) {
 	outputs, err := s.compute(area, run, f.Kind == FaultNaN)
 	if errors.Is(err, evalscript.ErrTimeout) {
-		return failed(interval, errTimedOut), 1, nil
+		return failed(interval, errTimedOut), nil
 	}
 	if err != nil {
-		return none, 0, scriptFault(err)
+		return statAnswer{}, scriptFault(err)
 	}
-	return spoil(statAnswer{statusOK, []statInterval{{Interval: interval, Outputs: outputs}}}, req, f), 1, nil
+	return statAnswer{statusOK, []statInterval{{Interval: interval, Outputs: outputs}}}, nil
 }
 
 func failed(interval span, kind string) statAnswer {
 	return statAnswer{statusFailed, []statInterval{{Interval: interval, Error: &intervalError{kind}}}}
 }
 
-// spoil applies the faults that show in a computed answer.
-func spoil(answer statAnswer, req statRequest, f Fault) statAnswer {
+// spoil applies the faults that show in an answer with data.
+func spoil(answer *statAnswer, req statRequest, f Fault) {
+	if len(answer.Data) == 0 {
+		return
+	}
 	first := answer.Data[0].Interval
 	switch f.Kind {
 	case FaultFailed:
-		return failed(first, errExecution)
+		*answer = failed(first, errExecution)
 	case FaultPartial: // the good interval stays, its neighbour fails
 		bad := statInterval{Interval: span{first.To, req.every.after(first.To, 1)}, Error: &intervalError{errExecution}}
 		if bad.Interval.To.After(req.whole.To) {
@@ -155,5 +163,4 @@ func spoil(answer statAnswer, req statRequest, f Fault) statAnswer {
 		slices.SortFunc(answer.Data, func(a, b statInterval) int { return a.Interval.From.Compare(b.Interval.From) })
 	default:
 	}
-	return answer
 }

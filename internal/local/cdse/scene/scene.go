@@ -11,10 +11,10 @@ package scene
 import (
 	"bytes"
 	"embed"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"image"
-	"image/color"
 	"image/png"
 	"math"
 	"strconv"
@@ -91,28 +91,20 @@ func (s *Scene) decode(name string) ([]uint16, error) {
 	if img.Bounds() != image.Rect(0, 0, s.meta.Width, s.meta.Height) {
 		return nil, fmt.Errorf("decode image: size is %v", img.Bounds())
 	}
-	out := make([]uint16, 0, s.Pixels())
-	for y := range s.meta.Height {
-		for x := range s.meta.Width {
-			value, err := number(img.At(x, y))
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, value)
+	out := make([]uint16, s.Pixels())
+	switch gray := img.(type) {
+	case *image.Gray16:
+		for i := range out {
+			out[i] = binary.BigEndian.Uint16(gray.Pix[2*i:])
 		}
+	case *image.Gray: // the colour model's own conversion would stretch 8 bits to 16
+		for i := range out {
+			out[i] = uint16(gray.Pix[i])
+		}
+	default:
+		return nil, fmt.Errorf("decode image: unexpected pixel type %T", img)
 	}
 	return out, nil
-}
-
-// number is the stored digital number; the colour model's own conversion would stretch 8 bits to 16.
-func number(c color.Color) (uint16, error) {
-	switch v := c.(type) {
-	case color.Gray16:
-		return v.Y, nil
-	case color.Gray:
-		return uint16(v.Y), nil
-	}
-	return 0, fmt.Errorf("decode image: unexpected pixel type %T", c)
 }
 
 // Product is the name of the L2A product the pixels come from.

@@ -10,7 +10,10 @@
 // degrees of longitude) the series diverges; Near tells a caller when not to ask.
 package utm
 
-import "math"
+import (
+	"math"
+	"math/cmplx"
+)
 
 const (
 	semiMajor    = 6378137.0
@@ -47,30 +50,30 @@ func (z Zone) Near(lon float64) bool {
 func (z Zone) Forward(lon, lat float64) (easting, northing float64) {
 	phi, lambda := radians(lat), radians(wrap(lon-z.meridian()))
 	tau := math.Sinh(math.Atanh(math.Sin(phi)) - eccentricity()*math.Atanh(eccentricity()*math.Sin(phi)))
-	xi0 := math.Atan2(tau, math.Cos(lambda))
-	eta0 := math.Asinh(math.Sin(lambda) / math.Hypot(tau, math.Cos(lambda)))
-	xi, eta := xi0, eta0
-	for i, a := range alpha() {
-		k := 2 * float64(i+1)
-		xi += a * math.Sin(k*xi0) * math.Cosh(k*eta0)
-		eta += a * math.Cos(k*xi0) * math.Sinh(k*eta0)
-	}
-	return falseEasting + centralScale*rectifying()*eta, z.origin() + centralScale*rectifying()*xi
+	sphere := complex(math.Atan2(tau, math.Cos(lambda)), math.Asinh(math.Sin(lambda)/math.Hypot(tau, math.Cos(lambda))))
+	zeta := sphere + series(alpha(), sphere)
+	return falseEasting + centralScale*rectifying()*imag(zeta), z.origin() + centralScale*rectifying()*real(zeta)
 }
 
 // Inverse is the position whose projection is (easting, northing).
 func (z Zone) Inverse(easting, northing float64) (lon, lat float64) {
-	xi0 := (northing - z.origin()) / (centralScale * rectifying())
-	eta0 := (easting - falseEasting) / (centralScale * rectifying())
-	xi, eta := xi0, eta0
-	for i, b := range beta() {
-		k := 2 * float64(i+1)
-		xi -= b * math.Sin(k*xi0) * math.Cosh(k*eta0)
-		eta -= b * math.Cos(k*xi0) * math.Sinh(k*eta0)
-	}
+	zeta := complex((northing-z.origin())/(centralScale*rectifying()), (easting-falseEasting)/(centralScale*rectifying()))
+	sphere := zeta - series(beta(), zeta)
+	xi, eta := real(sphere), imag(sphere)
 	lambda := math.Atan2(math.Sinh(eta), math.Cos(xi))
 	tau := geodetic(math.Sin(xi) / math.Hypot(math.Sinh(eta), math.Cos(xi)))
 	return wrap(z.meridian() + degrees(lambda)), degrees(math.Atan(tau))
+}
+
+// series is the sum of c[j] sin(2 (j+1) zeta), with the sines by their recurrence: only one is computed.
+func series(c [6]float64, zeta complex128) complex128 {
+	before, sine, step := complex128(0), cmplx.Sin(2*zeta), 2*cmplx.Cos(2*zeta)
+	sum := complex128(0)
+	for _, factor := range c {
+		sum += complex(factor, 0) * sine
+		before, sine = sine, step*sine-before
+	}
+	return sum
 }
 
 // geodetic solves the conformal latitude's tangent for the geodetic one by Newton's method (three steps suffice).
