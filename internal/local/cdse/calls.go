@@ -1,6 +1,7 @@
 package cdse
 
 import (
+	"maps"
 	"sync"
 	"time"
 )
@@ -12,14 +13,18 @@ const (
 	EndpointCatalog    = "catalog"
 )
 
-// Call is one answered call. The status of a connection that was reset is 0.
+// Call is one call. The status of a connection that was reset, or whose client went away, is 0.
 type Call struct {
-	At         time.Time `json:"at"`
-	Endpoint   string    `json:"endpoint"`
-	Status     int       `json:"status"`
-	Fault      FaultKind `json:"fault,omitempty"`
-	DurationMS float64   `json:"duration_ms"`
-	Units      float64   `json:"pu"`
+	// At is the server's clock when the call had arrived.
+	At       time.Time `json:"at"`
+	Endpoint string    `json:"endpoint"`
+	Status   int       `json:"status"`
+	// Fault is the kind of the rule that applied.
+	Fault FaultKind `json:"fault,omitempty"`
+	// DurationMS is real time, whatever the clock says.
+	DurationMS float64 `json:"duration_ms"`
+	// Units is what the answer cost; failed calls cost nothing.
+	Units float64 `json:"pu"`
 }
 
 // Calls is what the server has answered so far.
@@ -37,6 +42,7 @@ func (c Calls) Busiest(endpoint string, window time.Duration) int {
 		}
 	}
 	most := 0
+	// A busiest window can always be moved until it starts with a call.
 	for _, from := range times {
 		n := 0
 		for _, t := range times {
@@ -52,14 +58,17 @@ func (c Calls) Busiest(endpoint string, window time.Duration) int {
 // keepCalls bounds the memory of the log.
 const keepCalls = 100_000
 
+// journal is the call log.
 type journal struct {
 	mu     sync.Mutex
 	counts map[string]int
 	list   []Call
 }
 
+// newJournal starts an empty log.
 func newJournal() *journal { return &journal{counts: map[string]int{}} }
 
+// add appends a call; a full log forgets its oldest tenth.
 func (j *journal) add(c Call) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -74,11 +83,7 @@ func (j *journal) add(c Call) {
 func (s *Server) Calls() Calls {
 	s.calls.mu.Lock()
 	defer s.calls.mu.Unlock()
-	out := Calls{Counts: map[string]int{}, List: append([]Call{}, s.calls.list...)}
-	for name, n := range s.calls.counts {
-		out.Counts[name] = n
-	}
-	return out
+	return Calls{Counts: maps.Clone(s.calls.counts), List: append([]Call{}, s.calls.list...)}
 }
 
 // ResetCalls empties the call log.

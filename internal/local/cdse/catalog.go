@@ -13,6 +13,7 @@ type catalogAnswer struct {
 	Context  catalogContext `json:"context"`
 }
 
+// catalogLink is a STAC link.
 type catalogLink struct {
 	Href string `json:"href"`
 	Rel  string `json:"rel"`
@@ -26,6 +27,7 @@ type catalogContext struct {
 	Returned int `json:"returned"`
 }
 
+// feature is a STAC item; it has no assets, because nothing can be downloaded here.
 type feature struct {
 	Version    string            `json:"stac_version"`
 	Type       string            `json:"type"`
@@ -38,11 +40,13 @@ type feature struct {
 	Assets     map[string]any    `json:"assets"`
 }
 
+// polygonBody is a GeoJSON polygon.
 type polygonBody struct {
 	Type        string     `json:"type"`
 	Coordinates [][]lonLat `json:"coordinates"`
 }
 
+// featureProperties are the members that searches and clients look at.
 type featureProperties struct {
 	Datetime      time.Time `json:"datetime"`
 	Platform      string    `json:"platform"`
@@ -68,6 +72,7 @@ func (s *Server) catalog(_ context.Context, r request) (reply, error) {
 
 // page cuts the answer out of everything found.
 func page(found []any, limit, next int) catalogAnswer {
+	// Beyond the last page there is an empty page, no error.
 	start := min(next, len(found))
 	end := min(start+limit, len(found))
 	answer := catalogAnswer{
@@ -94,6 +99,7 @@ func (s *Server) finds(q search) bool {
 	return q.area == nil || q.area.touches(s.outline())
 }
 
+// outline is the footprint as an area.
 func (s *Server) outline() ring {
 	var r ring
 	for _, corner := range s.scene.Footprint() {
@@ -102,6 +108,7 @@ func (s *Server) outline() ring {
 	return r
 }
 
+// item is the scene as a feature, or as its date when distinct dates are wanted.
 func (s *Server) item(q search) any {
 	if q.distinct {
 		return s.scene.Sensed().Format(time.DateOnly)

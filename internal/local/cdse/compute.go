@@ -1,6 +1,7 @@
 package cdse
 
 import (
+	"math"
 	"slices"
 
 	"orbitq/internal/local/cdse/evalscript"
@@ -16,6 +17,7 @@ const (
 // compute runs the script on every pixel of the area and gathers the statistics of its outputs.
 func (s *Server) compute(area coverage, run *evalscript.Run, masked bool) (map[string]statOutput, error) {
 	setup := run.Setup()
+	// One accumulator per band; the mask output gets some too, which publish leaves out.
 	sums := make([][]moments, len(setup.Outputs))
 	for i, out := range setup.Outputs {
 		sums[i] = make([]moments, len(out.Bands))
@@ -66,8 +68,9 @@ func counts(setup evalscript.Setup, values [][]float64, output int) bool {
 }
 
 // visible reads a mask value: 0 and NaN hide the pixel.
-func visible(v float64) bool { return v != 0 && v == v } //nolint:gocritic // v == v is false for NaN
+func visible(v float64) bool { return v != 0 && !math.IsNaN(v) }
 
+// publish shapes the sums into the answer's outputs.
 func publish(setup evalscript.Setup, sums [][]moments) map[string]statOutput {
 	outputs := map[string]statOutput{}
 	for i, out := range setup.Outputs {

@@ -13,6 +13,7 @@ func processingUnits(width, height int, setup evalscript.Setup, acquisitions int
 	const unit, smallest, floor = 512 * 512, 0.01, 0.01
 	cost := math.Max(float64(width)*float64(height)/unit, smallest)
 	cost *= float64(paidBands(setup)) / 3 * float64(acquisitions)
+	// One 32-bit output makes the whole request count double.
 	for _, out := range setup.Outputs {
 		if out.ID != evalscript.MaskID && out.SampleType == evalscript.Float32 {
 			cost *= 2
@@ -22,6 +23,7 @@ func processingUnits(width, height int, setup evalscript.Setup, acquisitions int
 	return math.Max(cost, floor)
 }
 
+// paidBands counts the distinct input bands without the mask.
 func paidBands(setup evalscript.Setup) int {
 	bands := map[string]bool{}
 	for _, in := range setup.Inputs {
@@ -35,4 +37,5 @@ func paidBands(setup evalscript.Setup) int {
 // costHeader is the response header that names the units spent.
 const costHeader = "x-processingunits-spent"
 
+// formatUnits writes the header's value without losing digits.
 func formatUnits(units float64) string { return strconv.FormatFloat(units, 'g', -1, 64) }

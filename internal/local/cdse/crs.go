@@ -23,6 +23,7 @@ func parseCRS(name string) (crs, bool) {
 	case "", "http://www.opengis.net/def/crs/OGC/1.3/CRS84", "https://www.opengis.net/def/crs/OGC/1.3/CRS84":
 		return geographic{}, true
 	}
+	// Short forms such as EPSG:4326 are refused by the service as well.
 	match := regexp.MustCompile(`^https?://www\.opengis\.net/def/crs/EPSG/0/(\d{4,5})$`).FindStringSubmatch(name)
 	if match == nil {
 		return nil, false

@@ -11,6 +11,7 @@ import (
 	"time"
 )
 
+// The media types of the endpoints, and the largest body that is read.
 const (
 	jsonMedia = "application/json"
 	formMedia = "application/x-www-form-urlencoded"
@@ -19,18 +20,20 @@ const (
 
 // endpoint is one service: its handler sees a complete request and returns a value.
 type endpoint struct {
-	name    string
-	media   string
-	secured bool
+	name    string // in the call log and in fault rules
+	media   string // the only accepted Content-Type
+	secured bool   // wants a bearer token
 	handle  func(context.Context, request) (reply, error)
 }
 
+// request is a call that has passed the gate, with the fault it has to suffer.
 type request struct {
 	header http.Header
 	body   []byte
 	fault  Fault
 }
 
+// reply is a successful answer; units is what it cost.
 type reply struct {
 	body   any
 	header http.Header
@@ -43,23 +46,18 @@ func (s *Server) serve(e endpoint) http.Handler {
 		start, began := s.cfg.Clock(), time.Now()
 		body, readErr := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 		req := request{header: r.Header, body: body, fault: s.faults.next(e.name, body)}
-		out := &recorder{ResponseWriter: w}
-		out.record = func(status int) {
-			call := Call{
-				At: start.UTC(), Endpoint: e.name, Status: status, Fault: req.fault.Kind,
-				DurationMS: float64(time.Since(began).Microseconds()) / 1000, Units: out.units,
-			}
-			s.calls.add(call)
-			s.cfg.Logger.InfoContext(r.Context(), "provider call", "endpoint", call.Endpoint, "status", call.Status,
-				"fault", call.Fault, "ms", call.DurationMS, "pu", call.Units)
-		}
-		defer out.end(0)
+		out := &recorder{ResponseWriter: w, journal: s.calls, began: began}
+		out.call = Call{At: start.UTC(), Endpoint: e.name, Fault: req.fault.Kind}
 		if !misbehave(out, r, e.name, req.fault) {
 			s.answer(out, r, e, req, readErr)
 		}
+		out.end(0)
+		s.cfg.Logger.InfoContext(r.Context(), "provider call", "endpoint", e.name, "status", out.call.Status,
+			"fault", out.call.Fault, "ms", out.call.DurationMS, "pu", out.call.Units)
 	})
 }
 
+// answer runs the endpoint and writes what it returns.
 func (s *Server) answer(w *recorder, r *http.Request, e endpoint, req request, readErr error) {
 	if err := s.admit(r, e, readErr); err != nil {
 		writeError(w, err, req.fault.Bare)
@@ -73,7 +71,7 @@ func (s *Server) answer(w *recorder, r *http.Request, e endpoint, req request, r
 	for name, values := range rep.header {
 		w.Header()[http.CanonicalHeaderKey(name)] = values
 	}
-	w.units = rep.units
+	w.call.Units = rep.units
 	writeJSON(w, http.StatusOK, rep.body)
 }
 
@@ -89,8 +87,7 @@ func (s *Server) admit(r *http.Request, e endpoint, readErr error) error {
 	if err != nil || media != e.media {
 		return newError(http.StatusUnsupportedMediaType, codeBadMedia, "Content-Type has to be "+e.media)
 	}
-	var tooLarge *http.MaxBytesError
-	if errors.As(readErr, &tooLarge) {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](readErr); tooLarge {
 		return newError(http.StatusRequestEntityTooLarge, codeBadPayload, "Request body is too large.")
 	}
 	if readErr != nil {
@@ -103,9 +100,10 @@ func (s *Server) admit(r *http.Request, e endpoint, readErr error) error {
 // also finds the call.
 type recorder struct {
 	http.ResponseWriter
-	record func(status int)
-	units  float64
-	ended  bool
+	journal *journal
+	began   time.Time
+	call    Call
+	ended   bool
 }
 
 // WriteHeader records the call.
@@ -114,12 +112,15 @@ func (r *recorder) WriteHeader(status int) {
 	r.ResponseWriter.WriteHeader(status)
 }
 
-// end records the call once.
+// end records the call once; status 0 says that it ended without an answer.
 func (r *recorder) end(status int) {
-	if !r.ended {
-		r.ended = true
-		r.record(status)
+	if r.ended {
+		return
 	}
+	r.ended = true
+	r.call.Status = status
+	r.call.DurationMS = float64(time.Since(r.began).Microseconds()) / 1000
+	r.journal.add(r.call)
 }
 
 // Unwrap lets http.ResponseController find the connection.
@@ -127,13 +128,12 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // writeError writes the service's error object, Keycloak's for the token endpoint. A bare error lacks the wrapper.
 func writeError(w http.ResponseWriter, err error, bare bool) {
-	var oauth *oauthError
-	if errors.As(err, &oauth) {
+	if oauth, ok := errors.AsType[*oauthError](err); ok {
 		writeJSON(w, oauth.Status, oauth)
 		return
 	}
-	var service *serviceError
-	if !errors.As(err, &service) {
+	service, ok := errors.AsType[*serviceError](err)
+	if !ok {
 		service = newError(http.StatusInternalServerError, codeException, err.Error())
 	}
 	if bare {
@@ -143,6 +143,7 @@ func writeError(w http.ResponseWriter, err error, bare bool) {
 	writeJSON(w, service.Status, map[string]any{"error": service})
 }
 
+// writeJSON writes a body the way the services do: compact, without HTML escapes.
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)

@@ -38,6 +38,7 @@ type violation struct {
 // Error is the code and the message.
 func (e *serviceError) Error() string { return e.Code + ": " + e.Message }
 
+// newError makes an error with the reason phrase of its status.
 func newError(status int, code, message string) *serviceError {
 	return &serviceError{Status: status, Reason: http.StatusText(status), Message: message, Code: code}
 }
@@ -45,7 +46,8 @@ func newError(status int, code, message string) *serviceError {
 // violations collects what is wrong with a request, so that one answer names all of it.
 type violations struct{ list []violation }
 
-func (v *violations) add(parameter, format string, args ...any) {
+// addf notes one violation.
+func (v *violations) addf(parameter, format string, args ...any) {
 	v.list = append(v.list, violation{Parameter: parameter, Violation: fmt.Sprintf(format, args...)})
 }
 
@@ -63,12 +65,7 @@ func (v *violations) err() error {
 	return e
 }
 
-func badPayload(parameter, format string, args ...any) error {
-	var v violations
-	v.add(parameter, format, args...)
-	return v.err()
-}
-
+// notAuthorized is the service's message for a missing, wrong or expired token alike.
 const notAuthorized = "You are not authorized! Please provide a valid access token within the header " +
 	"[Authorization: Bearer <accessToken>] of your request."
 

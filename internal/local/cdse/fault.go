@@ -12,7 +12,9 @@ import (
 // FaultKind is a way to misbehave.
 type FaultKind string
 
-// The faults. Those of the second group only make sense for the Statistical API; FaultEmpty also for the Catalog.
+// The faults. The first group ends the call before the request is looked at; the status kinds carry the service's
+// error body, or Keycloak's at the token endpoint. Those of the second group change a correct answer and only make
+// sense for the Statistical API, FaultEmpty also for the Catalog.
 const (
 	FaultBadRequest  FaultKind = "400"       // COMMON_BAD_PAYLOAD
 	FaultUnauth      FaultKind = "401"       // as for an expired token; at the token endpoint a refused client
@@ -34,19 +36,26 @@ const (
 // Fault is a rule: which calls go wrong, and how. Every rule counts the calls that match its endpoint and box; the
 // first rule in the list whose turn it is decides.
 type Fault struct {
-	Kind     FaultKind `json:"kind"`
-	Endpoint string    `json:"endpoint,omitempty"` // token, statistics or catalog; empty is any
-	BBox     []float64 `json:"bbox,omitempty"`     // lon/lat west, south, east, north around the centre of the request's box
-	Nth      int       `json:"nth,omitempty"`      // the first matching call that is hit, from 1 (1)
-	Count    int       `json:"count,omitempty"`    // how many calls are hit from then on (all)
-	// RetryAfterMS is the Retry-After header of a 429, 0 leaves it out.
-	RetryAfterMS int  `json:"retry_after_ms,omitempty"`
-	DelayMS      int  `json:"delay_ms,omitempty"` // wait before the answer, with any kind
-	Bare         bool `json:"bare,omitempty"`     // the error object without its wrapper
+	Kind FaultKind `json:"kind"`
+	// Endpoint is token, statistics or catalog; empty is any.
+	Endpoint string `json:"endpoint,omitempty"`
+	// BBox limits the rule to requests whose own box has its centre in here: west, south, east, north in degrees.
+	BBox []float64 `json:"bbox,omitempty"`
+	// Nth is the first matching call that is hit, counted from 1; 0 means 1.
+	Nth int `json:"nth,omitempty"`
+	// Count is how many matching calls are hit from then on; 0 means all.
+	Count int `json:"count,omitempty"`
+	// RetryAfterMS is the Retry-After header of a 429, in milliseconds as the service sends it; 0 leaves it out.
+	RetryAfterMS int `json:"retry_after_ms,omitempty"`
+	// DelayMS is waited before the answer, with any kind.
+	DelayMS int `json:"delay_ms,omitempty"`
+	// Bare sends the error object without its wrapper, as the service's page on rate limits shows it.
+	Bare bool `json:"bare,omitempty"`
 }
 
 // check refuses rules that could never do what they say.
 func (f Fault) check() error {
+	// Faults in the data need an endpoint that has data.
 	data := []FaultKind{FaultNaN, FaultPartial, FaultFailed, FaultEmpty}
 	_, status := f.status()
 	other := []FaultKind{FaultHTML, FaultSlow, FaultReset}
@@ -105,7 +114,7 @@ func misbehave(w *recorder, r *http.Request, name string, f Fault) bool {
 		w.WriteHeader(http.StatusBadGateway)
 		_, _ = w.Write([]byte("<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"))
 		return true
-	case FaultUnauth:
+	case FaultUnauth: // the token endpoint is Keycloak and speaks differently
 		if name == EndpointToken {
 			writeError(w, badClient("unauthorized_client"), false)
 			return true

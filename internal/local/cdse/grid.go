@@ -12,8 +12,8 @@ const outside = -1
 
 // coverage says how often each pixel of the scene occurs in a requested area, nearest neighbour.
 type coverage struct {
-	counts map[int]int
-	total  int
+	counts map[int]int // by pixel, or under outside
+	total  int         // all output pixels
 }
 
 // cover lays width x height output pixels over the box and finds the source of each one's centre.

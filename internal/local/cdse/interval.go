@@ -13,6 +13,7 @@ type span struct {
 	To   time.Time `json:"to"`
 }
 
+// holds tells whether the instant lies in the interval; its end does not.
 func (s span) holds(t time.Time) bool { return !t.Before(s.From) && t.Before(s.To) }
 
 // period is the length of an aggregation interval in calendar units.
@@ -23,6 +24,7 @@ type period struct {
 
 // parsePeriod takes PnD, PnW, PnM and PTnH (at least a day); the service allows a period or a time, never both.
 func parsePeriod(text string) (period, bool) {
+	// Groups: number and unit of a period, or the hours of a time.
 	match := regexp.MustCompile(`^P(?:(\d{1,4})([DWM])|T(\d{1,5})H)$`).FindStringSubmatch(text)
 	if match == nil {
 		return period{}, false
@@ -75,4 +77,5 @@ func intervalAt(whole span, p period, last string, instant time.Time) (span, boo
 	return s, s.From.Before(whole.To) && s.holds(instant)
 }
 
+// secondsPerDay has no leap seconds, like the clock of the service.
 const secondsPerDay = 24 * 60 * 60

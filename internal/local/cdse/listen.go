@@ -19,6 +19,7 @@ func ListenAndServe(ctx context.Context, addr string, server *Server, onReady fu
 	web := &http.Server{
 		Handler: server, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute,
 	}
+	// Buffered, so that the serving goroutine can always end.
 	done := make(chan error, 1)
 	go func() { done <- web.Serve(listener) }()
 	if onReady != nil {
@@ -29,18 +30,20 @@ func ListenAndServe(ctx context.Context, addr string, server *Server, onReady fu
 		return fmt.Errorf("serve provider: %w", err)
 	case <-ctx.Done():
 	}
-	return stop(web, done)
+	return stop(ctx, web, done)
 }
 
 // stop lets running answers end for a moment and then cuts them off.
-func stop(web *http.Server, done <-chan error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+func stop(ctx context.Context, web *http.Server, done <-chan error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	err := web.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = web.Close()
 	}
-	<-done
+	if served := <-done; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
 	if err != nil {
 		return fmt.Errorf("stop provider: %w", err)
 	}

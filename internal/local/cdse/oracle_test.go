@@ -8,6 +8,7 @@ import (
 	"image/png"
 	"math"
 	"os"
+	"strconv"
 	"testing"
 
 	"orbitq/internal/local/cdse/scene"
@@ -119,7 +120,7 @@ func TestPickedPointsEqualTheImages(t *testing.T) {
 	bands := readRasters(t)
 	for _, class := range []scene.Class{scene.Clear, scene.Cloud} {
 		for _, p := range s.server.Scene().PickPoints(class, 12) {
-			t.Run(fmt.Sprintf("%d", p.Pixel), func(t *testing.T) {
+			t.Run(strconv.Itoa(p.Pixel), func(t *testing.T) {
 				t.Parallel()
 				s.comparePoint(t, bands, class, p)
 			})

@@ -12,7 +12,7 @@ import (
 type plan struct {
 	mu    sync.Mutex
 	rules []Fault
-	seen  []int
+	seen  []int // matching calls so far, by rule
 }
 
 // SetFaults replaces the rules and starts their counters anew; without rules the server behaves.
@@ -47,6 +47,7 @@ func (p *plan) next(endpoint string, body []byte) Fault {
 	return chosen
 }
 
+// matches looks at the endpoint and, if the rule has a box, at the place that the request asks about.
 func (f Fault) matches(endpoint string, body []byte) bool {
 	if f.Endpoint != "" && f.Endpoint != endpoint {
 		return false
@@ -66,6 +67,7 @@ func centre(body []byte) (lon, lat float64, ok bool) {
 		} `json:"input"`
 		BBox []float64 `json:"bbox"`
 	}
+	// A body that cannot be read has no place; the endpoint will say what is wrong with it.
 	if json.Unmarshal(body, &both) != nil {
 		return 0, 0, false
 	}

@@ -16,7 +16,7 @@ type searchBody struct {
 	Datetime    string          `json:"datetime"`
 	Collections []string        `json:"collections"`
 	Limit       *int            `json:"limit"`
-	Next        int             `json:"next"`
+	Next        int             `json:"next"` // from the context of the previous answer
 	Distinct    string          `json:"distinct"`
 	Filter      json.RawMessage `json:"filter"`
 }
@@ -30,6 +30,7 @@ type search struct {
 	cloud       cloudFilter
 }
 
+// decodeSearch checks a body and reports everything that is wrong with it at once.
 func decodeSearch(raw []byte) (search, error) {
 	var body searchBody
 	if err := decodeJSON(raw, &body); err != nil {
@@ -38,19 +39,19 @@ func decodeSearch(raw []byte) (search, error) {
 	var v violations
 	q := search{limit: 10, next: body.Next, distinct: body.Distinct == "date"}
 	if body.Distinct != "" && !q.distinct {
-		v.add("distinct", "Only distinct \"date\" is supported here.")
+		v.addf("distinct", "Only distinct \"date\" is supported here.")
 	}
 	if body.Limit != nil {
 		q.limit = *body.Limit
 	}
 	if q.limit < 1 || q.limit > 100 {
-		v.add("limit", "Has to be within 1..100.")
+		v.addf("limit", "Has to be within 1..100.")
 	}
 	if q.next < 0 {
-		v.add("next", "Must not be negative.")
+		v.addf("next", "Must not be negative.")
 	}
 	if len(body.Collections) == 0 || slices.ContainsFunc(body.Collections, func(c string) bool { return c != collection }) {
-		v.add("collections", "Has to be [%q], the only collection here.", collection)
+		v.addf("collections", "Has to be [%q], the only collection here.", collection)
 	}
 	q.readArea(&v, body)
 	q.from, q.to = readRange(&v, body.Datetime)
@@ -58,15 +59,16 @@ func decodeSearch(raw []byte) (search, error) {
 	return q, v.err()
 }
 
+// readArea takes a box or a geometry, or neither, which searches the whole world.
 func (q *search) readArea(v *violations, body searchBody) {
 	if body.BBox != nil && body.Intersects != nil {
-		v.add("bbox", "Only one of bbox and intersects can be set.")
+		v.addf("bbox", "Only one of bbox and intersects can be set.")
 		return
 	}
 	if body.BBox != nil {
 		box, fault := readBox(body.BBox)
 		if fault != "" || outOfWorld(geographic{}, box) {
-			v.add("bbox", "Has to be [west, south, east, north] in degrees.")
+			v.addf("bbox", "Has to be [west, south, east, north] in degrees.")
 			return
 		}
 		q.area = shape{{outer: ring{{box[0], box[1]}, {box[2], box[1]}, {box[2], box[3]}, {box[0], box[3]}}, closed: true}}
@@ -74,7 +76,7 @@ func (q *search) readArea(v *violations, body searchBody) {
 	if body.Intersects != nil {
 		area, ok := parseShape(body.Intersects)
 		if !ok {
-			v.add("intersects", "Has to be a GeoJSON Point, LineString, Polygon or MultiPolygon.")
+			v.addf("intersects", "Has to be a GeoJSON Point, LineString, Polygon or MultiPolygon.")
 		}
 		q.area = area
 	}
@@ -87,7 +89,7 @@ func readRange(v *violations, text string) (from, to time.Time) {
 		last = first
 	}
 	if text == "" || first == ".." && last == ".." {
-		v.add("datetime", "Parameter `datetime` is required.")
+		v.addf("datetime", "Parameter `datetime` is required.")
 		return from, to
 	}
 	if first != ".." {
@@ -97,7 +99,7 @@ func readRange(v *violations, text string) (from, to time.Time) {
 		to = readInstant(v, "datetime", last)
 	}
 	if !to.IsZero() && to.Before(from) {
-		v.add("datetime", "The interval ends before it begins.")
+		v.addf("datetime", "The interval ends before it begins.")
 	}
 	return from, to
 }
@@ -116,16 +118,17 @@ func readFilter(v *violations, raw json.RawMessage) cloudFilter {
 	}
 	match := regexp.MustCompile(`^\s*eo:cloud_cover\s*(<=|>=|<|>|=)\s*(\d+(?:\.\d+)?)\s*$`).FindStringSubmatch(text)
 	if match == nil {
-		v.add("filter", "Only a comparison of eo:cloud_cover in CQL2 text is supported here.")
+		v.addf("filter", "Only a comparison of eo:cloud_cover in CQL2 text is supported here.")
 		return cloudFilter{}
 	}
 	limit, err := strconv.ParseFloat(match[2], 64)
 	if err != nil {
-		v.add("filter", "%q is not a number.", match[2])
+		v.addf("filter", "%q is not a number.", match[2])
 	}
 	return cloudFilter{match[1], limit}
 }
 
+// admits applies the comparison.
 func (f cloudFilter) admits(cover float64) bool {
 	switch f.operator {
 	case "<":

@@ -38,11 +38,11 @@ type Config struct {
 // Server is the stand-in; it is an http.Handler and safe for concurrent use.
 type Server struct {
 	cfg      Config
-	scene    *scene.Scene
-	programs *evalscript.Cache
-	tokens   *issuer
-	faults   *plan
-	calls    *journal
+	scene    *scene.Scene      // never changes
+	programs *evalscript.Cache // compiled scripts
+	tokens   *issuer           // signs and checks
+	faults   *plan             // what goes wrong next
+	calls    *journal          // what was asked so far
 	mux      *http.ServeMux
 }
 
@@ -79,6 +79,7 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
+// routes binds the paths. The control paths need no token: whoever reaches them owns the server.
 func (s *Server) routes() {
 	s.mux.Handle(TokenPath, s.serve(endpoint{name: EndpointToken, media: formMedia, handle: s.token}))
 	s.mux.Handle(StatisticsPath, s.serve(endpoint{name: EndpointStatistics, media: jsonMedia, secured: true, handle: s.statistics}))

@@ -175,11 +175,11 @@ func (b body) with(path string, value any) body {
 	return b
 }
 
-func (b body) json(t testing.TB) string {
-	t.Helper()
+func (b body) json(tb testing.TB) string {
+	tb.Helper()
 	raw, err := json.Marshal(b)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return string(raw)
 }

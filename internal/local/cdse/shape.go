@@ -52,6 +52,7 @@ func parseShape(raw json.RawMessage) (shape, bool) {
 		ok = decode(&polygons)
 	}
 	var s shape
+	// Only the outer ring is kept; a ring has at least three corners and repeats the first.
 	for _, rings := range polygons {
 		if len(rings) == 0 || len(rings[0]) < 4 {
 			return nil, false
@@ -98,10 +99,12 @@ func (p part) crosses(area ring) bool {
 	return false
 }
 
+// segmentsCross tells whether pq and rs cross in a proper point.
 func segmentsCross(p, q, r, s lonLat) bool {
 	return side(p, q, r) != side(p, q, s) && side(r, s, p) != side(r, s, q)
 }
 
+// side tells whether p lies left of the line from a to b.
 func side(a, b, p lonLat) bool {
 	return (b[0]-a[0])*(p[1]-a[1]) > (b[1]-a[1])*(p[0]-a[0])
 }

@@ -15,20 +15,24 @@ type statAnswer struct {
 	Data   []statInterval `json:"data"`
 }
 
+// statInterval is one interval with either outputs or an error.
 type statInterval struct {
 	Interval span                  `json:"interval"`
 	Outputs  map[string]statOutput `json:"outputs,omitempty"`
 	Error    *intervalError        `json:"error,omitempty"`
 }
 
+// statOutput holds the bands of an output by name.
 type statOutput struct {
 	Bands map[string]statBand `json:"bands"`
 }
 
+// statBand wraps the statistics, because the service can add histograms beside them.
 type statBand struct {
 	Stats bandStats `json:"stats"`
 }
 
+// intervalError names why an interval has no outputs.
 type intervalError struct {
 	Type string `json:"type"`
 }
@@ -75,8 +79,7 @@ func (s *Server) statistics(ctx context.Context, r request) (reply, error) {
 
 // scriptFault is the service's answer to a bad script.
 func scriptFault(err error) error {
-	var fault *evalscript.Error
-	if errors.As(err, &fault) {
+	if fault, ok := errors.AsType[*evalscript.Error](err); ok {
 		return newError(http.StatusBadRequest, codeRenderer, "Failed to evaluate script!\n"+fault.Message)
 	}
 	if errors.Is(err, evalscript.ErrTimeout) {
@@ -90,17 +93,17 @@ func (s *Server) checkSetup(setup evalscript.Setup) error {
 	var v violations
 	for _, in := range setup.Inputs {
 		if in.Band != maskBand && !s.scene.HasBand(in.Band) {
-			v.add("aggregation->evalscript", "Band %q is not available here.", in.Band)
+			v.addf("aggregation->evalscript", "Band %q is not available here.", in.Band)
 		}
 		reflective := in.Band != maskBand && in.Band != classBand
 		if in.Units != "" && in.Units != unitsDN && (in.Units != unitsReflectance || !reflective) {
-			v.add("aggregation->evalscript", "Band %q has no units %q.", in.Band, in.Units)
+			v.addf("aggregation->evalscript", "Band %q has no units %q.", in.Band, in.Units)
 		}
 	}
 	if setup.Mask() < 0 {
-		v.add("aggregation->evalscript", "Output `dataMask` is required.")
+		v.addf("aggregation->evalscript", "Output `dataMask` is required.")
 	} else if !maskFits(setup) {
-		v.add("aggregation->evalscript", "Output `dataMask` needs one band, or one band named after each output.")
+		v.addf("aggregation->evalscript", "Output `dataMask` needs one band, or one band named after each output.")
 	}
 	return v.err()
 }
@@ -140,6 +143,7 @@ func (s *Server) aggregate(interval span, area coverage, run *evalscript.Run, f 
 	return statAnswer{statusOK, []statInterval{{Interval: interval, Outputs: outputs}}}, nil
 }
 
+// failed is an answer whose only interval failed.
 func failed(interval span, kind string) statAnswer {
 	return statAnswer{statusFailed, []statInterval{{Interval: interval, Error: &intervalError{kind}}}}
 }

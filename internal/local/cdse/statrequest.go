@@ -31,6 +31,7 @@ type statBody struct {
 	Calculations map[string]json.RawMessage `json:"calculations"`
 }
 
+// boundsBody is the area; longitude comes first in every system of degrees.
 type boundsBody struct {
 	BBox       []float64       `json:"bbox"`
 	Geometry   json.RawMessage `json:"geometry"`
@@ -39,6 +40,7 @@ type boundsBody struct {
 	} `json:"properties"`
 }
 
+// dataBody is a data source with its filters.
 type dataBody struct {
 	Type       string `json:"type"`
 	DataFilter struct {
@@ -51,6 +53,8 @@ type dataBody struct {
 	} `json:"processing"`
 }
 
+// aggregationBody is when, how often, at which raster and by which script. Sizes are floats to tell a wrong number
+// from a wrong type.
 type aggregationBody struct {
 	TimeRange *struct {
 		From string `json:"from"`
@@ -69,14 +73,18 @@ type aggregationBody struct {
 
 // statRequest is a checked statistical request.
 type statRequest struct {
+	// crs and box are the area, width and height the raster laid over it.
 	crs           crs
 	box           [4]float64
 	width, height int
-	whole         span
-	every         period
-	last          string
-	maxCloud      float64
-	script        string
+	// whole is cut into intervals of the length every; last says what becomes of an incomplete one.
+	whole span
+	every period
+	last  string
+	// maxCloud is the most cloud in percent that a scene may have.
+	maxCloud float64
+	// script is the evalscript's source.
+	script string
 }
 
 // decodeStat checks a body and reports everything that is wrong with it at once.
@@ -90,18 +98,19 @@ func decodeStat(raw []byte) (statRequest, error) {
 	req.readBounds(&v, body.Input.Bounds)
 	req.readData(&v, body.Input.Data)
 	if body.Aggregation == nil {
-		v.add("aggregation", "Parameter `aggregation` is required.")
+		v.addf("aggregation", "Parameter `aggregation` is required.")
 		return statRequest{}, v.err()
 	}
 	req.readTime(&v, *body.Aggregation)
 	req.readSize(&v, *body.Aggregation)
 	if req.script = body.Aggregation.Evalscript; req.script == "" {
-		v.add("aggregation->evalscript", "Parameter `evalscript` is required.")
+		v.addf("aggregation->evalscript", "Parameter `evalscript` is required.")
 	}
 	checkCalculations(&v, body.Calculations)
 	return req, v.err()
 }
 
+// decodeJSON reads exactly one value.
 func decodeJSON(raw []byte, into any) error {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return newError(400, codeBadPayload, "Request body should be non-empty.")
@@ -116,23 +125,24 @@ func decodeJSON(raw []byte, into any) error {
 	return nil
 }
 
+// readBounds reads the reference system and the box.
 func (r *statRequest) readBounds(v *violations, b boundsBody) {
 	system, ok := parseCRS(b.Properties.CRS)
 	if !ok {
-		v.add("input->bounds->properties->crs", "Unsupported coordinate reference system %q.", b.Properties.CRS)
+		v.addf("input->bounds->properties->crs", "Unsupported coordinate reference system %q.", b.Properties.CRS)
 	}
 	r.crs = system
 	if len(b.Geometry) > 0 && string(b.Geometry) != "null" {
-		v.add("input->bounds->geometry", "Geometry is not supported here, only `bbox`.")
+		v.addf("input->bounds->geometry", "Geometry is not supported here, only `bbox`.")
 		return
 	}
 	box, fault := readBox(b.BBox)
 	if fault != "" {
-		v.add("input->bounds->bbox", "%s", fault)
+		v.addf("input->bounds->bbox", "%s", fault)
 	}
 	r.box = box
 	if ok && fault == "" && outOfWorld(system, box) {
-		v.add("input->bounds->bbox", "Bounding box is outside of the valid range of its coordinate system.")
+		v.addf("input->bounds->bbox", "Bounding box is outside of the valid range of its coordinate system.")
 	}
 }
 
@@ -148,39 +158,42 @@ func readBox(values []float64) (box [4]float64, fault string) {
 	return box, ""
 }
 
+// outOfWorld checks degrees; projected systems reach as far as they like.
 func outOfWorld(system crs, box [4]float64) bool {
 	_, degrees := system.(geographic)
 	return degrees && (box[0] < -180 || box[2] > 180 || box[1] < -90 || box[3] > 90)
 }
 
+// readData reads the only data source and its filters. Cloud cover is that of the whole scene, as in the service.
 func (r *statRequest) readData(v *violations, data []dataBody) {
 	if len(data) != 1 {
-		v.add("input->data", "Parameter `data` has to hold exactly one data source.")
+		v.addf("input->data", "Parameter `data` has to hold exactly one data source.")
 		return
 	}
 	d := data[0]
 	if d.Type != collection {
-		v.add("input->data[0]->type", "Collection %q is not available, only %q.", d.Type, collection)
+		v.addf("input->data[0]->type", "Collection %q is not available, only %q.", d.Type, collection)
 	}
 	if !slices.Contains([]string{"", "mostRecent", "leastRecent", "leastCC"}, d.DataFilter.MosaickingOrder) {
-		v.add("input->data[0]->dataFilter->mosaickingOrder", "Unknown order %q.", d.DataFilter.MosaickingOrder)
+		v.addf("input->data[0]->dataFilter->mosaickingOrder", "Unknown order %q.", d.DataFilter.MosaickingOrder)
 	}
 	if c := d.DataFilter.MaxCloudCoverage; c != nil {
 		if *c < 0 || *c > 100 {
-			v.add("input->data[0]->dataFilter->maxCloudCoverage", "Has to be within 0..100.")
+			v.addf("input->data[0]->dataFilter->maxCloudCoverage", "Has to be within 0..100.")
 		}
 		r.maxCloud = *c
 	}
 	for _, sampling := range []string{d.Processing.Upsampling, d.Processing.Downsampling} {
 		if sampling != "" && sampling != "NEAREST" {
-			v.add("input->data[0]->processing", "Resampling %q is not supported here, only NEAREST.", sampling)
+			v.addf("input->data[0]->processing", "Resampling %q is not supported here, only NEAREST.", sampling)
 		}
 	}
 }
 
+// readTime reads the range and how it is cut into intervals.
 func (r *statRequest) readTime(v *violations, a aggregationBody) {
 	if a.TimeRange == nil {
-		v.add("aggregation->timeRange", "Parameter `timeRange` is required.")
+		v.addf("aggregation->timeRange", "Parameter `timeRange` is required.")
 		return
 	}
 	r.whole = span{
@@ -188,29 +201,30 @@ func (r *statRequest) readTime(v *violations, a aggregationBody) {
 		To:   readInstant(v, "aggregation->timeRange->to", a.TimeRange.To),
 	}
 	if len(v.list) == 0 && !r.whole.From.Before(r.whole.To) {
-		v.add("aggregation->timeRange", "Parameter `from` has to be before `to`.")
+		v.addf("aggregation->timeRange", "Parameter `from` has to be before `to`.")
 	}
 	if a.Interval == nil {
-		v.add("aggregation->aggregationInterval", "Parameter `aggregationInterval` is required.")
+		v.addf("aggregation->aggregationInterval", "Parameter `aggregationInterval` is required.")
 		return
 	}
 	every, ok := parsePeriod(a.Interval.Of)
 	if !ok {
-		v.add("aggregation->aggregationInterval->of", "%q is not a duration of at least one day.", a.Interval.Of)
+		v.addf("aggregation->aggregationInterval->of", "%q is not a duration of at least one day.", a.Interval.Of)
 	}
 	r.every = every
 	if a.Interval.Last != "" {
 		r.last = a.Interval.Last
 	}
 	if !slices.Contains([]string{lastSkip, lastShorten, lastExtend}, r.last) {
-		v.add("aggregation->aggregationInterval->lastIntervalBehavior", "Unknown behaviour %q.", r.last)
+		v.addf("aggregation->aggregationInterval->lastIntervalBehavior", "Unknown behaviour %q.", r.last)
 	}
 }
 
+// readInstant reads an RFC 3339 time and makes it UTC.
 func readInstant(v *violations, parameter, text string) time.Time {
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		v.add(parameter, "%q is not an ISO 8601 instant such as 2020-02-19T00:00:00Z.", text)
+		v.addf(parameter, "%q is not an ISO 8601 instant such as 2020-02-19T00:00:00Z.", text)
 	}
 	return t.UTC()
 }
@@ -219,7 +233,7 @@ func readInstant(v *violations, parameter, text string) time.Time {
 func (r *statRequest) readSize(v *violations, a aggregationBody) {
 	bySize, byStep := a.Width != nil || a.Height != nil, a.ResX != nil || a.ResY != nil
 	if bySize && byStep {
-		v.add("aggregation", "Only width and height or resx and resy can be set at the same time.")
+		v.addf("aggregation", "Only width and height or resx and resy can be set at the same time.")
 		return
 	}
 	if byStep {
@@ -231,25 +245,27 @@ func (r *statRequest) readSize(v *violations, a aggregationBody) {
 	r.height = readSide(v, "height", a.Height)
 }
 
+// readSide reads a width or a height.
 func readSide(v *violations, name string, value *float64) int {
 	if value == nil {
 		return defaultSide
 	}
 	if *value != math.Trunc(*value) || *value < 1 || *value > maxSide {
-		v.add("aggregation->"+name, "`%s = %v` has to be a whole number within 1..%d.", name, *value, maxSide)
+		v.addf("aggregation->"+name, "`%s = %v` has to be a whole number within 1..%d.", name, *value, maxSide)
 		return 0
 	}
 	return int(*value)
 }
 
+// readStep turns a resolution in units of the system into a number of pixels, at least one.
 func readStep(v *violations, name, side string, step *float64, extent float64) int {
 	if step == nil || *step <= 0 {
-		v.add("aggregation->"+name, "Parameter `%s` has to be a positive number.", name)
+		v.addf("aggregation->"+name, "Parameter `%s` has to be a positive number.", name)
 		return 0
 	}
 	pixels := math.Max(1, math.Round(extent / *step))
 	if pixels > maxSide {
-		v.add("aggregation->"+name, "`%s = %.0f`, calculated from %s, is larger than allowed %d.", side, pixels, name, maxSide)
+		v.addf("aggregation->"+name, "`%s = %.0f`, calculated from %s, is larger than allowed %d.", side, pixels, name, maxSide)
 		return 0
 	}
 	return int(pixels)
@@ -260,11 +276,11 @@ func checkCalculations(v *violations, calculations map[string]json.RawMessage) {
 	for id, raw := range calculations {
 		var wanted map[string]json.RawMessage
 		if err := json.Unmarshal(raw, &wanted); err != nil {
-			v.add("calculations->"+id, "Has to be an object.")
+			v.addf("calculations->"+id, "Has to be an object.")
 			continue
 		}
 		for name := range wanted {
-			v.add("calculations->"+id+"->"+name, "Calculation `%s` is not supported here.", name)
+			v.addf("calculations->"+id+"->"+name, "Calculation `%s` is not supported here.", name)
 		}
 	}
 }

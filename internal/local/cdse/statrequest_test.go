@@ -2,6 +2,7 @@ package cdse_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -40,9 +41,7 @@ func TestBadStatisticalRequests(t *testing.T) {
 	valid := func() body { return request(fullScript(), clearBox, epsg29) }
 	data := func(extra map[string]any) []any {
 		entry := map[string]any{"type": "sentinel-2-l2a"}
-		for k, v := range extra {
-			entry[k] = v
-		}
+		maps.Copy(entry, extra)
 		return []any{entry}
 	}
 	cases := []struct {

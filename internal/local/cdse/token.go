@@ -21,6 +21,7 @@ type issuer struct {
 	life time.Duration
 }
 
+// claims are the members of a token that clients read, or that the server needs back.
 type claims struct {
 	ID       string `json:"jti"`
 	Issued   int64  `json:"iat"`
@@ -28,6 +29,7 @@ type claims struct {
 	ClientID string `json:"azp"`
 }
 
+// newIssuer draws a key.
 func newIssuer(life time.Duration) (*issuer, error) {
 	key := make([]byte, 32)
 	if _, err := rand.Read(key); err != nil {
@@ -47,6 +49,7 @@ func (i *issuer) issue(client string, now time.Time) (string, error) {
 	return text + "." + i.sign(text), nil
 }
 
+// sign is the signature of the token's first two parts.
 func (i *issuer) sign(text string) string {
 	mac := hmac.New(sha256.New, i.key)
 	mac.Write([]byte(text))
@@ -60,6 +63,7 @@ func (i *issuer) accepts(header string, now time.Time) bool {
 	if !strings.EqualFold(kind, "Bearer") || dot < 0 {
 		return false
 	}
+	// The signature first: nothing unsigned is parsed.
 	if !hmac.Equal([]byte(i.sign(token[:dot])), []byte(token[dot+1:])) {
 		return false
 	}
@@ -109,6 +113,7 @@ func (s *Server) token(_ context.Context, r request) (reply, error) {
 	return reply{body: answer, header: http.Header{"Cache-Control": {"no-store"}}}, nil
 }
 
+// badClient is Keycloak's answer to wrong credentials; only its name tells which of the two was wrong.
 func badClient(name string) error {
 	return &oauthError{http.StatusUnauthorized, name, "Invalid client or Invalid client credentials"}
 }
@@ -131,4 +136,5 @@ func unescape(text string) string {
 	return text
 }
 
+// same compares without telling by its time how much was right.
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

@@ -25,7 +25,7 @@ func (c *Cache) Get(source string) (*Program, error) {
 	}
 	compiled, err := Compile(source)
 	if err != nil {
-		return nil, err
+		return nil, err // not kept, so that wrong scripts cannot crowd out good ones
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

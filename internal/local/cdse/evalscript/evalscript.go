@@ -4,6 +4,10 @@
 // for every sample, and what it returns is handed back after the rounding of its sample type. Every run has its own
 // engine, so concurrent runs share nothing but the compiled program, and every run ends with its context.
 //
+// Input is taken in the short form (a list of band names) and the long one (objects with bands and units), output as
+// one object or a list; bands of an output are a number or names. Values may be arrays or typed arrays of anything
+// that JavaScript converts to a number. Only mosaicking SIMPLE exists here, where a pixel has one sample.
+//
 // It refuses scripts without the //VERSION=3 line, the mosaicking modes ORBIT and TILE, outputs whose evaluated length
 // differs from the declared one, and outputs that are no arrays. The time of a script is bounded, its memory is not:
 // this is a tool for one's own scripts, no sandbox for strangers.
@@ -80,6 +84,7 @@ func (r *Run) Close() { r.release() }
 // Setup is what the script announced.
 func (r *Run) Setup() Setup { return r.setup }
 
+// load executes the top level, finds the two functions and reads the setup.
 func (r *Run) load(p *Program) error {
 	if _, err := r.vm.RunProgram(p.code); err != nil {
 		return translate(err)
@@ -95,6 +100,7 @@ func (r *Run) load(p *Program) error {
 	if err != nil {
 		return translate(err)
 	}
+	// Reading the answer may run getters of the script, hence the guard.
 	var exported any
 	if err := r.guard(func() { exported = answer.Export() }); err != nil {
 		return err
@@ -103,6 +109,7 @@ func (r *Run) load(p *Program) error {
 	return err
 }
 
+// function looks a function up among the script's globals.
 func (r *Run) function(name string) (goja.Callable, error) {
 	value := r.vm.Get(name)
 	if value == nil { // let, const and class live outside the global object
@@ -117,6 +124,7 @@ func (r *Run) function(name string) (goja.Callable, error) {
 
 // guard runs code that may call back into the script, such as a getter.
 func (r *Run) guard(f func()) (err error) {
+	// Try catches what the script throws but lets an interrupt through, which must not take the server down.
 	defer func() {
 		switch v := recover().(type) {
 		case nil:
@@ -134,15 +142,13 @@ func (r *Run) guard(f func()) (err error) {
 
 // translate sorts the engine's errors into time-outs and faults of the script.
 func translate(err error) error {
-	var interrupted *goja.InterruptedError
-	if errors.As(err, &interrupted) {
+	if interrupted, ok := errors.AsType[*goja.InterruptedError](err); ok {
 		if cause, ok := interrupted.Value().(error); ok && errors.Is(cause, context.DeadlineExceeded) {
 			return ErrTimeout
 		}
 		return fmt.Errorf("run evalscript: %w", context.Canceled)
 	}
-	var overflow *goja.StackOverflowError
-	if errors.As(err, &overflow) {
+	if _, overflow := errors.AsType[*goja.StackOverflowError](err); overflow {
 		return &Error{"RangeError: maximum call stack size exceeded"}
 	}
 	return &Error{strings.TrimSpace(err.Error())}

@@ -270,11 +270,20 @@ func TestSampleTypes(t *testing.T) {
 		kind     evalscript.SampleType
 		in, want float64
 	}{
-		{evalscript.Float32, 0.1, 0.10000000149011612}, {evalscript.Float32, -1e-50, 0},
-		{evalscript.Uint8, 1.5, 2}, {evalscript.Uint8, -3, 0}, {evalscript.Uint8, 300, 255}, {evalscript.Uint8, math.Inf(1), 255},
-		{evalscript.Int8, -200, -128}, {evalscript.Int8, 127.4, 127},
-		{evalscript.Uint16, 70000, 65535}, {evalscript.Int16, -40000, -32768}, {evalscript.Int16, 12.4, 12},
-		{evalscript.Auto, 0.5, 128}, {evalscript.Auto, 2, 255}, {evalscript.Auto, -1, 0},
+		{evalscript.Float32, 0.1, 0.10000000149011612},
+		{evalscript.Float32, -1e-50, 0},
+		{evalscript.Uint8, 1.5, 2},
+		{evalscript.Uint8, -3, 0},
+		{evalscript.Uint8, 300, 255},
+		{evalscript.Uint8, math.Inf(1), 255},
+		{evalscript.Int8, -200, -128},
+		{evalscript.Int8, 127.4, 127},
+		{evalscript.Uint16, 70000, 65535},
+		{evalscript.Int16, -40000, -32768},
+		{evalscript.Int16, 12.4, 12},
+		{evalscript.Auto, 0.5, 128},
+		{evalscript.Auto, 2, 255},
+		{evalscript.Auto, -1, 0},
 	} {
 		if got := c.kind.Round(c.in); got != c.want {
 			t.Errorf("%s of %v = %v, want %v", c.kind, c.in, got, c.want)

@@ -12,6 +12,7 @@ import (
 // Evaluate calls evaluatePixel with one value per input band and returns one slice per output, in the order of the
 // setup, rounded to the sample type of the output.
 func (r *Run) Evaluate(sample []float64) ([][]float64, error) {
+	// A fresh object each time: a script may change or keep what it is given.
 	object := r.vm.NewObject()
 	for i, in := range r.setup.Inputs {
 		if err := object.Set(in.Band, sample[i]); err != nil {
@@ -52,6 +53,8 @@ func (r *Run) collect(answer goja.Value, out [][]float64) error {
 	return nil
 }
 
+// array reads the values of one output. The length is checked before anything is read, so that an absurd array costs
+// nothing; values are converted as JavaScript converts them to numbers.
 func (r *Run) array(value goja.Value, declared Output) ([]float64, error) {
 	object, ok := value.(*goja.Object)
 	if !ok || !isArray(object) {

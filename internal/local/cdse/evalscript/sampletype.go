@@ -15,6 +15,7 @@ const (
 	Auto    SampleType = "AUTO"
 )
 
+// parseSampleType finds the type that a script names.
 func parseSampleType(value any) (SampleType, bool) {
 	name, _ := value.(string)
 	switch kind := SampleType(name); kind {
@@ -43,4 +44,5 @@ func (t SampleType) Round(v float64) float64 {
 	return float64(float32(v))
 }
 
+// clamp rounds half away from zero and stays within the bounds; NaN passes.
 func clamp(v, low, high float64) float64 { return math.Min(math.Max(math.Round(v), low), high) }

@@ -33,6 +33,7 @@ func (s Setup) Mask() int {
 	return slices.IndexFunc(s.Outputs, func(o Output) bool { return o.ID == MaskID })
 }
 
+// parseSetup reads the exported object. Absent mosaicking is SIMPLE: one value per pixel and interval.
 func parseSetup(answer any) (Setup, error) {
 	object, ok := answer.(map[string]any)
 	if !ok {
@@ -72,6 +73,7 @@ func parseInputs(value any) ([]Input, error) {
 	return inputs, nil
 }
 
+// parseInput reads one long form; a single unit holds for all of its bands.
 func parseInput(object map[string]any) ([]Input, error) {
 	bands, err := names(object["bands"], "setup().input.bands")
 	if err != nil {
@@ -95,6 +97,7 @@ func parseInput(object map[string]any) ([]Input, error) {
 	return inputs, nil
 }
 
+// parseOutputs takes one object or a list of them; every id may occur once.
 func parseOutputs(value any) ([]Output, error) {
 	var outputs []Output
 	for _, item := range list(value) {
@@ -117,6 +120,7 @@ func parseOutputs(value any) ([]Output, error) {
 	return outputs, nil
 }
 
+// parseOutput reads one output. The defaults are the Statistical API's: id "default", type FLOAT32.
 func parseOutput(object map[string]any) (Output, error) {
 	out := Output{ID: "default", SampleType: Float32}
 	if id, set := object["id"]; set {
@@ -171,6 +175,7 @@ func list(value any) []any {
 	return []any{value}
 }
 
+// names reads a list of non-empty texts without repetitions (units may repeat).
 func names(value any, field string) ([]string, error) {
 	items := list(value)
 	out := make([]string, 0, len(items))

@@ -20,9 +20,12 @@ const (
 
 // Point is a place in the middle of one pixel.
 type Point struct {
-	Lon, Lat float64 // rounded to 6 decimals, about 0.1 m
-	Pixel    int
-	SCL      int
+	// Lon and Lat are rounded to 6 decimals, about 0.1 m.
+	Lon, Lat float64
+	// Pixel is the index in the scene: row = Pixel / 256, column = Pixel % 256.
+	Pixel int
+	// SCL is the pixel's class.
+	SCL int
 }
 
 // Codes are the SCL codes of the class.
@@ -51,6 +54,7 @@ func (s *Scene) PickPoints(class Class, n int) []Point {
 	n = min(n, len(all))
 	points := make([]Point, 0, max(n, 0))
 	for i := range n {
+		// The middle of the i-th of n equal parts of the list.
 		points = append(points, s.point(all[(2*i+1)*len(all)/(2*n)]))
 	}
 	return points
@@ -65,6 +69,7 @@ func (s *Scene) Histogram() map[int]int {
 	return counts
 }
 
+// ofClass lists the usable pixels of a class in row order.
 func (s *Scene) ofClass(class Class) []int {
 	codes := class.Codes()
 	var found []int
@@ -86,9 +91,11 @@ func (s *Scene) complete(pixel int) bool {
 	return true
 }
 
+// point describes the middle of a pixel.
 func (s *Scene) point(pixel int) Point {
 	lon, lat := s.zone.Inverse(s.Center(pixel))
 	return Point{Lon: round6(lon), Lat: round6(lat), Pixel: pixel, SCL: int(s.DN("SCL", pixel))}
 }
 
+// round6 keeps the six decimals that a person would type.
 func round6(v float64) float64 { return math.Round(v*1e6) / 1e6 }

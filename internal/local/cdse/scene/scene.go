@@ -34,7 +34,8 @@ type Scene struct {
 	bands map[string][]uint16
 }
 
-// meta is scene.json.
+// meta is scene.json, the description that came with the pixels. Easting and Northing are the outer corner of the
+// north-western pixel, and Corners is the outline in degrees.
 type meta struct {
 	Name     string            `json:"scene"`
 	Product  string            `json:"product"`
@@ -79,6 +80,7 @@ func Load() (*Scene, error) {
 	return s, nil
 }
 
+// decode reads one band as row-major digital numbers.
 func (s *Scene) decode(name string) ([]uint16, error) {
 	raw, err := files.ReadFile(name)
 	if err != nil {

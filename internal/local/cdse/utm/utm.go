@@ -15,6 +15,7 @@ import (
 	"math/cmplx"
 )
 
+// The WGS 84 ellipsoid and the conventions of UTM.
 const (
 	semiMajor    = 6378137.0
 	flattening   = 1 / 298.257223563
@@ -48,6 +49,8 @@ func (z Zone) Near(lon float64) bool {
 
 // Forward projects a geodetic position to easting and northing.
 func (z Zone) Forward(lon, lat float64) (easting, northing float64) {
+	// From the ellipsoid to the sphere with equal angles, across to the transverse cylinder, and then the correction
+	// from the sphere to the ellipsoid.
 	phi, lambda := radians(lat), radians(wrap(lon-z.meridian()))
 	tau := math.Sinh(math.Atanh(math.Sin(phi)) - eccentricity()*math.Atanh(eccentricity()*math.Sin(phi)))
 	sphere := complex(math.Atan2(tau, math.Cos(lambda)), math.Asinh(math.Sin(lambda)/math.Hypot(tau, math.Cos(lambda))))
@@ -57,6 +60,7 @@ func (z Zone) Forward(lon, lat float64) (easting, northing float64) {
 
 // Inverse is the position whose projection is (easting, northing).
 func (z Zone) Inverse(easting, northing float64) (lon, lat float64) {
+	// The same steps backwards; only the last one, to the geodetic latitude, has no closed form.
 	zeta := complex((northing-z.origin())/(centralScale*rectifying()), (easting-falseEasting)/(centralScale*rectifying()))
 	sphere := zeta - series(beta(), zeta)
 	xi, eta := real(sphere), imag(sphere)
@@ -90,8 +94,10 @@ func geodetic(conformal float64) float64 {
 	return tau
 }
 
+// meridian is the longitude of the zone's middle.
 func (z Zone) meridian() float64 { return float64(6*z.Number - 183) }
 
+// origin is the northing of the equator.
 func (z Zone) origin() float64 {
 	if z.South {
 		return falseNorth
@@ -99,6 +105,7 @@ func (z Zone) origin() float64 {
 	return 0
 }
 
+// eccentricity is the first eccentricity of the ellipsoid.
 func eccentricity() float64 { return math.Sqrt(flattening * (2 - flattening)) }
 
 // rectifying is the radius of the circle whose circumference is the meridian's.
@@ -107,6 +114,7 @@ func rectifying() float64 {
 	return semiMajor / (1 + third) * (1 + n2/4 + n2*n2/64 + n2*n2*n2/256)
 }
 
+// alpha are the coefficients from the sphere to the ellipsoid (Karney 2011, equation 35).
 func alpha() [6]float64 {
 	const n, n2, n3 = third, third * third, third * third * third
 	const n4, n5, n6 = n2 * n2, n2 * n3, n3 * n3
@@ -120,6 +128,7 @@ func alpha() [6]float64 {
 	}
 }
 
+// beta are the coefficients from the ellipsoid to the sphere (Karney 2011, equation 36).
 func beta() [6]float64 {
 	const n, n2, n3 = third, third * third, third * third * third
 	const n4, n5, n6 = n2 * n2, n2 * n3, n3 * n3
@@ -133,6 +142,7 @@ func beta() [6]float64 {
 	}
 }
 
+// wrap brings an angle into -180..180.
 func wrap(degrees float64) float64 { return math.Remainder(degrees, 360) }
 
 func radians(d float64) float64 { return d * math.Pi / 180 }
