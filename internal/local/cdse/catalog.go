@@ -63,6 +63,7 @@ func (s *Server) catalog(_ context.Context, r request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	// One scene is all there is; paging still works as it would for many.
 	var found []any
 	if r.fault.Kind != FaultEmpty && s.finds(search) {
 		found = append(found, s.item(search))
@@ -93,6 +94,7 @@ func (s *Server) finds(q search) bool {
 	if !q.from.IsZero() && sensed.Before(q.from) || !q.to.IsZero() && sensed.After(q.to) {
 		return false
 	}
+	// Cloud and area last; any condition that is absent holds.
 	if !q.cloud.admits(s.scene.CloudCover()) {
 		return false
 	}
@@ -113,6 +115,7 @@ func (s *Server) item(q search) any {
 	if q.distinct {
 		return s.scene.Sensed().Format(time.DateOnly)
 	}
+	// GeoJSON rings are closed by repeating the first corner.
 	outline := s.outline()
 	return feature{
 		Version: "1.0.0", Type: "Feature", ID: s.scene.Product(), BBox: s.scene.Bounds(),

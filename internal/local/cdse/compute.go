@@ -29,6 +29,7 @@ func (s *Server) compute(area coverage, run *evalscript.Run, masked bool) (map[s
 		if err != nil {
 			return nil, err //nolint:wrapcheck // the caller sorts script faults from time-outs
 		}
+		// A pixel stands for all output pixels that show it.
 		for i := range setup.Outputs {
 			hidden := masked || !counts(setup, values, i)
 			for b, value := range values[i] {
@@ -58,6 +59,7 @@ func (s *Server) sample(into []float64, inputs []evalscript.Input, pixel int) {
 
 // counts tells whether the mask lets the pixel into the statistics of an output.
 func counts(setup evalscript.Setup, values [][]float64, output int) bool {
+	// One band masks everything; several are found by the name of the output they belong to.
 	mask := setup.Mask()
 	bands := setup.Outputs[mask].Bands
 	if len(bands) == 1 {

@@ -43,6 +43,7 @@ type reply struct {
 // serve wraps an endpoint: read, misbehave if told to, check, handle, write, and record the call.
 func (s *Server) serve(e endpoint) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Two clocks: the configured one dates the call, the real one measures it.
 		start, began := s.cfg.Clock(), time.Now()
 		body, readErr := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 		req := request{header: r.Header, body: body, fault: s.faults.next(e.name, body)}
@@ -68,6 +69,7 @@ func (s *Server) answer(w *recorder, r *http.Request, e endpoint, req request, r
 		writeError(w, err, req.fault.Bare)
 		return
 	}
+	// Costs are charged for successful answers only.
 	for name, values := range rep.header {
 		w.Header()[http.CanonicalHeaderKey(name)] = values
 	}
@@ -80,6 +82,7 @@ func (s *Server) admit(r *http.Request, e endpoint, readErr error) error {
 	if r.Method != http.MethodPost {
 		return newError(http.StatusMethodNotAllowed, codeBadMethod, "Method "+r.Method+" is not allowed")
 	}
+	// As at the real gateway, nobody learns anything about the request before the token is checked.
 	if e.secured && !s.tokens.accepts(r.Header.Get("Authorization"), s.cfg.Clock()) {
 		return newError(http.StatusUnauthorized, codeUnauthorized, notAuthorized)
 	}

@@ -65,6 +65,7 @@ func intervalAt(whole span, p period, last string, instant time.Time) (span, boo
 	}
 	most := int((instant.Unix()-whole.From.Unix())/secondsPerDay) + 1 // no interval is shorter than a day
 	k := sort.Search(most, func(k int) bool { return p.after(whole.From, k+1).After(instant) })
+	// The start of the range counts months and days from itself, never from the previous interval.
 	s := span{From: p.after(whole.From, k), To: p.after(whole.From, k+1)}
 	if s.To.After(whole.To) {
 		if last == lastSkip {

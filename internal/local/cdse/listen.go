@@ -16,12 +16,14 @@ func ListenAndServe(ctx context.Context, addr string, server *Server, onReady fu
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", addr, err)
 	}
+	// No write timeout: a slow answer may be what was ordered.
 	web := &http.Server{
 		Handler: server, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute,
 	}
 	// Buffered, so that the serving goroutine can always end.
 	done := make(chan error, 1)
 	go func() { done <- web.Serve(listener) }()
+	// The listener queues connections from here on, even before the first Accept.
 	if onReady != nil {
 		onReady("http://" + listener.Addr().String())
 	}
@@ -37,6 +39,7 @@ func ListenAndServe(ctx context.Context, addr string, server *Server, onReady fu
 func stop(ctx context.Context, web *http.Server, done <-chan error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
+	// Shutdown waits for answers in progress; an ordered delay may be longer than anybody waits.
 	err := web.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = web.Close()

@@ -21,6 +21,7 @@ func (m *moments) add(value float64, count int, masked bool) {
 		m.min, m.max = value, value
 	}
 	m.min, m.max = math.Min(m.min, value), math.Max(m.max, value)
+	// West's update for weighted values: no sums of squares that could cancel out.
 	before := float64(m.valid)
 	m.valid += count
 	delta := value - m.mean
@@ -30,6 +31,7 @@ func (m *moments) add(value float64, count int, masked bool) {
 
 // stats is the public form.
 func (m *moments) stats() bandStats {
+	// Masked pixels still count as samples.
 	s := bandStats{SampleCount: m.total, NoDataCount: m.total - m.valid}
 	if m.valid == 0 {
 		nan := number(math.NaN())

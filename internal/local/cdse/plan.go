@@ -32,6 +32,7 @@ func (s *Server) SetFaults(rules ...Fault) error {
 func (p *plan) next(endpoint string, body []byte) Fault {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	// Every rule sees every matching call, also when an earlier rule decides, so that nth counts calls and not leftovers.
 	chosen := Fault{}
 	for i, rule := range p.rules {
 		if !rule.matches(endpoint, body) {
@@ -71,6 +72,7 @@ func centre(body []byte) (lon, lat float64, ok bool) {
 	if json.Unmarshal(body, &both) != nil {
 		return 0, 0, false
 	}
+	// The Statistical API keeps its box deep inside, the Catalog at the top and always in degrees.
 	values := both.Input.Bounds.BBox
 	if values == nil {
 		values = both.BBox
@@ -94,6 +96,7 @@ func (s *Server) serveFaults(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, rules)
 		return
 	case http.MethodPost:
+		// Strict, because a misspelt rule that does nothing would let a test pass.
 		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&rules); err != nil {

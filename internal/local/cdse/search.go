@@ -36,6 +36,7 @@ func decodeSearch(raw []byte) (search, error) {
 	if err := decodeJSON(raw, &body); err != nil {
 		return search{}, err
 	}
+	// As with the other service, every fault is collected; zero values stand in for what was wrong.
 	var v violations
 	q := search{limit: 10, next: body.Next, distinct: body.Distinct == "date"}
 	if body.Distinct != "" && !q.distinct {
@@ -84,6 +85,7 @@ func (q *search) readArea(v *violations, body searchBody) {
 
 // readRange takes "from/to", either end open as "..", or a single instant. Both ends belong to the range.
 func readRange(v *violations, text string) (from, to time.Time) {
+	// A single instant is a range of no length; an open end stays the zero time.
 	first, last, both := strings.Cut(text, "/")
 	if !both {
 		last = first
@@ -112,6 +114,7 @@ type cloudFilter struct {
 
 // readFilter understands the one filter that clients of this collection use, in CQL2 text.
 func readFilter(v *violations, raw json.RawMessage) cloudFilter {
+	// The value is CQL2 text, or an object in CQL2 JSON, which is refused below like any other filter.
 	var text string
 	if len(raw) == 0 || json.Unmarshal(raw, &text) == nil && text == "" {
 		return cloudFilter{}

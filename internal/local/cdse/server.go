@@ -31,6 +31,8 @@ type Config struct {
 	TokenLife time.Duration
 	// ScriptTimeout bounds one evalscript run (5 seconds).
 	ScriptTimeout time.Duration
+	// Scene is shared with other servers instead of being loaded once more.
+	Scene *scene.Scene
 	// Logger gets one line per call (none).
 	Logger *slog.Logger
 }
@@ -63,16 +65,19 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	loaded, err := scene.Load()
-	if err != nil {
-		return nil, fmt.Errorf("load scene: %w", err)
+	if cfg.Scene == nil {
+		loaded, err := scene.Load()
+		if err != nil {
+			return nil, fmt.Errorf("load scene: %w", err)
+		}
+		cfg.Scene = loaded
 	}
 	tokens, err := newIssuer(cfg.TokenLife)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg, scene: loaded, programs: evalscript.NewCache(64), tokens: tokens,
+		cfg: cfg, scene: cfg.Scene, programs: evalscript.NewCache(64), tokens: tokens,
 		faults: &plan{}, calls: newJournal(), mux: http.NewServeMux(),
 	}
 	s.routes()

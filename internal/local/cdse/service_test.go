@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"orbitq/internal/local/cdse"
+	"orbitq/internal/local/cdse/scene"
 )
 
 // service is a running server with a client that holds a token.
@@ -44,11 +45,24 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
+// sharedScene is decoded once for all tests.
+var sharedScene = sync.OnceValues(scene.Load)
+
 func start(t *testing.T) *service {
 	t.Helper()
+	return startWith(t, time.Minute)
+}
+
+// startWith sets the time a script may take; tests that do not wait for its end leave plenty.
+func startWith(t *testing.T, scriptTimeout time.Duration) *service {
+	t.Helper()
+	pixels, err := sharedScene()
+	if err != nil {
+		t.Fatal(err)
+	}
 	c := &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	server, err := cdse.New(cdse.Config{
-		ClientID: "sh-test", ClientSecret: "s3cret", Clock: c.read, TokenLife: 10 * time.Minute, ScriptTimeout: 300 * time.Millisecond,
+		ClientID: "sh-test", ClientSecret: "s3cret", Clock: c.read, TokenLife: 10 * time.Minute, ScriptTimeout: scriptTimeout, Scene: pixels,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -30,6 +30,7 @@ func parseShape(raw json.RawMessage) (shape, bool) {
 	if json.Unmarshal(raw, &geometry) != nil {
 		return nil, false
 	}
+	// Each type nests its positions one level deeper than the one before.
 	decode := func(into any) bool { return json.Unmarshal(geometry.Coordinates, into) == nil }
 	var (
 		point    lonLat
@@ -65,6 +66,7 @@ func parseShape(raw json.RawMessage) (shape, bool) {
 // touches tells whether any part shares a place with the area inside a ring.
 func (s shape) touches(area ring) bool {
 	return slices.ContainsFunc(s, func(p part) bool {
+		// A corner in the area, the area around a corner of the other, or edges that cross without any corner inside.
 		return slices.ContainsFunc(p.outer, area.holds) ||
 			p.closed && slices.ContainsFunc(area, p.outer.holds) ||
 			p.crosses(area)

@@ -56,6 +56,7 @@ func (s *Server) statistics(ctx context.Context, r request) (reply, error) {
 	if err != nil {
 		return reply{}, scriptFault(err)
 	}
+	// The area first: the script's time limit is for the script alone.
 	interval, area := s.locate(req, r.fault)
 	run, err := program.Start(ctx, s.cfg.ScriptTimeout)
 	if err != nil {
@@ -65,6 +66,7 @@ func (s *Server) statistics(ctx context.Context, r request) (reply, error) {
 	if err := s.checkSetup(run.Setup()); err != nil {
 		return reply{}, err
 	}
+	// Even without an acquisition the setup has been checked, so a wrong script fails on every day.
 	acquisitions, answer := 0, statAnswer{Status: statusOK, Data: []statInterval{}}
 	if area.hit() {
 		acquisitions = 1
@@ -95,6 +97,7 @@ func (s *Server) checkSetup(setup evalscript.Setup) error {
 		if in.Band != maskBand && !s.scene.HasBand(in.Band) {
 			v.addf("aggregation->evalscript", "Band %q is not available here.", in.Band)
 		}
+		// Classes and masks are plain numbers; asking for their reflectance is a mistake worth an error.
 		reflective := in.Band != maskBand && in.Band != classBand
 		if in.Units != "" && in.Units != unitsDN && (in.Units != unitsReflectance || !reflective) {
 			v.addf("aggregation->evalscript", "Band %q has no units %q.", in.Band, in.Units)
@@ -153,6 +156,7 @@ func spoil(answer *statAnswer, req statRequest, f Fault) {
 	if len(answer.Data) == 0 {
 		return
 	}
+	// An answer with data has exactly one interval.
 	first := answer.Data[0].Interval
 	switch f.Kind {
 	case FaultFailed:

@@ -222,7 +222,7 @@ function evaluatePixel(s) { return {o: [s.B04, s.SCL], dataMask: [1]}; }`
 
 func TestBadScripts(t *testing.T) {
 	t.Parallel()
-	s := start(t)
+	s, hasty := start(t), startWith(t, 100*time.Millisecond)
 	const head = "//VERSION=3\n"
 	setup := func(input, output string) string {
 		return head + "function setup() { return {input: " + input + ", output: " + output + "}; } function evaluatePixel() { return {}; }"
@@ -247,7 +247,11 @@ func TestBadScripts(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			res := s.post(t, cdse.StatisticsPath, request(c.script, clearBox, epsg29).json(t))
+			server := s
+			if c.name == "endless setup" {
+				server = hasty
+			}
+			res := server.post(t, cdse.StatisticsPath, request(c.script, clearBox, epsg29).json(t))
 			p := res.problem(t)
 			if res.status != http.StatusBadRequest || p.Error.Code != c.code || !strings.Contains(p.Error.Message, c.message) {
 				t.Errorf("%d %s", res.status, res.body)
@@ -258,7 +262,7 @@ func TestBadScripts(t *testing.T) {
 
 func TestAScriptThatDoesNotEndFailsItsInterval(t *testing.T) {
 	t.Parallel()
-	s := start(t)
+	s := startWith(t, 300*time.Millisecond)
 	began := time.Now()
 	got := s.stats(t, script("(() => { for (;;) {} })()", "1"), clearBox, epsg29)
 	if got.Status != "FAILED" || len(got.Data) != 1 || got.Data[0].Error == nil || got.Data[0].Error.Type != "TIMEOUT" {

@@ -93,6 +93,7 @@ func decodeStat(raw []byte) (statRequest, error) {
 	if err := decodeJSON(raw, &body); err != nil {
 		return statRequest{}, err
 	}
+	// From here on every check adds to the list instead of returning, and zero values stand in for what was wrong.
 	var v violations
 	req := statRequest{maxCloud: 100, last: lastSkip}
 	req.readBounds(&v, body.Input.Bounds)
@@ -136,6 +137,7 @@ func (r *statRequest) readBounds(v *violations, b boundsBody) {
 		v.addf("input->bounds->geometry", "Geometry is not supported here, only `bbox`.")
 		return
 	}
+	// The box is checked against the world only when both it and its system make sense.
 	box, fault := readBox(b.BBox)
 	if fault != "" {
 		v.addf("input->bounds->bbox", "%s", fault)
@@ -177,6 +179,7 @@ func (r *statRequest) readData(v *violations, data []dataBody) {
 	if !slices.Contains([]string{"", "mostRecent", "leastRecent", "leastCC"}, d.DataFilter.MosaickingOrder) {
 		v.addf("input->data[0]->dataFilter->mosaickingOrder", "Unknown order %q.", d.DataFilter.MosaickingOrder)
 	}
+	// The scene is the only candidate, so the order is checked but has nothing to choose from.
 	if c := d.DataFilter.MaxCloudCoverage; c != nil {
 		if *c < 0 || *c > 100 {
 			v.addf("input->data[0]->dataFilter->maxCloudCoverage", "Has to be within 0..100.")
@@ -231,6 +234,7 @@ func readInstant(v *violations, parameter, text string) time.Time {
 
 // readSize takes the raster either as width and height or as resx and resy.
 func (r *statRequest) readSize(v *violations, a aggregationBody) {
+	// Neither is fine too: the service's default is 256 x 256.
 	bySize, byStep := a.Width != nil || a.Height != nil, a.ResX != nil || a.ResY != nil
 	if bySize && byStep {
 		v.addf("aggregation", "Only width and height or resx and resy can be set at the same time.")
@@ -273,6 +277,7 @@ func readStep(v *violations, name, side string, step *float64, extent float64) i
 
 // checkCalculations accepts the plain statistics only: histograms and percentiles are not computed here.
 func checkCalculations(v *violations, calculations map[string]json.RawMessage) {
+	// Clients send an empty object per output, or for "default", when they want nothing special.
 	for id, raw := range calculations {
 		var wanted map[string]json.RawMessage
 		if err := json.Unmarshal(raw, &wanted); err != nil {

@@ -44,6 +44,7 @@ func TestSetup(t *testing.T) {
 		{"short", `{input: ["B04", "B08"], output: {bands: 1}}`, []evalscript.Input{{Band: "B04"}, {Band: "B08"}}, one},
 		{"long", `{input: [{bands: ["B04"]}], output: [{bands: 1}]}`, plain, one},
 		{"one band", `{input: "B04", output: {bands: 1}}`, plain, one},
+		{"computed number of bands", `{input: "B04", output: {bands: 6 / 6}}`, plain, one},
 		{"simple mosaicking", `{input: ["B04"], output: {bands: 1}, mosaicking: "SIMPLE"}`, plain, one},
 		{"units for all", `{input: [{bands: ["B04", "B08"], units: "DN"}], output: {bands: 1}}`, []evalscript.Input{{"B04", "DN"}, {"B08", "DN"}}, one},
 		{"units for each", `{input: [{bands: ["B04", "SCL"], units: ["REFLECTANCE", "DN"]}], output: {bands: 1}}`, []evalscript.Input{{"B04", "REFLECTANCE"}, {"SCL", "DN"}}, one},

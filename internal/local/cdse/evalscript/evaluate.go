@@ -23,6 +23,7 @@ func (r *Run) Evaluate(sample []float64) ([][]float64, error) {
 	if err != nil {
 		return nil, translate(err)
 	}
+	// The second argument (scenes) exists but is empty: with SIMPLE mosaicking there is nothing to tell.
 	out := make([][]float64, len(r.setup.Outputs))
 	var fault error
 	thrown := r.guard(func() { fault = r.collect(answer, out) })

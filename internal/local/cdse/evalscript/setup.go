@@ -35,6 +35,7 @@ func (s Setup) Mask() int {
 
 // parseSetup reads the exported object. Absent mosaicking is SIMPLE: one value per pixel and interval.
 func parseSetup(answer any) (Setup, error) {
+	// Objects are exported as maps, arrays as slices; functions and dates are neither.
 	object, ok := answer.(map[string]any)
 	if !ok {
 		return Setup{}, &Error{"setup() has to return an object"}
@@ -79,6 +80,7 @@ func parseInput(object map[string]any) ([]Input, error) {
 	if err != nil {
 		return nil, err
 	}
+	// metadata, datasource and other members are allowed and mean nothing here.
 	units, err := names(object["units"], "setup().input.units")
 	if err != nil {
 		return nil, err
@@ -122,6 +124,7 @@ func parseOutputs(value any) ([]Output, error) {
 
 // parseOutput reads one output. The defaults are the Statistical API's: id "default", type FLOAT32.
 func parseOutput(object map[string]any) (Output, error) {
+	// nodataValue and the like only matter to images.
 	out := Output{ID: "default", SampleType: Float32}
 	if id, set := object["id"]; set {
 		text, ok := id.(string)
@@ -147,6 +150,7 @@ const maxBands = 1000
 
 // bandNames takes a number (bands B0, B1, ...) or a list of names.
 func bandNames(value any) ([]string, error) {
+	// The engine exports whole numbers as int64, whatever way the script wrote them.
 	if n, ok := value.(int64); ok {
 		if n < 1 || n > maxBands {
 			return nil, &Error{fmt.Sprintf("setup().output.bands is %d, want 1..%d", n, maxBands)}
