@@ -1,0 +1,152 @@
+// Package esm is an SQS event source mapping: it polls a queue and invokes a function with batches, as Lambda's
+// pollers do.
+//
+// A few pollers hold long polls and hand each batch to an invocation of its own, up to MaximumConcurrency at once; a
+// poller that has no room for another invocation receives nothing. So an idle mapping starts a message as soon as the
+// queue has it, and a busy one leaves messages where other consumers, and the redrive policy, can see them. With a
+// batching window a batch is filled until the window has passed since its first message, BatchSize is reached, or it
+// is as large as an invocation may be.
+//
+// What succeeded is deleted. With ReportBatchItemFailures the function names what failed; everything in the batch
+// failed when it says so in a way that Lambda does not understand (not JSON, an identifier that is empty or of no
+// message of the batch), and when the function fails or is throttled. A mapping never touches visibility: what failed
+// comes back when the queue's own timeout says so, and the queue's receive count decides when it is dead.
+//
+// Pause stops new polls and waits for those that are out: a cancelled long poll would leave a receiver in the queue
+// that swallows the next message. State says "Disabling" until then, as Lambda does.
+//
+// It refuses filters, FIFO queues, tumbling windows, provisioned pollers and on-failure destinations.
+package esm
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+)
+
+// receiveLimit is the most messages that SQS gives, or deletes, at once.
+const receiveLimit = 10
+
+// payloadLimit is the size at which a batch is full.
+const payloadLimit = 6 << 20
+
+// States of a mapping, in Lambda's words.
+const (
+	Enabled   = "Enabled"
+	Disabling = "Disabling"
+	Disabled  = "Disabled"
+)
+
+// Queue is the source. Receive waits for up to most messages and may return none; it fills in what the queue knows of
+// a message, the mapping adds the rest.
+type Queue interface {
+	Receive(ctx context.Context, most int, wait time.Duration) ([]events.SQSMessage, error)
+	Delete(ctx context.Context, receipts []string) error
+}
+
+// Invoke runs the function; err is for what is not the function's own failure, such as a throttle.
+type Invoke func(ctx context.Context, payload []byte) (response []byte, functionError string, err error)
+
+// Config describes a mapping. Queue, QueueARN and Invoke are required.
+type Config struct {
+	Queue    Queue
+	QueueARN string
+	Invoke   Invoke
+	// BatchSize is the most messages of one invocation, 1 to 10000: default 10. More than 10 need a batching window.
+	BatchSize               int
+	MaximumBatchingWindow   time.Duration
+	MaximumConcurrency      int // invocations at once: default 10
+	ReportBatchItemFailures bool
+	// Disabled mappings start paused.
+	Disabled bool
+	// Pollers is the number of polls at once: default 2, never more than MaximumConcurrency. Lambda begins with five.
+	Pollers  int
+	LongPoll time.Duration // how long an idle poll waits: default 20 s
+	// Drain is how long running invocations may take after the context of Run has ended: default 5 s.
+	Drain time.Duration
+	Log   *slog.Logger // default: nowhere
+}
+
+// Mapping connects a queue with a function; it is safe for concurrent use.
+type Mapping struct {
+	cfg        Config
+	region     string
+	gate       *gate
+	slots      chan struct{} // one for each invocation, or poll that may become one
+	deliveries sync.WaitGroup
+}
+
+// New checks the configuration and fills in defaults; it polls nothing before Run.
+func New(cfg Config) (*Mapping, error) {
+	arn := strings.Split(cfg.QueueARN, ":")
+	if cfg.Queue == nil || cfg.Invoke == nil || len(arn) != 6 || arn[2] != "sqs" {
+		return nil, errors.New("event source mapping needs a queue, its ARN and a function")
+	}
+	if cfg.BatchSize > receiveLimit && cfg.MaximumBatchingWindow <= 0 {
+		return nil, errors.New("event source mapping: a batch size above 10 needs a maximum batching window")
+	}
+	if cfg.BatchSize < 0 || cfg.BatchSize > 10000 || cfg.MaximumConcurrency < 0 {
+		return nil, errors.New("event source mapping: batch size must be 1 to 10000, concurrency positive")
+	}
+	cfg.setDefaults()
+	return &Mapping{cfg: cfg, region: arn[3], gate: newGate(!cfg.Disabled), slots: make(chan struct{}, cfg.MaximumConcurrency)}, nil
+}
+
+// setDefaults fills in what was left out.
+func (c *Config) setDefaults() {
+	set(&c.BatchSize, 10)
+	set(&c.MaximumConcurrency, 10)
+	set(&c.Pollers, 2)
+	set(&c.LongPoll, 20*time.Second)
+	set(&c.Drain, 5*time.Second)
+	set(&c.Log, slog.New(slog.DiscardHandler))
+	c.Pollers = min(c.Pollers, c.MaximumConcurrency)
+}
+
+// set gives a field its default.
+func set[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Run polls until the context ends, and returns when the invocations that were running have ended too.
+func (m *Mapping) Run(ctx context.Context) {
+	work, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	defer abandon()
+	var pollers sync.WaitGroup
+	for range m.cfg.Pollers {
+		pollers.Go(func() { m.poll(ctx, work) })
+	}
+	pollers.Wait()
+	limit := time.AfterFunc(m.cfg.Drain, abandon)
+	defer limit.Stop()
+	m.deliveries.Wait()
+}
+
+// Pause stops polling and waits until no poll and no invocation is left; at most LongPoll and an invocation.
+func (m *Mapping) Pause(ctx context.Context) error {
+	m.gate.set(false)
+	return m.gate.empty(ctx)
+}
+
+// Resume polls again.
+func (m *Mapping) Resume() { m.gate.set(true) }
+
+// State says whether the mapping polls.
+func (m *Mapping) State() string {
+	switch open, inside := m.gate.look(); {
+	case open:
+		return Enabled
+	case inside > 0:
+		return Disabling
+	default:
+		return Disabled
+	}
+}
