@@ -72,6 +72,7 @@ func newJournal() *journal { return &journal{counts: map[string]int{}} }
 func (j *journal) add(c Call) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	// The counters know every call, the list may forget.
 	j.counts[c.Endpoint]++
 	if len(j.list) >= keepCalls {
 		j.list = append(j.list[:0], j.list[keepCalls/10:]...)
@@ -86,7 +87,7 @@ func (s *Server) Calls() Calls {
 	return Calls{Counts: maps.Clone(s.calls.counts), List: append([]Call{}, s.calls.list...)}
 }
 
-// ResetCalls empties the call log.
+// ResetCalls empties the call log, for example between the phases of a test. Tokens and fault rules stay.
 func (s *Server) ResetCalls() {
 	s.calls.mu.Lock()
 	defer s.calls.mu.Unlock()

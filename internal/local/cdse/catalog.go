@@ -48,13 +48,15 @@ type polygonBody struct {
 
 // featureProperties are the members that searches and clients look at.
 type featureProperties struct {
+	// Datetime is cut to seconds, as the catalog shows it; searches compare the exact instant.
 	Datetime      time.Time `json:"datetime"`
 	Platform      string    `json:"platform"`
 	Instruments   []string  `json:"instruments"`
 	Constellation string    `json:"constellation"`
 	GSD           int       `json:"gsd"`
 	CloudCover    float64   `json:"eo:cloud_cover"`
-	EPSG          int       `json:"proj:epsg"`
+	// EPSG is the code of the pixel grid.
+	EPSG int `json:"proj:epsg"`
 }
 
 // catalog answers a search. Members that only shape the answer (fields) are ignored: every property is returned.

@@ -44,6 +44,7 @@ func (s *Server) compute(area coverage, run *evalscript.Run, masked bool) (map[s
 func (s *Server) sample(into []float64, inputs []evalscript.Input, pixel int) {
 	for i, in := range inputs {
 		switch {
+		// Outside of the scene every digital number is 0, so only the mask needs a look.
 		case in.Band == maskBand:
 			into[i] = 0
 			if s.scene.Valid(pixel) {

@@ -10,6 +10,7 @@ import (
 // processingUnits is what a statistical request costs: 512 x 512 pixels of three bands are one unit per acquisition,
 // doubled for 32-bit output, with a floor for small areas and one for the whole request. The mask band is free.
 func processingUnits(width, height int, setup evalscript.Setup, acquisitions int) float64 {
+	// The small-area floor is 0.25 square kilometres at 10 m, the request floor is that of the Statistical API.
 	const unit, smallest, floor = 512 * 512, 0.01, 0.01
 	cost := math.Max(float64(width)*float64(height)/unit, smallest)
 	cost *= float64(paidBands(setup)) / 3 * float64(acquisitions)

@@ -32,6 +32,7 @@ func parseCRS(name string) (crs, bool) {
 	if err != nil {
 		return nil, false
 	}
+	// Codes without a UTM zone behind them are unknown, the polar ones among them.
 	switch code {
 	case 4326:
 		return geographic{}, true

@@ -117,6 +117,7 @@ func (r *recorder) WriteHeader(status int) {
 
 // end records the call once; status 0 says that it ended without an answer.
 func (r *recorder) end(status int) {
+	// The handler's own call comes last and only counts when nothing was written.
 	if r.ended {
 		return
 	}
@@ -131,11 +132,13 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // writeError writes the service's error object, Keycloak's for the token endpoint. A bare error lacks the wrapper.
 func writeError(w http.ResponseWriter, err error, bare bool) {
+	// Bare only concerns the Sentinel Hub services: Keycloak has no wrapper.
 	if oauth, ok := errors.AsType[*oauthError](err); ok {
 		writeJSON(w, oauth.Status, oauth)
 		return
 	}
 	service, ok := errors.AsType[*serviceError](err)
+	// Anything unexpected is the stand-in's own fault and says so.
 	if !ok {
 		service = newError(http.StatusInternalServerError, codeException, err.Error())
 	}

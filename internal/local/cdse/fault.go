@@ -54,6 +54,7 @@ type Fault struct {
 }
 
 // check refuses rules that could never do what they say.
+// A rule that silently matched nothing would make a test pass for the wrong reason.
 func (f Fault) check() error {
 	// Faults in the data need an endpoint that has data.
 	data := []FaultKind{FaultNaN, FaultPartial, FaultFailed, FaultEmpty}
@@ -121,6 +122,7 @@ func misbehave(w *recorder, r *http.Request, name string, f Fault) bool {
 		}
 	default:
 	}
+	// Slow ends here too: the delay is over and the request goes its way.
 	service, ok := f.status()
 	if !ok {
 		return false

@@ -67,6 +67,7 @@ func intervalAt(whole span, p period, last string, instant time.Time) (span, boo
 	k := sort.Search(most, func(k int) bool { return p.after(whole.From, k+1).After(instant) })
 	// The start of the range counts months and days from itself, never from the previous interval.
 	s := span{From: p.after(whole.From, k), To: p.after(whole.From, k+1)}
+	// Only the last interval can reach beyond the range.
 	if s.To.After(whole.To) {
 		if last == lastSkip {
 			return span{}, false

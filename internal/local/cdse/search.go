@@ -23,11 +23,13 @@ type searchBody struct {
 
 // search is a checked catalog search; zero times are open ends.
 type search struct {
+	// area is nil for the whole world.
 	area        shape
 	from, to    time.Time
 	limit, next int
 	distinct    bool
-	cloud       cloudFilter
+	// cloud is the only property that can be filtered by.
+	cloud cloudFilter
 }
 
 // decodeSearch checks a body and reports everything that is wrong with it at once.

@@ -23,6 +23,7 @@ const (
 
 // Config tells the server who its only client is; every other field has a default.
 type Config struct {
+	// ClientID and ClientSecret are what the token endpoint accepts, nothing else.
 	ClientID     string
 	ClientSecret string
 	// Clock tells the time for tokens and the call log (time.Now).
@@ -80,6 +81,7 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, scene: cfg.Scene, programs: evalscript.NewCache(64), tokens: tokens,
 		faults: &plan{}, calls: newJournal(), mux: http.NewServeMux(),
 	}
+	// From here on the server is complete; nothing of it changes but tokens, rules, scripts and the log.
 	s.routes()
 	return s, nil
 }
@@ -89,11 +91,13 @@ func (s *Server) routes() {
 	s.mux.Handle(TokenPath, s.serve(endpoint{name: EndpointToken, media: formMedia, handle: s.token}))
 	s.mux.Handle(StatisticsPath, s.serve(endpoint{name: EndpointStatistics, media: jsonMedia, secured: true, handle: s.statistics}))
 	s.mux.Handle(CatalogPath, s.serve(endpoint{name: EndpointCatalog, media: jsonMedia, secured: true, handle: s.catalog}))
+	// What follows has no fault rules and is not in the call log.
 	s.mux.HandleFunc(HealthPath, func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok", "scene": s.scene.Product(), "attribution": s.scene.Attribution()})
 	})
 	s.mux.HandleFunc(FaultsPath, s.serveFaults)
 	s.mux.HandleFunc(CallsPath, func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.Calls()) })
+	// Other services of the real host, the Process API first of all, do not exist here.
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		writeError(w, newError(http.StatusNotFound, codeNotFound, "Not found"), false)
 	})

@@ -14,7 +14,8 @@ type ring []lonLat
 
 // part is a point, a line or an area.
 type part struct {
-	outer  ring
+	outer ring
+	// closed adds the edge from the last position to the first, and the area within.
 	closed bool
 }
 
@@ -75,6 +76,7 @@ func (s shape) touches(area ring) bool {
 
 // holds is the even-odd rule.
 func (r ring) holds(p lonLat) bool {
+	// Every edge that passes above or below the position on one side turns the answer.
 	inside := false
 	for i, a := range r {
 		b := r[(i+1)%len(r)]

@@ -11,8 +11,9 @@ import (
 
 // statAnswer is the body of a statistical answer.
 type statAnswer struct {
-	Status string         `json:"status"`
-	Data   []statInterval `json:"data"`
+	Status string `json:"status"`
+	// Data is never null: an empty list is the answer when there was no acquisition.
+	Data []statInterval `json:"data"`
 }
 
 // statInterval is one interval with either outputs or an error.
@@ -38,6 +39,8 @@ type intervalError struct {
 }
 
 // The overall states and the interval errors of the service.
+// PARTIAL means that some intervals failed, FAILED that all did; both come with HTTP status 200. The service also
+// knows BAD_REQUEST for an interval, which nothing here can cause.
 const (
 	statusOK      = "OK"
 	statusPartial = "PARTIAL"
@@ -92,6 +95,7 @@ func scriptFault(err error) error {
 
 // checkSetup refuses scripts that need what the scene does not hold, or that do not say which pixels count.
 func (s *Server) checkSetup(setup evalscript.Setup) error {
+	// Wrong bands and masks are the request's fault in the service's eyes, not the renderer's.
 	var v violations
 	for _, in := range setup.Inputs {
 		if in.Band != maskBand && !s.scene.HasBand(in.Band) {
@@ -114,6 +118,7 @@ func (s *Server) checkSetup(setup evalscript.Setup) error {
 // maskFits tells whether the mask has one band for all outputs or a band named after each of them.
 func maskFits(setup evalscript.Setup) bool {
 	bands := setup.Outputs[setup.Mask()].Bands
+	// A script whose only output is the mask would have nothing to report.
 	if len(bands) == 1 {
 		return len(setup.Outputs) > 1
 	}
@@ -127,6 +132,7 @@ func maskFits(setup evalscript.Setup) bool {
 
 // locate finds the interval of the acquisition and the pixels it shows; an area that is not hit has none.
 func (s *Server) locate(req statRequest, f Fault) (span, coverage) {
+	// Cheap reasons first; laying out the raster is the expensive part.
 	interval, ok := intervalAt(req.whole, req.every, req.last, s.scene.Sensed())
 	if !ok || req.maxCloud < s.scene.CloudCover() || f.Kind == FaultEmpty {
 		return span{}, coverage{}
@@ -136,6 +142,7 @@ func (s *Server) locate(req statRequest, f Fault) (span, coverage) {
 
 // aggregate computes the interval.
 func (s *Server) aggregate(interval span, area coverage, run *evalscript.Run, f Fault) (statAnswer, error) {
+	// A time-out belongs to the interval, because another day may be quick; a fault belongs to the script.
 	outputs, err := s.compute(area, run, f.Kind == FaultNaN)
 	if errors.Is(err, evalscript.ErrTimeout) {
 		return failed(interval, errTimedOut), nil

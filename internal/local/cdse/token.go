@@ -68,6 +68,7 @@ func (i *issuer) accepts(header string, now time.Time) bool {
 	if !hmac.Equal([]byte(i.sign(token[:dot])), []byte(token[dot+1:])) {
 		return false
 	}
+	// The claims are ours, so their shape is known; expiry is exclusive.
 	_, middle, _ := strings.Cut(token[:dot], ".")
 	body, err := base64.RawURLEncoding.DecodeString(middle)
 	var c claims
@@ -76,8 +77,10 @@ func (i *issuer) accepts(header string, now time.Time) bool {
 
 // tokenAnswer is the body of Keycloak's answer.
 type tokenAnswer struct {
-	AccessToken      string `json:"access_token"`
-	ExpiresIn        int    `json:"expires_in"`
+	AccessToken string `json:"access_token"`
+	// ExpiresIn is in seconds.
+	ExpiresIn int `json:"expires_in"`
+	// RefreshExpiresIn is 0: this grant has no refresh token, one asks anew.
 	RefreshExpiresIn int    `json:"refresh_expires_in"`
 	TokenType        string `json:"token_type"`
 	NotBeforePolicy  int    `json:"not-before-policy"`
@@ -98,6 +101,7 @@ func (s *Server) token(_ context.Context, r request) (reply, error) {
 	default:
 		return reply{}, &oauthError{http.StatusBadRequest, "unsupported_grant_type", "Unsupported grant_type"}
 	}
+	// Unknown client and wrong secret differ by name only, both are 401.
 	id, secret := credentials(r.header, form)
 	if !same(id, s.cfg.ClientID) {
 		return reply{}, badClient("invalid_client")

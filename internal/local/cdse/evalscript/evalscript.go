@@ -58,6 +58,7 @@ func hasVersion(source string) bool {
 
 // Run is one execution of a program. It is not safe for concurrent use and has to be closed.
 type Run struct {
+	// vm holds the script's globals, which live from pixel to pixel within a run.
 	vm       *goja.Runtime
 	setup    Setup
 	evaluate goja.Callable
@@ -66,6 +67,7 @@ type Run struct {
 
 // Start executes the script's top level and its setup function. Everything the run does ends after the limit.
 func (p *Program) Start(ctx context.Context, limit time.Duration) (*Run, error) {
+	// One interrupt serves both the time limit and a client that has gone away.
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	vm := goja.New()
 	vm.SetMaxCallStackSize(maxStack)

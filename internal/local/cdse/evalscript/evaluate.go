@@ -39,6 +39,7 @@ func (r *Run) collect(answer goja.Value, out [][]float64) error {
 	if !ok {
 		return &Error{fmt.Sprintf("evaluatePixel() returned %v, want an object with one array per output", answer)}
 	}
+	// With dataMask mandatory this form never occurs in statistics, but it is valid evalscript.
 	if len(out) == 1 && isArray(object) {
 		values, err := r.array(object, r.setup.Outputs[0])
 		out[0] = values

@@ -11,6 +11,7 @@ const MaskID = "dataMask"
 
 // Setup is the answer of a script's setup function.
 type Setup struct {
+	// Inputs are in the order of the script, and so are the values of a sample.
 	Inputs  []Input
 	Outputs []Output
 }
@@ -23,7 +24,9 @@ type Input struct {
 
 // Output is one named array that evaluatePixel returns.
 type Output struct {
-	ID         string
+	// ID names the output in the answer; dataMask is special.
+	ID string
+	// Bands are the names, B0, B1, ... when the script gives a number.
 	Bands      []string
 	SampleType SampleType
 }
