@@ -56,6 +56,7 @@ func newCounter(out io.Writer) *counter {
 func (c *counter) read(in io.Reader) error {
 	lines := bufio.NewReader(in)
 
+	// A line can be longer than any buffer, so no bufio.Scanner.
 	for {
 		line, err := lines.ReadString('\n')
 		if line != "" {
@@ -82,6 +83,7 @@ func (c *counter) line(line string) {
 
 	switch e.Action {
 	case "run":
+		// A subtest starts before its parent ends, so parents are known by the time they are counted.
 		if at := strings.LastIndexByte(e.Test, '/'); at > 0 {
 			c.parents[e.Package+" "+e.Test[:at]] = true
 		}
@@ -103,6 +105,7 @@ func (c *counter) keep(e event) {
 	text := strings.TrimSpace(e.Output)
 	noise := strings.HasPrefix(text, "=== ") || strings.HasPrefix(text, "--- PASS")
 
+	// The package's own last words; its line is printed by end.
 	if e.Test == "" {
 		noise = text == "PASS" || text == "FAIL" || strings.HasPrefix(text, "ok  \t") || strings.HasPrefix(text, "FAIL\t")
 	}
@@ -146,6 +149,7 @@ func (c *counter) end(e event) {
 	words := map[string]string{"pass": "ok", "fail": "FAIL"}
 	key := e.Package + " "
 
+	// The package failed, yet none of its tests did: the reason is in what the package itself wrote.
 	if e.Action == "fail" && c.failedIn[e.Package] == 0 {
 		c.broken++
 
