@@ -52,7 +52,8 @@ fresh() { [ "$(cat "$home/$1.stamp" 2>/dev/null)" = "$2" ]; }
 stamp() { printf '%s\n' "$2" > "$home/$1.stamp"; }
 
 install_lint() {
-  local want="golangci-lint $GOLANGCI_LINT go$(go_version)" log=$home/golangci-lint.log
+  local want log=$home/golangci-lint.log
+  want="golangci-lint $GOLANGCI_LINT go$(go_version)"
   fresh golangci-lint "$want" && return
   say "building golangci-lint $GOLANGCI_LINT (about 100 s on two cores)"
   GOBIN=$home/bin GOFLAGS=-buildvcs=false go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$GOLANGCI_LINT" >"$log" 2>&1 ||
