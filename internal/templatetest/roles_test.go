@@ -35,7 +35,7 @@ func allowed() map[string][]string {
 		),
 		"RelayFunction": slices.Concat(
 			on("${Table.Arn}/index/open", "dynamodb:Query"),
-			on("Table.Arn", "dynamodb:UpdateItem"),
+			on("Table.Arn", "dynamodb:GetItem", "dynamodb:UpdateItem"),
 			onWorkQueues("sqs:SendMessage"),
 		),
 		"DlqFunction": slices.Concat(
@@ -71,9 +71,10 @@ func grants(role map[string]any) (all []string) {
 	return all
 }
 
-// writesOwnLogs reports whether a grant is for the log group of the function; every role may have it.
+// writesOwnLogs reports whether a grant is for the log group of the function, or for its traces; every role may have
+// it.
 func writesOwnLogs(grant string) bool {
-	return strings.HasPrefix(grant, "logs:CreateLogStream on ") || strings.HasPrefix(grant, "logs:PutLogEvents on ")
+	return strings.HasPrefix(grant, "xray:Put") || strings.HasPrefix(grant, "logs:CreateLogStream on ") || strings.HasPrefix(grant, "logs:PutLogEvents on ")
 }
 
 func TestRolesAllowWhatIsExpectedAndNoMore(t *testing.T) {

@@ -1,0 +1,93 @@
+// Package cfn reads what a deployment of template.yaml would create.
+//
+// The template is expanded by SAM's own translator, so that the resources are
+// those of a deployment; then parameters, conditions and intrinsic functions are
+// resolved over the plain CloudFormation, and the resources that the local run
+// makes are returned as typed descriptions. Anything that is not understood is an
+// error that names the resource, never a silent default; resource types that do
+// not matter locally are listed as ignored.
+package cfn
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// Source says which template to read.
+type Source struct {
+	Template string // path of template.yaml
+	Python   string // interpreter with the translator
+	Script   string // path of expand.py
+	Cache    string // folder for expanded templates
+	Region   string
+	Account  string
+	Stack    string
+	// Parameters override the template's defaults.
+	Parameters map[string]string
+}
+
+// Load expands and resolves the template.
+func Load(ctx context.Context, s Source) (*Stack, error) {
+	raw, err := s.expanded(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(raw, s)
+}
+
+// expanded returns the plain template; a template that was expanded before is
+// read from the cache.
+func (s *Source) expanded(ctx context.Context) ([]byte, error) {
+	template, err := os.ReadFile(s.Template)
+	if err != nil {
+		return nil, fmt.Errorf("read template: %w", err)
+	}
+	script, err := os.ReadFile(s.Script)
+	if err != nil {
+		return nil, fmt.Errorf("read expander: %w", err)
+	}
+	parameters, err := json.Marshal(s.Parameters)
+	if err != nil {
+		return nil, fmt.Errorf("encode parameters: %w", err)
+	}
+	sum := sha256.New()
+	for _, part := range [][]byte{template, script, parameters, []byte(s.Region)} {
+		_, _ = sum.Write(part)
+	}
+	cached := filepath.Join(s.Cache, hex.EncodeToString(sum.Sum(nil))+".json")
+	if raw, err := os.ReadFile(cached); err == nil { //nolint:gosec // a path of our own
+		return raw, nil
+	}
+	raw, err := s.translate(ctx, parameters)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(s.Cache, 0o750); err != nil {
+		return nil, fmt.Errorf("make cache: %w", err)
+	}
+	// Renamed into place: two runs at once must not read half a file.
+	half := fmt.Sprintf("%s.%d", cached, os.Getpid())
+	if err := errors.Join(os.WriteFile(half, raw, 0o600), os.Rename(half, cached)); err != nil {
+		return nil, fmt.Errorf("write cache: %w", err)
+	}
+	return raw, nil
+}
+
+// translate runs SAM's translator.
+func (s *Source) translate(ctx context.Context, parameters []byte) ([]byte, error) {
+	var out, complaint bytes.Buffer
+	cmd := exec.CommandContext(ctx, s.Python, s.Script, s.Template, s.Region) //nolint:gosec // our own interpreter and script
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(parameters), &out, &complaint
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("expand %s: %w: %s", s.Template, err, bytes.TrimSpace(complaint.Bytes()))
+	}
+	return out.Bytes(), nil
+}

@@ -1,0 +1,206 @@
+package engines
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// Account is the AWS account that everything local belongs to.
+const Account = "000000000000"
+
+const (
+	loopback     = "127.0.0.1"
+	readyTimeout = 60 * time.Second // a busy machine is slow, not broken
+	stopTimeout  = 5 * time.Second
+	startTries   = 3 // another process may take the free port first
+)
+
+// Config says where an engine finds its program and leaves its traces.
+type Config struct {
+	Tools  string // folder filled by Install
+	Logs   string // folder for <engine>.log; default the temporary folder
+	Data   string // folder for what outlives the engine; empty: memory
+	Region string // default eu-central-1
+	// Public is the host:port that queue URLs name, when clients reach the engine through another address.
+	Public string
+}
+
+func (c Config) tools() Installer { return Installer{Home: c.Tools} }
+
+// Engine is a running program.
+type Engine struct {
+	Name string
+	URL  string
+	PID  int
+
+	cmd  *exec.Cmd
+	done chan error
+	gone chan struct{}
+	why  error
+}
+
+// program is how to start an engine on a port.
+type program struct {
+	name, path string
+	args       func(port int) ([]string, error)
+}
+
+// start runs a program until it answers on a free port.
+func start(ctx context.Context, cfg Config, p program) (*Engine, error) {
+	if cfg.Region == "" {
+		cfg.Region = "eu-central-1"
+	}
+
+	var err error
+
+	for range startTries {
+		var e *Engine
+		if e, err = launch(ctx, cfg, p); err == nil || ctx.Err() != nil {
+			return e, err
+		}
+	}
+
+	return nil, err
+}
+
+func launch(ctx context.Context, cfg Config, p program) (*Engine, error) {
+	port, err := freePort(ctx)
+	if err != nil {
+		return nil, err
+	}
+
+	args, err := p.args(port)
+	if err != nil {
+		return nil, err
+	}
+
+	logs := cfg.Logs
+	if logs == "" {
+		logs = os.TempDir()
+	}
+
+	path := filepath.Join(logs, p.name+".log")
+
+	out, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600) //nolint:gosec // the caller's folder
+	if err != nil {
+		return nil, fmt.Errorf("open log of %s engine: %w", p.name, err)
+	}
+
+	// The engine outlives the context of its start; Stop ends it.
+	cmd := exec.Command(p.path, args...) //nolint:gosec,noctx // a program this package installed
+	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = out, out, attributes()
+
+	if err := cmd.Start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("start %s engine: %w", p.name, err), out.Close())
+	}
+
+	e := &Engine{
+		Name: p.name, URL: "http://" + address(port), PID: cmd.Process.Pid,
+		cmd: cmd, done: make(chan error, 1), gone: make(chan struct{}),
+	}
+	go e.wait(out)
+
+	if err := e.ready(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("start %s engine (log %s): %w", p.name, path, err), e.Stop())
+	}
+
+	return e, nil
+}
+
+// wait reaps the process and tells whoever listens.
+func (e *Engine) wait(out io.Closer) {
+	err := e.cmd.Wait()
+	_ = out.Close()
+
+	if err == nil {
+		err = errors.New("exit status 0")
+	}
+
+	e.why = fmt.Errorf("%s engine ended: %w", e.Name, err)
+	e.done <- e.why
+
+	close(e.gone)
+}
+
+// Done gets one error when the engine ends, for whatever reason.
+func (e *Engine) Done() <-chan error { return e.done }
+
+// ready waits until the engine answers; any answer will do, since each engine refuses a bare GET in its own way.
+func (e *Engine) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL, http.NoBody)
+		if err != nil {
+			return fmt.Errorf("make request: %w", err)
+		}
+
+		if res, err := http.DefaultClient.Do(req); err == nil {
+			return res.Body.Close()
+		}
+
+		select {
+		case <-e.gone:
+			return e.why
+		case <-ctx.Done():
+			return fmt.Errorf("wait for an answer: %w", ctx.Err())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// Stop ends the engine and waits until it is gone. Memory engines have nothing to save and are killed; others are
+// asked first.
+func (e *Engine) Stop() error {
+	_ = e.cmd.Process.Signal(syscall.SIGTERM) // it may be gone already
+
+	select {
+	case <-e.gone:
+		return nil
+	case <-time.After(stopTimeout):
+	}
+
+	if err := e.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("kill %s engine: %w", e.Name, err)
+	}
+
+	<-e.gone
+
+	return nil
+}
+
+// freePort asks the system for a port that nobody listens on now.
+func freePort(ctx context.Context) (int, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(loopback, "0"))
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+
+	_, text := split(l.Addr().String())
+
+	port, err := strconv.Atoi(text)
+
+	return port, errors.Join(err, l.Close())
+}
+
+func address(port int) string { return net.JoinHostPort(loopback, strconv.Itoa(port)) }
+
+func split(address string) (host, port string) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address, ""
+	}
+
+	return host, port
+}

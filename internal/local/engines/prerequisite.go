@@ -1,0 +1,143 @@
+package engines
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// prerequisite is a program that only the system can provide.
+type prerequisite struct {
+	command string
+	version []string // arguments that print it
+	atLeast string
+	debian  []string // packages that bring it; none: Debian's is too old
+	fix     string
+}
+
+func java() prerequisite {
+	return prerequisite{
+		command: "java", version: []string{"-version"}, atLeast: "17",
+		debian: []string{"default-jre-headless"}, fix: "install a JDK or JRE, 17 or newer (Debian: apt-get install default-jre-headless)",
+	}
+}
+
+func maven() prerequisite {
+	return prerequisite{
+		command: "mvn", version: []string{"-v"}, atLeast: "3.6",
+		debian: []string{"maven"}, fix: "install Maven 3.6 or newer (Debian: apt-get install maven)",
+	}
+}
+
+func python() prerequisite {
+	return prerequisite{
+		command: "python3", version: []string{"-c", "import ensurepip, sys; print(sys.version)"}, atLeast: "3.9",
+		debian: []string{"python3", "python3-venv"}, fix: "install Python 3.9 or newer with its venv module (Debian: apt-get install python3-venv)",
+	}
+}
+
+func rust() prerequisite {
+	return prerequisite{
+		command: "cargo", version: []string{"--version"}, atLeast: "1.88",
+		debian: []string{"cargo", "gcc", "libc6-dev"}, fix: "install Rust 1.88 or newer with rustup (https://rustup.rs) and a C compiler",
+	}
+}
+
+// require makes sure that programs are there and new enough; on Debian root installs what is missing.
+func (i Installer) require(ctx context.Context, all ...prerequisite) error {
+	for _, p := range all {
+		problem := p.check(ctx)
+		if problem == nil {
+			continue
+		}
+
+		if _, err := exec.LookPath("apt-get"); err == nil && os.Geteuid() == 0 {
+			i.say(problem.Error() + ": installing " + strings.Join(p.debian, " "))
+			aptInstall(ctx, p.debian)
+
+			problem = p.check(ctx)
+		}
+
+		if problem != nil {
+			return fmt.Errorf("%w: %s", problem, p.fix)
+		}
+	}
+
+	return nil
+}
+
+// aptInstall leaves the verdict to the check that follows it.
+func aptInstall(ctx context.Context, packages []string) {
+	for _, args := range [][]string{{"update", "-qq"}, append([]string{"install", "-y", "-qq", "--no-install-recommends"}, packages...)} {
+		cmd := exec.CommandContext(ctx, "apt-get", args...) //nolint:gosec // this package's own words
+		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+
+		if runCommand(cmd) != nil {
+			return
+		}
+	}
+}
+
+// check says what is wrong, or nothing.
+func (p prerequisite) check(ctx context.Context) error {
+	path, err := exec.LookPath(p.command)
+	if err != nil {
+		return fmt.Errorf("%s is missing", p.command)
+	}
+
+	out, err := exec.CommandContext(ctx, path, p.version...).CombinedOutput() //nolint:gosec // looked up by name
+	if err != nil {
+		return fmt.Errorf("%s does not run (%w)", p.command, err)
+	}
+
+	if found := versionIn(string(out)); older(found, p.atLeast) {
+		return fmt.Errorf("%s is version %s, %s or newer is needed", p.command, found, p.atLeast)
+	}
+
+	return nil
+}
+
+var dotted = regexp.MustCompile(`\d+(\.\d+)+|\b\d+\b`)
+
+// versionIn finds the first number that looks like a version.
+func versionIn(text string) string { return dotted.FindString(text) }
+
+// older compares dotted numbers.
+func older(a, b string) bool {
+	as, bs := strings.Split(a, "."), strings.Split(b, ".")
+	for k := range bs {
+		x, y := number(as, k), number(bs, k)
+		if x != y {
+			return x < y
+		}
+	}
+
+	return false
+}
+
+func number(parts []string, k int) int {
+	if k >= len(parts) {
+		return 0
+	}
+
+	n, err := strconv.Atoi(parts[k])
+	if err != nil {
+		return 0
+	}
+
+	return n
+}
+
+// find returns the path of a program of the system.
+func find(command string) (string, error) {
+	path, err := exec.LookPath(command)
+	if err != nil {
+		return "", fmt.Errorf("find %s: %w", command, err)
+	}
+
+	return path, nil
+}

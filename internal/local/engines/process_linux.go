@@ -1,0 +1,8 @@
+package engines
+
+import "syscall"
+
+// attributes put an engine into a group of its own, so that Ctrl-C reaches only the parent, and end it with the parent.
+func attributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
