@@ -45,11 +45,12 @@ func allowed() map[string][]string {
 	}
 }
 
-// managed lists the only policies of AWS's that a role may carry: writing its own logs, and X-Ray, which has no
-// resources to name. AWSLambdaSQSQueueExecutionRole is not among them: SAM adds it to generated roles of SQS
-// consumers, and it allows receiving and deleting on every queue of the account.
-func managed() []string {
-	return []string{"AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess", "AWSXRayDaemonWriteAccess"}
+// everybody is what each function needs besides: its own log group, and X-Ray, which has no resources to name.
+func everybody(logGroup string) []string {
+	return []string{
+		"logs:CreateLogStream on ${" + logGroup + ".Arn}", "logs:PutLogEvents on ${" + logGroup + ".Arn}",
+		"xray:PutTraceSegments on *", "xray:PutTelemetryRecords on *",
+	}
 }
 
 // grants returns what a role's own statements allow.
@@ -69,12 +70,6 @@ func grants(role map[string]any) (all []string) {
 	}
 
 	return all
-}
-
-// writesOwnLogs reports whether a grant is for the log group of the function, or for its traces; every role may have
-// it.
-func writesOwnLogs(grant string) bool {
-	return strings.HasPrefix(grant, "xray:Put") || strings.HasPrefix(grant, "logs:CreateLogStream on ") || strings.HasPrefix(grant, "logs:PutLogEvents on ")
 }
 
 func TestRolesAllowWhatIsExpectedAndNoMore(t *testing.T) {
@@ -98,8 +93,8 @@ func TestRolesAllowWhatIsExpectedAndNoMore(t *testing.T) {
 		}
 
 		seen[roleName] = function
-		want := allowed()[function]
-		got := slices.DeleteFunc(grants(role.Properties), writesOwnLogs)
+		want := slices.Concat(allowed()[function], everybody(text(at(properties, "LoggingConfig", "LogGroup"))))
+		got := grants(role.Properties)
 
 		for _, grant := range got {
 			if !slices.Contains(want, grant) {
@@ -113,11 +108,14 @@ func TestRolesAllowWhatIsExpectedAndNoMore(t *testing.T) {
 			}
 		}
 
+		// SAM gives generated roles policies of AWS's, such as AWSLambdaSQSQueueExecutionRole, which allows receiving
+		// and deleting on every queue of the account. A written role carries none.
 		for _, arn := range list(role.Properties["ManagedPolicyArns"]) {
-			name := text(arn)
-			if !slices.Contains(managed(), name[strings.LastIndexByte(name, '/')+1:]) {
-				t.Errorf("%s carries the managed policy %s: give it a role with statements of its own", function, name)
-			}
+			t.Errorf("%s carries the managed policy %s: give it a role with statements of its own", function, text(arn))
+		}
+
+		if trusted := text(at(list(at(role.Properties, "AssumeRolePolicyDocument", "Statement"))[0], "Principal", "Service")); trusted != "lambda.amazonaws.com" {
+			t.Errorf("%s: the role trusts %s", function, trusted)
 		}
 	})
 
@@ -133,7 +131,7 @@ func TestNothingIsAllowedOnEverything(t *testing.T) {
 
 	load(t).CFN.of(t, "AWS::IAM::Role", func(name string, role map[string]any) {
 		for _, grant := range grants(role) {
-			if strings.Contains(grant, "*") && !strings.HasPrefix(grant, "xray:") && !writesOwnLogs(grant) {
+			if strings.Contains(grant, "*") && !strings.HasPrefix(grant, "xray:") {
 				t.Errorf("%s may %s", name, grant)
 			}
 		}
