@@ -1,0 +1,214 @@
+// Package apigw is an API Gateway HTTP API in front of functions: payload format 2.0, the $default stage, a JWT
+// authorizer, throttling, CORS and the access log.
+//
+// A request goes the way it goes there: preflight, route, throttle, authorizer, size, function. Each of these answers
+// in API Gateway's own words ({"message":"Not Found"} and so on), so that a client cannot tell the difference, and
+// nothing reaches a function that API Gateway would have kept away from it. The authorizer fetches keys from its
+// issuer by OpenID discovery, accepts RS256 only, and checks times without any leeway. A function's response is
+// read as format 2.0 says, including what it says of functions that return plain values.
+//
+// It refuses what the product does not use: other integrations than Lambda, other authorizers than JWT, named stages,
+// custom domains, mutual TLS, and parameter mapping.
+package apigw
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Limits of an HTTP API and of the Lambda invocation behind it, in bytes.
+const (
+	MaxBody  = 10 << 20
+	maxEvent = 6 << 20
+)
+
+// Invoke runs a function; err is for what is not the function's own failure, such as a throttle.
+type Invoke func(ctx context.Context, payload []byte) (response []byte, functionError string, err error)
+
+// Config describes an API. Routes are required.
+type Config struct {
+	ID      string // default "local"
+	Region  string // default eu-central-1
+	Account string // default 000000000000
+	Routes  []Route
+	// JWT is the authorizer of the routes that ask for one.
+	JWT *JWT
+	// Throttle limits each route on its own, as default route settings do; the zero value does not.
+	Throttle Throttle
+	CORS     *CORS // nil: no preflight answers, no headers
+	// Timeout limits an integration: default 30 s, as much as API Gateway allows.
+	Timeout time.Duration
+	// AccessLog takes one line per request in AccessLogFormat, in which $context variables are replaced.
+	AccessLog       io.Writer
+	AccessLogFormat string
+}
+
+// Route connects requests with a function.
+type Route struct {
+	Key       string // "GET /v1/jobs/{id}", "ANY /{proxy+}" or "$default"
+	Invoke    Invoke
+	Authorize bool     // ask the authorizer
+	Scopes    []string // a token needs one of them
+}
+
+// JWT describes an authorizer that takes its tokens from the Authorization header.
+type JWT struct {
+	Issuer   string
+	Audience []string
+	Client   *http.Client // default: one with the time limit of API Gateway
+}
+
+// Throttle is a token bucket.
+type Throttle struct {
+	Rate  float64 // requests per second
+	Burst int
+}
+
+// API serves an HTTP API; it is safe for concurrent use.
+type API struct {
+	cfg    Config
+	routes []*route // the most specific first
+	auth   *authorizer
+	log    *accessLog
+}
+
+var _ http.Handler = (*API)(nil)
+
+// New checks the configuration and the routes.
+func New(cfg Config) (*API, error) {
+	set(&cfg.ID, "local")
+	set(&cfg.Region, "eu-central-1")
+	set(&cfg.Account, "000000000000")
+	set(&cfg.Timeout, 30*time.Second)
+	routes, err := newRoutes(cfg.Routes, cfg.Throttle)
+	if err != nil {
+		return nil, err
+	}
+	api := &API{cfg: cfg, routes: routes, log: newAccessLog(cfg.AccessLog, cfg.AccessLogFormat)}
+	if cfg.JWT != nil {
+		api.auth = newAuthorizer(*cfg.JWT)
+	}
+	for _, r := range cfg.Routes {
+		if r.Authorize && (cfg.JWT == nil || cfg.JWT.Issuer == "") {
+			return nil, fmt.Errorf("route %s asks for an authorizer that has no issuer", r.Key)
+		}
+	}
+	return api, nil
+}
+
+// set gives a field its default.
+func set[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// exchange is one request and what becomes known of it.
+type exchange struct {
+	id     string
+	began  time.Time
+	route  *route // nil: none matches
+	params map[string]string
+	token  *token // nil: the route asks for none
+
+	status, length    int
+	integrationStatus int
+	integrationTook   time.Duration
+	problem           string // the message of an answer of our own
+	authError         string
+	integrationError  string
+}
+
+// refusal is an answer that API Gateway gives itself.
+type refusal struct {
+	status    int
+	message   string
+	challenge string // the www-authenticate header
+}
+
+func (r *refusal) Error() string { return strconv.Itoa(r.status) + " " + r.message }
+
+// ServeHTTP answers one request.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{id: newRequestID(), began: time.Now().UTC()}
+	w.Header().Set("Apigw-Requestid", x.id)
+	if a.cfg.CORS != nil && a.cfg.CORS.answer(w, r) {
+		x.status = http.StatusNoContent
+		a.log.write(a, x, r)
+		return
+	}
+	out, err := a.serve(r, x)
+	var no *refusal
+	if errors.As(err, &no) {
+		out = no.response()
+		x.problem = no.message
+	}
+	if a.cfg.CORS != nil {
+		out.dropCORS()
+	}
+	x.status, x.length = out.status, len(out.body)
+	out.write(w)
+	a.log.write(a, x, r)
+}
+
+// serve finds the response, or the reason to refuse.
+func (a *API) serve(r *http.Request, x *exchange) (*response, error) {
+	if x.route, x.params = a.match(r.Method, r.URL.Path); x.route == nil {
+		return nil, &refusal{status: http.StatusNotFound, message: "Not Found"}
+	}
+	if !x.route.bucket.take(time.Now()) {
+		return nil, &refusal{status: http.StatusTooManyRequests, message: "Too Many Requests"}
+	}
+	if x.route.Authorize {
+		t, err := a.auth.check(r.Context(), r.Header.Get("Authorization"), x.route.Scopes)
+		if err != nil {
+			x.authError = err.detail
+			return nil, err.refusal(x.route.Scopes)
+		}
+		x.token = t
+	}
+	event, err := a.event(r, x)
+	if err != nil {
+		return nil, err
+	}
+	return a.integrate(r, x, event)
+}
+
+// integrate invokes the function and reads its response.
+func (a *API) integrate(r *http.Request, x *exchange, event []byte) (*response, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), a.cfg.Timeout)
+	defer cancel()
+	began := time.Now()
+	text, functionError, err := x.route.Invoke(ctx, event)
+	x.integrationTook = time.Since(began)
+	switch {
+	case err != nil:
+		x.integrationError = err.Error()
+		return nil, &refusal{status: http.StatusServiceUnavailable, message: "Service Unavailable"}
+	case functionError != "":
+		x.integrationError = "The Lambda function returned the following error: " + functionError + ". Check your Lambda function code and try again."
+		return nil, &refusal{status: http.StatusInternalServerError, message: "Internal Server Error"}
+	}
+	x.integrationStatus = http.StatusOK
+	out, err := readResponse(text)
+	if err != nil {
+		x.integrationError = "The response from the Lambda function doesn't match the format that API Gateway expects: " + err.Error()
+		return nil, &refusal{status: http.StatusInternalServerError, message: "Internal Server Error"}
+	}
+	return out, nil
+}
+
+// newRequestID makes an id as HTTP APIs have them: sixteen characters that end in "=".
+func newRequestID() string {
+	var b [11]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return base64.URLEncoding.EncodeToString(b[:])
+}

@@ -1,0 +1,73 @@
+package apigw
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// CORS is the cross-origin configuration of an API. When there is one, functions have no say in it.
+type CORS struct {
+	AllowOrigins, AllowMethods, AllowHeaders, ExposeHeaders []string
+	MaxAge                                                  int // seconds
+	AllowCredentials                                        bool
+}
+
+// answer sets the headers of an allowed origin, and answers a preflight by itself.
+func (c *CORS) answer(w http.ResponseWriter, r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return false
+	}
+	preflight := r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
+	if c.allows(origin) {
+		c.setHeaders(w.Header(), origin, preflight)
+	}
+	if preflight {
+		w.WriteHeader(http.StatusNoContent)
+	}
+	return preflight
+}
+
+// allows compares an origin with the list, in which "https://*" stands for every host of a scheme.
+func (c *CORS) allows(origin string) bool {
+	return slices.ContainsFunc(c.AllowOrigins, func(allowed string) bool {
+		scheme, any := strings.CutSuffix(allowed, "*")
+		return allowed == origin || any && strings.HasPrefix(origin, scheme)
+	})
+}
+
+// setHeaders tells the browser what is allowed.
+func (c *CORS) setHeaders(h http.Header, origin string, preflight bool) {
+	if slices.Contains(c.AllowOrigins, "*") && !c.AllowCredentials {
+		origin = "*"
+	}
+	h.Set("Access-Control-Allow-Origin", origin)
+	if c.AllowCredentials {
+		h.Set("Access-Control-Allow-Credentials", "true")
+	}
+	list := func(name string, values []string) {
+		if len(values) > 0 {
+			h.Set(name, strings.Join(values, ","))
+		}
+	}
+	if !preflight {
+		list("Access-Control-Expose-Headers", c.ExposeHeaders)
+		return
+	}
+	list("Access-Control-Allow-Methods", c.AllowMethods)
+	list("Access-Control-Allow-Headers", c.AllowHeaders)
+	if c.MaxAge > 0 {
+		h.Set("Access-Control-Max-Age", strconv.Itoa(c.MaxAge))
+	}
+}
+
+// dropCORS removes what the function said about origins.
+func (out *response) dropCORS() {
+	for name := range out.header {
+		if strings.HasPrefix(http.CanonicalHeaderKey(name), "Access-Control-") {
+			out.header.Del(name)
+		}
+	}
+}
