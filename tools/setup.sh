@@ -2,7 +2,8 @@
 # Installs the tools of the checks into .orbitq/tools, at the versions pinned in versions.env and requirements.txt.
 #
 #   tools/setup.sh          everything
-#   tools/setup.sh check    only look for Go, Python, a C compiler, a JDK and Maven (on Debian as root: install them)
+#   tools/setup.sh check    only look for what the program itself needs: Go, Python, a JDK and Maven (on Debian as
+#                           root: install them)
 #
 # Running it again does nothing: a stamp next to each tool names what it was made from. Nothing is installed outside
 # the repository, except system packages on Debian when root runs it.
@@ -40,8 +41,6 @@ check_system() {
   at_least "$PYTHON_MINIMUM" "$(python_version)" || die "Python is $(python_version), $PYTHON_MINIMUM or newer is needed"
   python3 -c 'import ensurepip' 2>/dev/null || debian python3-venv || die "Python lacks the venv module (Debian: apt-get install python3-venv)"
 
-  command -v cc >/dev/null || command -v gcc >/dev/null || debian gcc libc6-dev || die "a C compiler is missing, the race detector needs one (Debian: apt-get install gcc libc6-dev)"
-
   [ -n "$(command -v java)" ] || debian default-jre-headless || die "a JDK is missing: install Java $JAVA_MINIMUM or newer (Debian: apt-get install default-jre-headless)"
   at_least "$JAVA_MINIMUM" "$(java_version)" || die "Java is $(java_version), $JAVA_MINIMUM or newer is needed"
   command -v mvn >/dev/null || debian maven || die "Maven is missing, it fetches the local engines (Debian: apt-get install maven)"
@@ -76,6 +75,7 @@ install_python() {
 
 check_system
 [ "${1:-}" != check ] || exit 0
+command -v cc >/dev/null || command -v gcc >/dev/null || debian gcc libc6-dev || die "a C compiler is missing, the race detector needs one (Debian: apt-get install gcc libc6-dev)"
 
 # One at a time over the whole repository: make test beside make demo must not build the same venv twice.
 if command -v flock >/dev/null; then exec 9>"$home/lock"; flock 9; fi
