@@ -42,6 +42,7 @@ func call(t *testing.T, url, target, body string) (int, string) {
 
 	req.Header.Set("Content-Type", "application/x-amz-json-1.0")
 	req.Header.Set("X-Amz-Target", target)
+	req.Header.Set("X-Amz-Date", "20260101T000000Z")
 	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/dynamodb/aws4_request, SignedHeaders=host, Signature=none")
 
 	res, err := http.DefaultClient.Do(req)
@@ -61,9 +62,10 @@ func call(t *testing.T, url, target, body string) (int, string) {
 func TestTablesAnswer(t *testing.T) {
 	t.Parallel()
 
+	cfg := installed(t)
 	began := time.Now()
 
-	e, err := engines.DynamoDB(t.Context(), installed(t))
+	e, err := engines.DynamoDB(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
