@@ -1,0 +1,191 @@
+package cfn
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+func (r *resolver) addQueue(out *Stack, name string, p properties) error {
+	physical, err := r.physical(name)
+	if err != nil {
+		return err
+	}
+	arn, err := r.arn(name)
+	if err != nil {
+		return err
+	}
+	redrive := p.child("RedrivePolicy")
+	out.Queues = append(out.Queues, Queue{
+		Name: physical, URL: queueURL(r.source, physical), ARN: arn,
+		VisibilityTimeout: p.number("VisibilityTimeout", 30),
+		Retention:         p.number("MessageRetentionPeriod", 345600),
+		DeadLetterARN:     redrive.text("deadLetterTargetArn"),
+		MaxReceives:       redrive.number("maxReceiveCount", 0),
+	})
+	return nil
+}
+
+func (r *resolver) addTable(out *Stack, name string, p properties) error {
+	physical, err := r.physical(name)
+	if err != nil {
+		return err
+	}
+	arn, err := r.arn(name)
+	if err != nil {
+		return err
+	}
+	create := map[string]any{"TableName": physical, "BillingMode": "PAY_PER_REQUEST"}
+	for _, same := range []string{"KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "LocalSecondaryIndexes"} {
+		if v, ok := p[same]; ok {
+			create[same] = v
+		}
+	}
+	body, err := json.Marshal(create)
+	if err != nil {
+		return fmt.Errorf("encode table: %w", err)
+	}
+	out.Tables = append(out.Tables, Table{Name: physical, ARN: arn, Create: body})
+	return nil
+}
+
+func (r *resolver) addFunction(out *Stack, name string, p properties) error {
+	physical, err := r.physical(name)
+	if err != nil {
+		return err
+	}
+	arn, err := r.arn(name)
+	if err != nil {
+		return err
+	}
+	env := map[string]string{}
+	for k, v := range p.child("Environment").child("Variables") {
+		env[k] = fmt.Sprint(v)
+	}
+	if level := p.child("LoggingConfig").text("ApplicationLogLevel"); level != "" {
+		env["AWS_LAMBDA_LOG_LEVEL"] = level
+	}
+	out.Functions = append(out.Functions, Function{
+		Name: physical, ARN: arn, Role: p.text("Role"), Code: p.child("Code").text("S3Key"),
+		Timeout: p.number("Timeout", 3), Memory: p.number("MemorySize", 128), Env: env,
+	})
+	return nil
+}
+
+func (*resolver) addMapping(out *Stack, _ string, p properties) error {
+	if _, filtered := p["FilterCriteria"]; filtered {
+		return fmt.Errorf("FilterCriteria on a queue deletes what does not match, and is not supported")
+	}
+	partial := false
+	for _, t := range p.texts("FunctionResponseTypes") {
+		partial = partial || t == "ReportBatchItemFailures"
+	}
+	out.Mappings = append(out.Mappings, Mapping{
+		QueueARN: p.text("EventSourceArn"), Function: functionName(p.text("FunctionName")),
+		BatchSize: p.number("BatchSize", 10), BatchWindow: p.number("MaximumBatchingWindowInSeconds", 0),
+		MaxConcurrency:   p.child("ScalingConfig").number("MaximumConcurrency", 10),
+		PartialResponses: partial,
+	})
+	return nil
+}
+
+func (r *resolver) addSchedule(out *Stack, name string, p properties) error {
+	if p.text("ScheduleExpression") == "" {
+		return fmt.Errorf("only rules with a schedule are run locally")
+	}
+	physical, err := r.physical(name)
+	if err != nil {
+		return err
+	}
+	targets, _ := p["Targets"].([]any)
+	for _, t := range targets {
+		target, _ := t.(map[string]any)
+		out.Schedules = append(out.Schedules, Schedule{
+			Name: physical, Expression: p.text("ScheduleExpression"), Enabled: p.text("State") != "DISABLED",
+			Function: functionName(properties(target).text("Arn")),
+		})
+	}
+	return nil
+}
+
+func (r *resolver) addSecret(out *Stack, name string, p properties) error {
+	physical, err := r.physical(name)
+	if err != nil {
+		return err
+	}
+	arn, err := r.arn(name)
+	if err != nil {
+		return err
+	}
+	out.Secrets = append(out.Secrets, Secret{Name: physical, ARN: arn, Value: p.text("SecretString")})
+	return nil
+}
+
+func (r *resolver) addRole(out *Stack, name string, p properties) error {
+	physical, err := r.physical(name)
+	if err != nil {
+		return err
+	}
+	arn, err := r.arn(name)
+	if err != nil {
+		return err
+	}
+	role := Role{Name: physical, ARN: arn, Managed: p.texts("ManagedPolicyArns")}
+	policies, _ := p["Policies"].([]any)
+	for _, policy := range policies {
+		one, _ := policy.(map[string]any)
+		statements, _ := properties(one).child("PolicyDocument")["Statement"].([]any)
+		for _, s := range statements {
+			st, _ := s.(map[string]any)
+			role.Statements = append(role.Statements, statement(st))
+		}
+	}
+	out.Roles = append(out.Roles, role)
+	return nil
+}
+
+// statement reads one statement of a policy.
+func statement(p properties) Statement {
+	s := Statement{Effect: p.text("Effect"), Action: p.texts("Action"), Resource: p.texts("Resource")}
+	if len(p.child("Condition")) > 0 {
+		s.Condition = map[string]map[string]any{}
+		for operator := range p.child("Condition") {
+			s.Condition[operator] = p.child("Condition").child(operator)
+		}
+	}
+	return s
+}
+
+// addAPI reads routes and authorizer from the OpenAPI body that SAM writes.
+func (*resolver) addAPI(out *Stack, _ string, p properties) error {
+	body := p.child("Body")
+	schemes := body.child("components").child("securitySchemes")
+	for name := range schemes {
+		jwt := schemes.child(name).child("x-amazon-apigateway-authorizer").child("jwtConfiguration")
+		out.Issuer, out.Audience = jwt.text("issuer"), jwt.texts("audience")
+	}
+	paths := body.child("paths")
+	for path := range paths {
+		for method := range paths.child(path) {
+			operation := paths.child(path).child(method)
+			if _, ok := operation["x-amazon-apigateway-integration"]; !ok {
+				continue
+			}
+			route := Route{Method: strings.ToUpper(method), Path: path}
+			uri := operation.child("x-amazon-apigateway-integration").text("uri")
+			_, arn, _ := strings.Cut(uri, "/functions/")
+			route.Function = functionName(strings.TrimSuffix(arn, "/invocations"))
+			security, _ := operation["security"].([]any)
+			for _, s := range security {
+				one, _ := s.(map[string]any)
+				for scheme := range one {
+					if _, ok := schemes[scheme]; ok {
+						route.Authorized, route.Scopes = true, properties(one).texts(scheme)
+					}
+				}
+			}
+			out.Routes = append(out.Routes, route)
+		}
+	}
+	return nil
+}

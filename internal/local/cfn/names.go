@@ -1,0 +1,114 @@
+package cfn
+
+import (
+	"fmt"
+	"strings"
+)
+
+// ref evaluates Ref: a parameter's value, or what CloudFormation returns for a
+// resource of the type.
+func (r *resolver) ref(name string) (any, error) {
+	if v, ok := r.values[name]; ok {
+		return v, nil
+	}
+	if name == "AWS::NoValue" {
+		return noValue{}, nil
+	}
+	res, ok := r.doc.Resources[name]
+	if !ok {
+		return nil, fmt.Errorf("no parameter or resource %s", name)
+	}
+	switch res.Type {
+	case "AWS::SQS::Queue":
+		physical, err := r.physical(name)
+		return queueURL(r.source, physical), err
+	case "AWS::SecretsManager::Secret", "AWS::Lambda::Alias", "AWS::SNS::Topic":
+		return r.arn(name)
+	default:
+		return r.physical(name)
+	}
+}
+
+// queueURL is the URL of a queue; the host is replaced by the gateway's when the
+// stack knows it.
+func queueURL(s Source, name string) string {
+	return fmt.Sprintf("https://sqs.%s.amazonaws.com/%s/%s", s.Region, s.Account, name)
+}
+
+// physical returns the name that a resource gets.
+func (r *resolver) physical(name string) (string, error) {
+	res, ok := r.doc.Resources[name]
+	if !ok {
+		return "", fmt.Errorf("no resource %s", name)
+	}
+	property := map[string]string{
+		"AWS::SQS::Queue": "QueueName", "AWS::DynamoDB::Table": "TableName", "AWS::Lambda::Function": "FunctionName",
+		"AWS::IAM::Role": "RoleName", "AWS::Logs::LogGroup": "LogGroupName", "AWS::SecretsManager::Secret": "Name",
+	}[res.Type]
+	if given, ok := res.Properties[property]; ok {
+		v, err := r.value(given)
+		return fmt.Sprint(v), err
+	}
+	return r.source.Stack + "-" + name, nil
+}
+
+// service is how a type's ARN begins and what stands before the name.
+func arnOf(kind, region, account, name string) (string, bool) {
+	formats := map[string]string{
+		"AWS::SQS::Queue":             "arn:aws:sqs:%s:%s:%s",
+		"AWS::DynamoDB::Table":        "arn:aws:dynamodb:%s:%s:table/%s",
+		"AWS::Lambda::Function":       "arn:aws:lambda:%s:%s:function:%s",
+		"AWS::SecretsManager::Secret": "arn:aws:secretsmanager:%s:%s:secret:%s-LocAl1",
+		"AWS::Logs::LogGroup":         "arn:aws:logs:%s:%s:log-group:%s:*",
+		"AWS::SNS::Topic":             "arn:aws:sns:%s:%s:%s",
+		"AWS::Events::Rule":           "arn:aws:events:%s:%s:rule/%s",
+	}
+	if kind == "AWS::IAM::Role" {
+		return fmt.Sprintf("arn:aws:iam::%s:role/%s", account, name), true
+	}
+	f, ok := formats[kind]
+	return fmt.Sprintf(f, region, account, name), ok
+}
+
+// arn returns a resource's ARN.
+func (r *resolver) arn(name string) (string, error) {
+	res, ok := r.doc.Resources[name]
+	if !ok {
+		return "", fmt.Errorf("no resource %s", name)
+	}
+	if res.Type == "AWS::Lambda::Alias" {
+		function, err := r.value(res.Properties["FunctionName"])
+		if err != nil {
+			return "", err
+		}
+		full, _ := arnOf("AWS::Lambda::Function", r.source.Region, r.source.Account, fmt.Sprint(function))
+		return full + ":" + fmt.Sprint(res.Properties["Name"]), nil
+	}
+	physical, err := r.physical(name)
+	if err != nil {
+		return "", err
+	}
+	full, ok := arnOf(res.Type, r.source.Region, r.source.Account, physical)
+	if !ok {
+		return "arn:aws:" + strings.ToLower(res.Type) + ":::" + physical, nil
+	}
+	return full, nil
+}
+
+// getAtt evaluates Fn::GetAtt in both forms.
+func (r *resolver) getAtt(arg any) (any, error) {
+	name, attribute, _ := strings.Cut(fmt.Sprint(arg), ".")
+	if pair, ok := arg.([]any); ok && len(pair) == 2 {
+		name, attribute = fmt.Sprint(pair[0]), fmt.Sprint(pair[1])
+	}
+	switch attribute {
+	case "Arn":
+		return r.arn(name)
+	case "QueueName":
+		return r.physical(name)
+	case "QueueUrl":
+		return r.ref(name)
+	default:
+		return nil, fmt.Errorf("attribute %s of %s is not known to the local run", attribute, name)
+	}
+}

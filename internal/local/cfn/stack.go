@@ -1,0 +1,191 @@
+package cfn
+
+import (
+	"encoding/json"
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// Stack is what a deployment would create, as far as it matters locally.
+type Stack struct {
+	Queues    []Queue
+	Tables    []Table
+	Functions []Function
+	Mappings  []Mapping
+	Schedules []Schedule
+	Secrets   []Secret
+	Roles     []Role
+	Routes    []Route
+	Issuer    string   // of the JWT authorizer
+	Audience  []string // of the JWT authorizer
+	Ignored   []string // "type name" of what is not made locally
+}
+
+// Queue is an SQS queue.
+type Queue struct {
+	Name, URL, ARN    string
+	VisibilityTimeout int    // seconds
+	Retention         int    // seconds
+	DeadLetterARN     string // empty for none
+	MaxReceives       int
+}
+
+// Table is a DynamoDB table, in the words of CreateTable.
+type Table struct {
+	Name, ARN string
+	Create    json.RawMessage // the body of a CreateTable request
+}
+
+// Function is a Lambda function.
+type Function struct {
+	Name, ARN, Role string
+	Code            string // folder of its source, as in CodeUri
+	Timeout, Memory int    // seconds, MB
+	Env             map[string]string
+}
+
+// Mapping is an event source mapping of a queue.
+type Mapping struct {
+	QueueARN, Function        string
+	BatchSize, MaxConcurrency int
+	BatchWindow               int // seconds
+	PartialResponses          bool
+}
+
+// Schedule is an EventBridge rule with a schedule.
+type Schedule struct {
+	Name, Expression, Function string
+	Enabled                    bool
+}
+
+// Secret is a secret with its value.
+type Secret struct {
+	Name, ARN, Value string
+}
+
+// Role is an IAM role with its inline policies.
+type Role struct {
+	Name, ARN  string
+	Statements []Statement
+	Managed    []string // ARNs of AWS's managed policies
+}
+
+// Statement is one statement of a policy.
+type Statement struct {
+	Effect    string
+	Action    []string
+	Resource  []string
+	Condition map[string]map[string]any
+}
+
+// Route is one route of the HTTP API.
+type Route struct {
+	Method, Path, Function string
+	Authorized             bool
+	Scopes                 []string
+}
+
+// Parse resolves an expanded template.
+func Parse(raw []byte, s Source) (*Stack, error) {
+	r, err := newResolver(raw, s)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, len(r.doc.Resources))
+	for name := range r.doc.Resources {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	out := &Stack{}
+	for _, name := range names {
+		res := r.doc.Resources[name]
+		if res.Condition != "" {
+			made, err := r.condition(res.Condition)
+			if err != nil {
+				return nil, err
+			}
+			if !made {
+				continue
+			}
+		}
+		if err := r.add(out, name, res); err != nil {
+			return nil, fmt.Errorf("resource %s (%s): %w", name, res.Type, err)
+		}
+	}
+	return out, nil
+}
+
+// add describes one resource.
+func (r *resolver) add(out *Stack, name string, res resource) error {
+	describe, known := map[string]func(*Stack, string, properties) error{
+		"AWS::SQS::Queue":                 r.addQueue,
+		"AWS::DynamoDB::Table":            r.addTable,
+		"AWS::Lambda::Function":           r.addFunction,
+		"AWS::Lambda::EventSourceMapping": r.addMapping,
+		"AWS::Events::Rule":               r.addSchedule,
+		"AWS::SecretsManager::Secret":     r.addSecret,
+		"AWS::IAM::Role":                  r.addRole,
+		"AWS::ApiGatewayV2::Api":          r.addAPI,
+	}[res.Type]
+	if !known {
+		out.Ignored = append(out.Ignored, res.Type+" "+name)
+		return nil
+	}
+	v, err := r.value(res.Properties)
+	if err != nil {
+		return err
+	}
+	p, _ := v.(map[string]any)
+	return describe(out, name, properties(p))
+}
+
+// properties are the evaluated properties of a resource.
+type properties map[string]any
+
+func (p properties) text(name string) string {
+	if v, ok := p[name]; ok {
+		return fmt.Sprint(v)
+	}
+	return ""
+}
+
+func (p properties) number(name string, absent int) int {
+	n := absent
+	if v, ok := p[name]; ok {
+		if _, err := fmt.Sscan(fmt.Sprint(v), &n); err != nil {
+			return absent
+		}
+	}
+	return n
+}
+
+func (p properties) child(name string) properties {
+	c, _ := p[name].(map[string]any)
+	return c
+}
+
+// texts returns a list; a single value is a list of one.
+func (p properties) texts(name string) []string {
+	switch v := p[name].(type) {
+	case nil:
+		return nil
+	case []any:
+		out := make([]string, len(v))
+		for i := range v {
+			out[i] = fmt.Sprint(v[i])
+		}
+		return out
+	default:
+		return []string{fmt.Sprint(v)}
+	}
+}
+
+// functionName returns a function's name from its name, ARN or alias ARN.
+func functionName(arn string) string {
+	parts := strings.Split(arn, ":")
+	if len(parts) >= 7 {
+		return parts[6]
+	}
+	return arn
+}
