@@ -63,7 +63,7 @@ install_lint() {
 
 install_python() {
   local want log=$home/venv.log
-  want="$(python_version) $(cksum < tools/requirements.txt)"
+  want="$home $(python_version) $(cksum < tools/requirements.txt)" # a venv does not survive a move
   fresh venv "$want" && return
   say "installing the SAM CLI and cfn-lint (about 40 s)"
   rm -rf "$home/venv" "$home/venv.stamp"
@@ -85,3 +85,4 @@ install_python &
 python=$!
 install_lint
 wait "$python"
+trap - EXIT
