@@ -86,11 +86,12 @@ func (s *Store) transact(ctx context.Context, items ...types.TransactWriteItem) 
 // giveBack returns a job's reserved unit to the meter it came from. Its guard
 // must never fail: it would mean that more was given back than taken.
 func (s *Store) giveBack(j *job.Job) types.TransactWriteItem {
-	expr, guard := "ADD taken :minus", "taken > used"
+	// A comparison with an attribute that does not exist is false.
+	expr, guard := "ADD taken :minus", "taken > used OR (attribute_not_exists(used) AND taken > :none)"
 	return types.TransactWriteItem{Update: &types.Update{
 		TableName: &s.table, Key: meterKey(j.Owner, j.UsageKey),
 		UpdateExpression: &expr, ConditionExpression: &guard,
-		ExpressionAttributeValues: item{":minus": num(-1)},
+		ExpressionAttributeValues: item{":minus": num(-1), ":none": num(0)},
 	}}
 }
 

@@ -1,0 +1,71 @@
+package dynamostore_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"orbitq/internal/dynamostore"
+	"orbitq/internal/local/engines/enginestest"
+	"orbitq/internal/storetest"
+)
+
+// bench owns the engine of this test binary.
+var bench enginestest.Bench
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	bench.Close()
+	os.Exit(code)
+}
+
+// newStore returns a store over a table of its own on the real engine.
+func newStore(t *testing.T) *dynamostore.Store {
+	t.Helper()
+	endpoint := bench.ForTest(t).DynamoDB
+	db := dynamodb.NewFromConfig(aws.Config{
+		Region: "eu-central-1", BaseEndpoint: &endpoint,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
+		}),
+	})
+	table := "t-" + t.Name()
+	createTable(t, db, table)
+	return dynamostore.New(dynamostore.Config{Client: db, Table: table, Timing: storetest.Timing(), Jitter: rand.Float64})
+}
+
+// createTable makes the table as template.yaml describes it.
+func createTable(t *testing.T, db *dynamodb.Client, name string) {
+	t.Helper()
+	attribute := func(name string, kind types.ScalarAttributeType) types.AttributeDefinition {
+		return types.AttributeDefinition{AttributeName: &name, AttributeType: kind}
+	}
+	keys := func(hash, sort string) []types.KeySchemaElement {
+		return []types.KeySchemaElement{{AttributeName: &hash, KeyType: types.KeyTypeHash}, {AttributeName: &sort, KeyType: types.KeyTypeRange}}
+	}
+	index := func(name, hash, sort string) types.GlobalSecondaryIndex {
+		return types.GlobalSecondaryIndex{
+			IndexName: &name, KeySchema: keys(hash, sort), Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
+		}
+	}
+	_, err := db.CreateTable(context.Background(), &dynamodb.CreateTableInput{
+		TableName: &name, BillingMode: types.BillingModePayPerRequest, KeySchema: keys("pk", "sk"),
+		AttributeDefinitions: []types.AttributeDefinition{
+			attribute("pk", "S"), attribute("sk", "S"), attribute("ok", "S"), attribute("look", "N"), attribute("own", "S"), attribute("os", "S"),
+		},
+		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{index("open", "ok", "look"), index("owner", "own", "os")},
+	})
+	if err != nil {
+		t.Fatalf("create table: %v", err)
+	}
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, newStore(t))
+}
