@@ -1,9 +1,9 @@
 """Prints a SAM template as plain CloudFormation JSON: what a deployment would send to CloudFormation.
 
-    expand.py TEMPLATE [NAME=VALUE ...]
+    expand.py TEMPLATE REGION
 
-SAM's own translator does the work. Parameters stay parameters, with the given values as their defaults; intrinsic
-functions and conditions stay as they are; the local run resolves them.
+SAM's own translator does the work. Parameters, conditions and intrinsic functions stay as they are; the local run
+resolves them, so one expansion serves every run of a template.
 """
 
 import json
@@ -26,23 +26,15 @@ class Policies(ManagedPolicyLoader):
 
 
 def main():
-    with open(sys.argv[1], encoding="utf-8") as file:
+    path, region = sys.argv[1:]
+    os.environ["AWS_DEFAULT_REGION"] = region
+    with open(path, encoding="utf-8") as file:
         template = yaml_parse(file)
-    values = dict(pair.split("=", 1) for pair in sys.argv[2:])
-    for name, value in values.items():
-        template["Parameters"][name]["Default"] = value
-
-    # Where each function's code is: a deployment would have packaged it, and SAM insists on a bucket.
-    sources = {}
-    for name, resource in SamTemplate(template).iterate():
+    for _, resource in SamTemplate(template).iterate():
         if resource.type == "AWS::Serverless::Function":
-            sources[name] = resource.properties.get("CodeUri")
-            resource.properties["CodeUri"] = "s3://bucket/key"
-
-    os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
-    plain = Translator(Policies(None).load(), Parser()).translate(sam_template=template, parameter_values=values)
-    for name, source in sources.items():
-        plain["Resources"][name].setdefault("Metadata", {})["Source"] = source
+            # A deployment would have packaged the code. The key tells the local run which folder to build.
+            resource.properties["CodeUri"] = "s3://local/" + resource.properties["CodeUri"]
+    plain = Translator(Policies(None).load(), Parser()).translate(sam_template=template, parameter_values={})
     json.dump(plain, sys.stdout)
 
 

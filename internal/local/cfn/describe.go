@@ -6,12 +6,17 @@ import (
 	"strings"
 )
 
-func (r *resolver) addQueue(out *Stack, name string, p properties) error {
-	physical, err := r.physical(name)
-	if err != nil {
-		return err
+// identity returns a resource's name and ARN.
+func (r *resolver) identity(name string) (physical, arn string, err error) {
+	if physical, err = r.physical(name); err != nil {
+		return "", "", err
 	}
-	arn, err := r.arn(name)
+	arn, err = r.arn(name)
+	return physical, arn, err
+}
+
+func (r *resolver) addQueue(out *Stack, name string, p properties) error {
+	physical, arn, err := r.identity(name)
 	if err != nil {
 		return err
 	}
@@ -20,6 +25,8 @@ func (r *resolver) addQueue(out *Stack, name string, p properties) error {
 		Name: physical, URL: queueURL(r.source, physical), ARN: arn,
 		VisibilityTimeout: p.number("VisibilityTimeout", 30),
 		Retention:         p.number("MessageRetentionPeriod", 345600),
+		ReceiveWait:       p.number("ReceiveMessageWaitTimeSeconds", 0),
+		Delay:             p.number("DelaySeconds", 0),
 		DeadLetterARN:     redrive.text("deadLetterTargetArn"),
 		MaxReceives:       redrive.number("maxReceiveCount", 0),
 	})
@@ -27,11 +34,7 @@ func (r *resolver) addQueue(out *Stack, name string, p properties) error {
 }
 
 func (r *resolver) addTable(out *Stack, name string, p properties) error {
-	physical, err := r.physical(name)
-	if err != nil {
-		return err
-	}
-	arn, err := r.arn(name)
+	physical, arn, err := r.identity(name)
 	if err != nil {
 		return err
 	}
@@ -45,16 +48,12 @@ func (r *resolver) addTable(out *Stack, name string, p properties) error {
 	if err != nil {
 		return fmt.Errorf("encode table: %w", err)
 	}
-	out.Tables = append(out.Tables, Table{Name: physical, ARN: arn, Create: body})
+	out.Tables = append(out.Tables, Table{Name: physical, ARN: arn, Create: body, TTL: p.child("TimeToLiveSpecification").text("AttributeName")})
 	return nil
 }
 
 func (r *resolver) addFunction(out *Stack, name string, p properties) error {
-	physical, err := r.physical(name)
-	if err != nil {
-		return err
-	}
-	arn, err := r.arn(name)
+	physical, arn, err := r.identity(name)
 	if err != nil {
 		return err
 	}
@@ -93,7 +92,7 @@ func (r *resolver) addSchedule(out *Stack, name string, p properties) error {
 	if p.text("ScheduleExpression") == "" {
 		return fmt.Errorf("only rules with a schedule are run locally")
 	}
-	physical, err := r.physical(name)
+	physical, arn, err := r.identity(name)
 	if err != nil {
 		return err
 	}
@@ -101,7 +100,7 @@ func (r *resolver) addSchedule(out *Stack, name string, p properties) error {
 	for _, t := range targets {
 		target, _ := t.(map[string]any)
 		out.Schedules = append(out.Schedules, Schedule{
-			Name: physical, Expression: p.text("ScheduleExpression"), Enabled: p.text("State") != "DISABLED",
+			Name: physical, ARN: arn, Expression: p.text("ScheduleExpression"), Enabled: p.text("State") != "DISABLED",
 			Function: functionName(properties(target).text("Arn")),
 		})
 	}
@@ -109,11 +108,7 @@ func (r *resolver) addSchedule(out *Stack, name string, p properties) error {
 }
 
 func (r *resolver) addSecret(out *Stack, name string, p properties) error {
-	physical, err := r.physical(name)
-	if err != nil {
-		return err
-	}
-	arn, err := r.arn(name)
+	physical, arn, err := r.identity(name)
 	if err != nil {
 		return err
 	}
@@ -122,11 +117,7 @@ func (r *resolver) addSecret(out *Stack, name string, p properties) error {
 }
 
 func (r *resolver) addRole(out *Stack, name string, p properties) error {
-	physical, err := r.physical(name)
-	if err != nil {
-		return err
-	}
-	arn, err := r.arn(name)
+	physical, arn, err := r.identity(name)
 	if err != nil {
 		return err
 	}
@@ -186,6 +177,15 @@ func (*resolver) addAPI(out *Stack, _ string, p properties) error {
 			}
 			out.Routes = append(out.Routes, route)
 		}
+	}
+	return nil
+}
+
+func (*resolver) addStage(out *Stack, _ string, p properties) error {
+	settings := p.child("DefaultRouteSettings")
+	out.Stage = Stage{
+		Rate: settings.number("ThrottlingRateLimit", 0), Burst: settings.number("ThrottlingBurstLimit", 0),
+		AccessLogFormat: p.child("AccessLogSettings").text("Format"),
 	}
 	return nil
 }

@@ -13,7 +13,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -30,6 +29,8 @@ type Source struct {
 	Region   string
 	Account  string
 	Stack    string
+	// Endpoint is the address that queue URLs begin with; empty for AWS's own.
+	Endpoint string
 	// Parameters override the template's defaults.
 	Parameters map[string]string
 }
@@ -54,19 +55,15 @@ func (s *Source) expanded(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read expander: %w", err)
 	}
-	parameters, err := json.Marshal(s.Parameters)
-	if err != nil {
-		return nil, fmt.Errorf("encode parameters: %w", err)
-	}
 	sum := sha256.New()
-	for _, part := range [][]byte{template, script, parameters, []byte(s.Region)} {
+	for _, part := range [][]byte{template, script, []byte(s.Region)} {
 		_, _ = sum.Write(part)
 	}
 	cached := filepath.Join(s.Cache, hex.EncodeToString(sum.Sum(nil))+".json")
 	if raw, err := os.ReadFile(cached); err == nil { //nolint:gosec // a path of our own
 		return raw, nil
 	}
-	raw, err := s.translate(ctx, parameters)
+	raw, err := s.translate(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -82,10 +79,10 @@ func (s *Source) expanded(ctx context.Context) ([]byte, error) {
 }
 
 // translate runs SAM's translator.
-func (s *Source) translate(ctx context.Context, parameters []byte) ([]byte, error) {
+func (s *Source) translate(ctx context.Context) ([]byte, error) {
 	var out, complaint bytes.Buffer
 	cmd := exec.CommandContext(ctx, s.Python, s.Script, s.Template, s.Region) //nolint:gosec // our own interpreter and script
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(parameters), &out, &complaint
+	cmd.Stdout, cmd.Stderr = &out, &complaint
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("expand %s: %w: %s", s.Template, err, bytes.TrimSpace(complaint.Bytes()))
 	}

@@ -29,10 +29,13 @@ func (r *resolver) ref(name string) (any, error) {
 	}
 }
 
-// queueURL is the URL of a queue; the host is replaced by the gateway's when the
-// stack knows it.
+// queueURL is the URL of a queue, at the gateway or at AWS.
 func queueURL(s Source, name string) string {
-	return fmt.Sprintf("https://sqs.%s.amazonaws.com/%s/%s", s.Region, s.Account, name)
+	endpoint := s.Endpoint
+	if endpoint == "" {
+		endpoint = "https://sqs." + s.Region + ".amazonaws.com"
+	}
+	return endpoint + "/" + s.Account + "/" + name
 }
 
 // physical returns the name that a resource gets.
@@ -52,7 +55,7 @@ func (r *resolver) physical(name string) (string, error) {
 	return r.source.Stack + "-" + name, nil
 }
 
-// service is how a type's ARN begins and what stands before the name.
+// arnOf returns the ARN of a resource of a type, and whether the type has one here.
 func arnOf(kind, region, account, name string) (string, bool) {
 	formats := map[string]string{
 		"AWS::SQS::Queue":             "arn:aws:sqs:%s:%s:%s",

@@ -19,6 +19,7 @@ type Stack struct {
 	Routes    []Route
 	Issuer    string   // of the JWT authorizer
 	Audience  []string // of the JWT authorizer
+	Stage     Stage
 	Ignored   []string // "type name" of what is not made locally
 }
 
@@ -27,6 +28,8 @@ type Queue struct {
 	Name, URL, ARN    string
 	VisibilityTimeout int    // seconds
 	Retention         int    // seconds
+	ReceiveWait       int    // seconds
+	Delay             int    // seconds
 	DeadLetterARN     string // empty for none
 	MaxReceives       int
 }
@@ -35,6 +38,7 @@ type Queue struct {
 type Table struct {
 	Name, ARN string
 	Create    json.RawMessage // the body of a CreateTable request
+	TTL       string          // attribute that holds an item's end; empty for none
 }
 
 // Function is a Lambda function.
@@ -53,10 +57,16 @@ type Mapping struct {
 	PartialResponses          bool
 }
 
-// Schedule is an EventBridge rule with a schedule.
+// Schedule is one target of an EventBridge rule with a schedule.
 type Schedule struct {
-	Name, Expression, Function string
-	Enabled                    bool
+	Name, ARN, Expression, Function string
+	Enabled                         bool
+}
+
+// Stage is the stage of the HTTP API.
+type Stage struct {
+	Rate, Burst     int // requests per second and at once, per route; 0 for no limit
+	AccessLogFormat string
 }
 
 // Secret is a secret with its value.
@@ -127,6 +137,7 @@ func (r *resolver) add(out *Stack, name string, res resource) error {
 		"AWS::SecretsManager::Secret":     r.addSecret,
 		"AWS::IAM::Role":                  r.addRole,
 		"AWS::ApiGatewayV2::Api":          r.addAPI,
+		"AWS::ApiGatewayV2::Stage":        r.addStage,
 	}[res.Type]
 	if !known {
 		out.Ignored = append(out.Ignored, res.Type+" "+name)
