@@ -40,7 +40,8 @@ func (l *accessLog) write(a *API, x *exchange, r *http.Request) {
 	_, _ = io.WriteString(l.out, line)
 }
 
-// escape makes a value fit between the quotes of a JSON format; what is not known is a dash.
+// escape makes a value fit between the quotes of a JSON format, so that no client can write fields of its own into the
+// log; what is not known is a dash.
 func escape(value string) string {
 	if value == "" {
 		return "-"
@@ -52,7 +53,7 @@ func escape(value string) string {
 	return string(quoted[1 : len(quoted)-1])
 }
 
-// value finds a variable, or nothing.
+// value finds a variable, or nothing. The names are API Gateway's; those of which it has two spellings are here twice.
 func (x *exchange) value(a *API, r *http.Request, name string) string {
 	if claim, ok := strings.CutPrefix(name, "authorizer.claims."); ok && x.token != nil {
 		return claimText(x.token.claims[claim])

@@ -7,8 +7,15 @@
 // issuer by OpenID discovery, accepts RS256 only, and checks times without any leeway. A function's response is
 // read as format 2.0 says, including what it says of functions that return plain values.
 //
+// Where AWS documents an answer it is that answer. Where it does not, the source is what others have recorded from the
+// real service (the types of body that stay text, the challenge of a denied token); what neither gives is marked as
+// assumed where it stands.
+//
 // It refuses what the product does not use: other integrations than Lambda, other authorizers than JWT, named stages,
 // custom domains, mutual TLS, and parameter mapping.
+//
+// Files: route.go finds the route and throttles it, authorizer.go and keys.go decide about tokens, event.go writes the
+// request for the function, response.go reads what it returned, cors.go and accesslog.go are what their names say.
 package apigw
 
 import (
@@ -23,7 +30,8 @@ import (
 	"time"
 )
 
-// Limits of an HTTP API and of the Lambda invocation behind it, in bytes.
+// Limits of an HTTP API and of the Lambda invocation behind it, in bytes. The second is reached first, at the latest by
+// a binary body of 4.5 MB, which grows by a third when it is encoded.
 const (
 	MaxBody  = 10 << 20
 	maxEvent = 6 << 20
@@ -54,18 +62,21 @@ type Config struct {
 type Route struct {
 	Key       string // "GET /v1/jobs/{id}", "ANY /{proxy+}" or "$default"
 	Invoke    Invoke
-	Authorize bool     // ask the authorizer
-	Scopes    []string // a token needs one of them
+	Authorize bool // ask the authorizer
+	// Scopes of the route, of which a token needs one; none are needed when it is empty.
+	Scopes []string
 }
 
 // JWT describes an authorizer that takes its tokens from the Authorization header.
 type JWT struct {
-	Issuer   string
+	// Issuer is the base URL of the discovery document, and exactly what the iss claim must say.
+	Issuer string
+	// Audience lists what the aud claim may say, or client_id in a token without aud, as Cognito's are.
 	Audience []string
 	Client   *http.Client // default: one with the time limit of API Gateway
 }
 
-// Throttle is a token bucket.
+// Throttle is a token bucket: so many requests at once, and then so many per second.
 type Throttle struct {
 	Rate  float64 // requests per second
 	Burst int
@@ -111,14 +122,15 @@ func set[T comparable](field *T, value T) {
 	}
 }
 
-// exchange is one request and what becomes known of it.
+// exchange is one request and what becomes known of it: first for the function, in the end for the access log.
 type exchange struct {
-	id     string
+	id     string // as the client sees it, in apigw-requestid
 	began  time.Time
 	route  *route // nil: none matches
 	params map[string]string
 	token  *token // nil: the route asks for none
 
+	// What went back to the client, and what came from the function.
 	status, length    int
 	integrationStatus int
 	integrationTook   time.Duration
@@ -127,7 +139,7 @@ type exchange struct {
 	integrationError  string
 }
 
-// refusal is an answer that API Gateway gives itself.
+// refusal is an answer that API Gateway gives itself: a JSON object with nothing but a message.
 type refusal struct {
 	status    int
 	message   string
@@ -146,8 +158,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out, err := a.serve(r, x)
-	var no *refusal
-	if errors.As(err, &no) {
+	if no, ok := errors.AsType[*refusal](err); ok {
 		out = no.response()
 		x.problem = no.message
 	}
@@ -159,7 +170,8 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.log.write(a, x, r)
 }
 
-// serve finds the response, or the reason to refuse.
+// serve finds the response, or the reason to refuse. The order matters to clients: without a token a path that does
+// not exist is 404 and not 401, and a body that is too large is not looked at before the token is.
 func (a *API) serve(r *http.Request, x *exchange) (*response, error) {
 	if x.route, x.params = a.match(r.Method, r.URL.Path); x.route == nil {
 		return nil, &refusal{status: http.StatusNotFound, message: "Not Found"}
@@ -182,7 +194,8 @@ func (a *API) serve(r *http.Request, x *exchange) (*response, error) {
 	return a.integrate(r, x, event)
 }
 
-// integrate invokes the function and reads its response.
+// integrate invokes the function and reads its response. A function that fails, or answers what nobody understands, is
+// 500; one that cannot be invoked, or not in time, is 503. Neither tells the client why; the access log does.
 func (a *API) integrate(r *http.Request, x *exchange, event []byte) (*response, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), a.cfg.Timeout)
 	defer cancel()

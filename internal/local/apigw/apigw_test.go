@@ -385,8 +385,10 @@ func TestAccessLog(t *testing.T) {
 		return log.Write(p)
 	})
 	fails := func(context.Context, []byte) ([]byte, string, error) { return nil, "Unhandled", nil }
-	server := serve(t, Config{AccessLog: w, Routes: []Route{{Key: "GET /ok", Invoke: returns(`"x"`)}, {Key: "GET /bad", Invoke: fails}},
-		AccessLogFormat: `{"route":"$context.routeKey","status":"$context.status","n":"$context.responseLength","i":"$context.integrationStatus","why":"$context.integrationErrorMessage","ua":"$context.identity.userAgent","?":"$context.unknown","id":"$context.requestId"}`})
+	server := serve(t, Config{
+		AccessLog: w, Routes: []Route{{Key: "GET /ok", Invoke: returns(`"x"`)}, {Key: "GET /bad", Invoke: fails}},
+		AccessLogFormat: `{"route":"$context.routeKey","status":"$context.status","n":"$context.responseLength","i":"$context.integrationStatus","why":"$context.integrationErrorMessage","ua":"$context.identity.userAgent","?":"$context.unknown","id":"$context.requestId"}`,
+	})
 	var ids []string
 	for _, path := range []string{"/ok", "/bad", "/none"} {
 		ids = append(ids, ask(t, "GET", server.URL+path, "", "User-Agent", `a"b`).header.Get("Apigw-Requestid"))

@@ -14,7 +14,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// authorizer checks tokens of one issuer.
+// authorizer checks tokens of one issuer. The claims are compared here and not by the library, because the order of
+// the checks and the absence of any leeway are part of the answer.
 type authorizer struct {
 	cfg    JWT
 	keys   *keySet
@@ -44,7 +45,8 @@ func newAuthorizer(cfg JWT) *authorizer {
 	}
 }
 
-// check verifies the Authorization header: signature, issuer, audience, times, scopes, in API Gateway's order.
+// check verifies the Authorization header: signature, issuer, audience, times, scopes, in API Gateway's order. The
+// scheme may be left out, as there.
 func (a *authorizer) check(ctx context.Context, header string, scopes []string) (*token, *denial) {
 	text := header
 	if scheme, rest, ok := strings.Cut(header, " "); ok && strings.EqualFold(scheme, "Bearer") {
@@ -75,7 +77,8 @@ func (a *authorizer) check(ctx context.Context, header string, scopes []string) 
 	return t, nil
 }
 
-// parseFault says in a few words why a token could not be read or verified.
+// parseFault says in a few words why a token could not be read or verified. These words are assumed; a client should
+// not look beyond error="invalid_token".
 func parseFault(err error) string {
 	for _, known := range []struct {
 		err  error
@@ -115,7 +118,7 @@ func (a *authorizer) checkClaims(claims jwt.MapClaims, now time.Time) string {
 	return ""
 }
 
-// audienceMatches looks at client_id only when there is no aud.
+// audienceMatches looks at client_id only when there is no aud; one of the token's audiences is enough.
 func (a *authorizer) audienceMatches(claims jwt.MapClaims) bool {
 	if _, has := claims["aud"]; !has {
 		id, _ := claims["client_id"].(string)
@@ -125,7 +128,7 @@ func (a *authorizer) audienceMatches(claims jwt.MapClaims) bool {
 	return err == nil && slices.ContainsFunc(audience, func(s string) bool { return slices.Contains(a.cfg.Audience, s) })
 }
 
-// tokenScopes reads scope, or scp, which may be text or a list.
+// tokenScopes reads scope, or scp, which may be text or a list: issuers do not agree.
 func tokenScopes(claims jwt.MapClaims) []string {
 	for _, name := range []string{"scope", "scp"} {
 		switch v := claims[name].(type) {
@@ -142,7 +145,8 @@ func tokenScopes(claims jwt.MapClaims) []string {
 	return nil
 }
 
-// refusal is the answer to a denied request.
+// refusal is the answer to a denied request. The challenge names the scopes of the route, or none; without a token it
+// is only the name of the scheme. The words of a token without the scope are assumed.
 func (d *denial) refusal(scopes []string) *refusal {
 	challenge := func(code string) string {
 		return fmt.Sprintf(`Bearer scope=%q error=%q error_description=%q`, strings.Join(scopes, " "), code, d.detail)
@@ -170,7 +174,8 @@ func (t *token) authorizer() *eventAuthorizer {
 	return out
 }
 
-// claimText writes a claim as API Gateway does: everything is text, lists look like "[a b]".
+// claimText writes a claim as API Gateway does: everything is text. Numbers are as the token has them, lists look like
+// "[a b]" and objects, which is assumed, like "map[a:b]".
 func claimText(value any) string {
 	switch v := value.(type) {
 	case string:

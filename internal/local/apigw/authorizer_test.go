@@ -125,8 +125,8 @@ func TestAuthorizerAnswers(t *testing.T) {
 		}
 		got := ask(t, "GET", server.URL+c.path, "", headers...)
 		body := map[int]string{401: `{"message":"Unauthorized"}`, 403: `{"message":"Forbidden"}`}[c.status]
-		if got.status != c.status || got.header.Get("Www-Authenticate") != c.challenge || body != "" && got.body != body {
-			t.Errorf("%s: %d %q %s, want %d %q", c.name, got.status, got.header.Get("Www-Authenticate"), got.body, c.status, c.challenge)
+		if got.status != c.status || got.header.Get("WWW-Authenticate") != c.challenge || body != "" && got.body != body {
+			t.Errorf("%s: %d %q %s, want %d %q", c.name, got.status, got.header.Get("WWW-Authenticate"), got.body, c.status, c.challenge)
 		}
 	}
 	if n := all.asked.Load(); n != 2 {
@@ -182,12 +182,14 @@ func TestKeysOfAnotherIssuer(t *testing.T) {
 		kid any
 		why string
 	}{
-		{"unknown", "unable to find a signing key"}, {nil, "unable to find a signing key"}, {7, "unable to find a signing key"},
+		{"unknown", "unable to find a signing key"},
+		{nil, "unable to find a signing key"},
+		{7, "unable to find a signing key"},
 		{own.Header["kid"], "invalid signature"},
 	} {
 		got := ask(t, "GET", server.URL+"/any", "", "Authorization", "Bearer "+forge(c.kid))
-		if got.status != 401 || !strings.Contains(got.header.Get("Www-Authenticate"), c.why) {
-			t.Errorf("kid %v: %d %s", c.kid, got.status, got.header.Get("Www-Authenticate"))
+		if got.status != 401 || !strings.Contains(got.header.Get("WWW-Authenticate"), c.why) {
+			t.Errorf("kid %v: %d %s", c.kid, got.status, got.header.Get("WWW-Authenticate"))
 		}
 	}
 }
@@ -199,7 +201,7 @@ func TestIssuerIsDown(t *testing.T) {
 	all.down.Store(true)
 	token := "Bearer " + all.mint(t, nil)
 	got := ask(t, "GET", server.URL+"/any", "", "Authorization", token)
-	if got.status != 401 || !strings.Contains(got.header.Get("Www-Authenticate"), "OIDC discovery endpoint communication error") {
+	if got.status != 401 || !strings.Contains(got.header.Get("WWW-Authenticate"), "OIDC discovery endpoint communication error") {
 		t.Errorf("down: %d %v", got.status, got.header)
 	}
 	all.down.Store(false)

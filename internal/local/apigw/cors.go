@@ -14,7 +14,8 @@ type CORS struct {
 	AllowCredentials                                        bool
 }
 
-// answer sets the headers of an allowed origin, and answers a preflight by itself.
+// answer sets the headers of an allowed origin, and answers a preflight by itself, whether or not its path has a route.
+// An origin that is not allowed is answered too: it is the browser that refuses, for want of headers.
 func (c *CORS) answer(w http.ResponseWriter, r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
@@ -33,12 +34,13 @@ func (c *CORS) answer(w http.ResponseWriter, r *http.Request) bool {
 // allows compares an origin with the list, in which "https://*" stands for every host of a scheme.
 func (c *CORS) allows(origin string) bool {
 	return slices.ContainsFunc(c.AllowOrigins, func(allowed string) bool {
-		scheme, any := strings.CutSuffix(allowed, "*")
-		return allowed == origin || any && strings.HasPrefix(origin, scheme)
+		scheme, open := strings.CutSuffix(allowed, "*")
+		return allowed == origin || open && strings.HasPrefix(origin, scheme)
 	})
 }
 
-// setHeaders tells the browser what is allowed.
+// setHeaders tells the browser what is allowed. With credentials a browser does not accept "*", so then the origin is
+// named.
 func (c *CORS) setHeaders(h http.Header, origin string, preflight bool) {
 	if slices.Contains(c.AllowOrigins, "*") && !c.AllowCredentials {
 		origin = "*"

@@ -9,14 +9,18 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
-// event is a request in payload format 2.0; what is not there is left out as API Gateway leaves it out.
+// event is a request in payload format 2.0. What the request does not have is left out, as API Gateway leaves it out:
+// a function that tests for the field, and not for its value, sees the same. The types of aws-lambda-go would not do:
+// they write fields that a real event does not have.
 type event struct {
-	Version         string            `json:"version"`
-	RouteKey        string            `json:"routeKey"`
+	Version  string `json:"version"`
+	RouteKey string `json:"routeKey"`
+	// RawPath is decoded, whatever its name says.
 	RawPath         string            `json:"rawPath"`
 	RawQueryString  string            `json:"rawQueryString"`
 	Cookies         []string          `json:"cookies,omitempty"`
@@ -28,6 +32,7 @@ type event struct {
 	IsBase64Encoded bool              `json:"isBase64Encoded"`
 }
 
+// eventContext is what API Gateway knows of the request.
 type eventContext struct {
 	AccountID    string           `json:"accountId"`
 	APIID        string           `json:"apiId"`
@@ -42,6 +47,7 @@ type eventContext struct {
 	TimeEpoch    int64            `json:"timeEpoch"`
 }
 
+// eventHTTP is what the request line and the connection say.
 type eventHTTP struct {
 	Method    string `json:"method"`
 	Path      string `json:"path"`
@@ -50,19 +56,20 @@ type eventHTTP struct {
 	UserAgent string `json:"userAgent"`
 }
 
+// eventAuthorizer is what the authorizer found; it is not there on open routes.
 type eventAuthorizer struct {
 	JWT struct {
-		Claims map[string]string `json:"claims"`
-		Scopes []string          `json:"scopes"`
+		Claims map[string]string `json:"claims"` // all of the token, as text
+		Scopes []string          `json:"scopes"` // null when the route asks for none
 	} `json:"jwt"`
 }
 
-// event writes the request for the function; the error is a refusal.
+// event writes the request for the function; the error is a refusal. A body over the limit of the API and an event
+// over the limit of Lambda look the same to a client.
 func (a *API) event(r *http.Request, x *exchange) ([]byte, error) {
 	tooLarge := &refusal{status: http.StatusRequestEntityTooLarge, message: "Request Entity Too Large"}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, MaxBody))
-	var over *http.MaxBytesError
-	if errors.As(err, &over) {
+	if _, over := errors.AsType[*http.MaxBytesError](err); over {
 		return nil, tooLarge
 	}
 	if err != nil {
@@ -97,7 +104,9 @@ func (a *API) event(r *http.Request, x *exchange) ([]byte, error) {
 // time is when the request came, as access logs write it.
 func (x *exchange) time() string { return x.began.Format("02/Jan/2006:15:04:05 -0700") }
 
-// headers are in lower case, values of one name in one, cookies apart; what API Gateway's front adds is added.
+// headers are in lower case, values of one name in one, cookies apart. What API Gateway's front adds is added: the
+// length, a trace, and where the request came from, behind what a proxy in front has said. Here the scheme and the
+// port are those of the local server.
 func headers(r *http.Request, x *exchange, length int) map[string]string {
 	all := map[string]string{}
 	for name, values := range r.Header {
@@ -105,7 +114,7 @@ func headers(r *http.Request, x *exchange, length int) map[string]string {
 	}
 	delete(all, "cookie")
 	all["host"] = r.Host
-	all["content-length"] = fmt.Sprint(length)
+	all["content-length"] = strconv.Itoa(length)
 	if _, traced := all["x-amzn-trace-id"]; !traced {
 		all["x-amzn-trace-id"] = fmt.Sprintf("Root=1-%08x-%024x", x.began.Unix(), x.began.UnixNano())
 	}
@@ -117,7 +126,7 @@ func headers(r *http.Request, x *exchange, length int) map[string]string {
 	return all
 }
 
-// cookies splits all Cookie headers.
+// cookies splits all Cookie headers; in format 2.0 they have a list of their own and are no header.
 func cookies(r *http.Request) (list []string) {
 	for _, header := range r.Header.Values("Cookie") {
 		for c := range strings.SplitSeq(header, ";") {
@@ -129,7 +138,7 @@ func cookies(r *http.Request) (list []string) {
 	return list
 }
 
-// query joins the values of one name.
+// query joins the values of one name with commas, decoded; the raw query string has them apart and as they came.
 func query(r *http.Request) map[string]string {
 	all := map[string]string{}
 	for name, values := range r.URL.Query() {
@@ -147,8 +156,10 @@ func sourceIP(r *http.Request) string {
 	return host
 }
 
-// isText reports whether a body reaches the function as it is. The list is short and has no form and no +json; a body
-// without a type is binary. Bytes that are no text cannot be in JSON, whatever they are called.
+// isText reports whether a body reaches the function as it is. AWS documents only that binary bodies are encoded; the
+// list is what others have measured: text/*, and three types of application. It has no form and no +json, and a body
+// without a type is binary. Bytes that are no text cannot be in JSON, whatever they are called; that these are encoded
+// is assumed.
 func isText(contentType string, body []byte) bool {
 	media, _, err := mime.ParseMediaType(contentType)
 	if err != nil || !utf8.Valid(body) {

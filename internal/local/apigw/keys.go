@@ -27,7 +27,8 @@ var (
 	errUnknownKey = errors.New("issuer has no such key")
 )
 
-// keySet is the published keys of an issuer.
+// keySet is the published keys of an issuer. It asks once for many requests: others wait for the answer, and an issuer
+// that is down fails them all.
 type keySet struct {
 	issuer string
 	client *http.Client
@@ -37,7 +38,7 @@ type keySet struct {
 	fetched time.Time
 }
 
-// find returns the key of a name.
+// find returns the key of a name. A token without a name has no key: guessing among several is not verifying.
 func (s *keySet) find(ctx context.Context, name string) (*rsa.PublicKey, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,7 +57,7 @@ func (s *keySet) find(ctx context.Context, name string) (*rsa.PublicKey, error) 
 	return nil, errUnknownKey
 }
 
-// fetch reads the keys by discovery.
+// fetch reads the keys by discovery; keys of other kinds than RSA are passed over.
 func (s *keySet) fetch(ctx context.Context) error {
 	var config struct {
 		JWKSURI string `json:"jwks_uri"`
@@ -81,7 +82,7 @@ func (s *keySet) fetch(ctx context.Context) error {
 	return nil
 }
 
-// get reads one document.
+// get reads one document of bounded size.
 func (s *keySet) get(ctx context.Context, url string, out any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {

@@ -23,18 +23,19 @@ func (r *refusal) response() *response {
 	out := &response{status: r.status, header: http.Header{}, body: []byte(`{"message":"` + r.message + `"}`)}
 	out.header.Set("Content-Type", "application/json")
 	if r.challenge != "" {
-		out.header.Set("Www-Authenticate", r.challenge)
+		out.header.Set("WWW-Authenticate", r.challenge)
 	}
 	return out
 }
 
-// readResponse reads what a function returned. A value without a status code is a body by itself.
+// readResponse reads what a function returned. A value without a status code is a body by itself; one with a status
+// code must be a response in all its fields, or else the client gets 500 and the access log the reason.
 func readResponse(text []byte) (*response, error) {
 	if !json.Valid(text) {
 		return nil, errors.New("not JSON")
 	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(text, &fields); err != nil || fields["statusCode"] == nil {
+	fields := object(text)
+	if fields["statusCode"] == nil {
 		return inferred(text), nil
 	}
 	out := &response{header: http.Header{}}
@@ -48,7 +49,16 @@ func readResponse(text []byte) (*response, error) {
 	return out, out.readHeaders(fields["headers"], fields["cookies"])
 }
 
-// inferred is the response of a function that returned a plain value.
+// object returns the fields of a JSON object; other values have none.
+func object(text []byte) (fields map[string]json.RawMessage) {
+	if json.Unmarshal(text, &fields) != nil {
+		return nil
+	}
+	return fields
+}
+
+// inferred is the response of a function that returned a plain value: 200, application/json, and the value; a text
+// goes without its quotes.
 func inferred(text []byte) *response {
 	out := &response{status: http.StatusOK, header: http.Header{"Content-Type": {"application/json"}}, body: bytes.TrimSpace(text)}
 	var word string
@@ -58,7 +68,7 @@ func inferred(text []byte) *response {
 	return out
 }
 
-// status reads a status code, which may be text.
+// status reads a status code, which may be text. Its range is assumed.
 func status(raw json.RawMessage) (int, error) {
 	code, err := strconv.Atoi(strings.Trim(string(raw), `"`))
 	if err != nil || code < 100 || code > 599 {
@@ -67,7 +77,7 @@ func status(raw json.RawMessage) (int, error) {
 	return code, nil
 }
 
-// body reads the body, which must be text.
+// body reads the body, which must be text: an object here is the most common mistake of a function.
 func body(raw, encoded json.RawMessage) ([]byte, error) {
 	var text *string
 	var isBase64 *bool
@@ -94,7 +104,8 @@ func body(raw, encoded json.RawMessage) ([]byte, error) {
 	return plain, nil
 }
 
-// readHeaders reads headers, whose values may be any scalar, and cookies.
+// readHeaders reads headers, whose values may be any scalar, and cookies, each of which becomes a header of its own. A
+// body without a type is plain text.
 func (out *response) readHeaders(rawHeaders, rawCookies json.RawMessage) error {
 	var all map[string]json.RawMessage
 	if rawHeaders != nil {

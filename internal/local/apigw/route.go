@@ -17,7 +17,8 @@ type route struct {
 	bucket *bucket
 }
 
-// newRoutes parses routes and puts the most specific first.
+// newRoutes parses routes and puts the most specific first, so that the first match is the right one. Each route gets
+// a bucket of its own: default route settings are defaults of every route and not a limit of their sum.
 func newRoutes(routes []Route, limit Throttle) ([]*route, error) {
 	var all []*route
 	for _, given := range routes {
@@ -35,7 +36,8 @@ func newRoutes(routes []Route, limit Throttle) ([]*route, error) {
 	return all, nil
 }
 
-// parseRoute reads a route key.
+// parseRoute reads a route key: a method in capitals or ANY, a space, and a path whose segments are literals or
+// parameters, of which only the last may take more than one segment. The method is not checked against a list.
 func parseRoute(given Route) (*route, error) {
 	r := &route{Route: given}
 	if given.Invoke == nil {
@@ -82,7 +84,8 @@ func parse(part string) (name string, kind int) {
 }
 
 // rank orders routes: literal segments before parameters before greedy ones, from the left; then a method before ANY;
-// $default is last.
+// $default is last. AWS documents full matches before greedy ones before $default; that an exact path with ANY wins
+// over a parameter with the right method is assumed.
 func (r *route) rank() string {
 	if r.Key == "$default" {
 		return "~"
@@ -98,7 +101,8 @@ func (r *route) rank() string {
 	return rank.String() + "5"
 }
 
-// match finds the route of a request and its path parameters.
+// match finds the route of a request and its path parameters. A path that exists only with other methods does not
+// exist: there is no 405. A trailing slash makes another path.
 func (a *API) match(method, path string) (*route, map[string]string) {
 	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	for _, r := range a.routes {
@@ -140,7 +144,7 @@ func (r *route) matchPath(parts []string) (map[string]string, bool) {
 	return params, len(parts) == len(r.parts)
 }
 
-// bucket is a token bucket; a nil one is never empty.
+// bucket is a token bucket that starts full; a nil one is never empty.
 type bucket struct {
 	mu     sync.Mutex
 	limit  Throttle
@@ -155,7 +159,7 @@ func newBucket(limit Throttle) *bucket {
 	return &bucket{limit: limit, tokens: float64(limit.Burst)}
 }
 
-// take takes a token if there is one.
+// take takes a token if there is one; it fills up by what the time since the last call has earned.
 func (b *bucket) take(now time.Time) bool {
 	if b == nil {
 		return true

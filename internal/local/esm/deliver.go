@@ -11,7 +11,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// deliver invokes the function with a batch and deletes what succeeded.
+// deliver invokes the function with a batch and deletes what succeeded. A message whose delete fails is delivered
+// again: SQS promises at least once, and so does this.
 func (m *Mapping) deliver(ctx context.Context, batch []events.SQSMessage) {
 	log := m.cfg.Log.With(slog.String("queue", m.cfg.QueueARN), slog.Int("messages", len(batch)))
 	receipts, err := m.handle(ctx, batch)
@@ -66,8 +67,13 @@ func (m *Mapping) event(batch []events.SQSMessage) events.SQSEvent {
 	return events.SQSEvent{Records: records}
 }
 
-// failures reads which messages the function reports. Names are compared exactly, and what is not understood is an
-// error: then everything failed.
+// failures reads which messages the function reports. Lambda documents two lists, and nothing in between exists:
+//
+//   - nothing failed: no response, null, {}, a null or an empty batchItemFailures;
+//   - everything failed: not JSON, an itemIdentifier that is empty, null, of another name, or of no message.
+//
+// Names are compared exactly, as encoding/json alone would not. A response that is JSON but no object is not
+// documented; it is read as the second.
 func failures(response []byte, batch []events.SQSMessage) (map[string]bool, error) {
 	if len(response) == 0 {
 		return nil, nil //nolint:nilnil // no answer means no failure

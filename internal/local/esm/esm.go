@@ -55,12 +55,15 @@ type Invoke func(ctx context.Context, payload []byte) (response []byte, function
 // Config describes a mapping. Queue, QueueARN and Invoke are required.
 type Config struct {
 	Queue    Queue
-	QueueARN string
+	QueueARN string // what records call eventSourceARN; its fourth part is their region
 	Invoke   Invoke
 	// BatchSize is the most messages of one invocation, 1 to 10000: default 10. More than 10 need a batching window.
-	BatchSize               int
-	MaximumBatchingWindow   time.Duration
-	MaximumConcurrency      int // invocations at once: default 10
+	BatchSize int
+	// MaximumBatchingWindow is how long the first message of a batch may wait for others: default not at all.
+	MaximumBatchingWindow time.Duration
+	MaximumConcurrency    int // invocations at once: default 10
+	// ReportBatchItemFailures is the function response type: the function names what failed. Without it the response
+	// is not looked at, and only a function error makes a batch fail.
 	ReportBatchItemFailures bool
 	// Disabled mappings start paused.
 	Disabled bool
@@ -81,7 +84,8 @@ type Mapping struct {
 	deliveries sync.WaitGroup
 }
 
-// New checks the configuration and fills in defaults; it polls nothing before Run.
+// New checks the configuration and fills in defaults; it polls nothing before Run. The limits are those of
+// CreateEventSourceMapping, so that a template that works here works there.
 func New(cfg Config) (*Mapping, error) {
 	arn := strings.Split(cfg.QueueARN, ":")
 	if cfg.Queue == nil || cfg.Invoke == nil || len(arn) != 6 || arn[2] != "sqs" {
@@ -116,7 +120,8 @@ func set[T comparable](field *T, value T) {
 	}
 }
 
-// Run polls until the context ends, and returns when the invocations that were running have ended too.
+// Run polls until the context ends, and returns when the invocations that were running have ended too, or Drain is
+// over. A message that was received by a poll that the end cut off comes back by its visibility timeout.
 func (m *Mapping) Run(ctx context.Context) {
 	work, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -254,10 +255,10 @@ func TestConcurrencyIsLimitedAndNothingIsReceivedBeyond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newFakeQueue()
 		for i := range 100 {
-			q.send(fmt.Sprint(i))
+			q.send(strconv.Itoa(i))
 		}
-		f := &fakeFunction{answer: func(context.Context, []string) (string, string, error) {
-			sleep(t.Context(), time.Second)
+		f := &fakeFunction{answer: func(ctx context.Context, _ []string) (string, string, error) {
+			sleep(ctx, time.Second)
 			return "", "", nil
 		}}
 		began := time.Now()
@@ -298,7 +299,7 @@ func TestBatchingWindow(t *testing.T) {
 				q, f := newFakeQueue(), &fakeFunction{}
 				_, stop := run(t, q, f, Config{BatchSize: c.size, MaximumBatchingWindow: c.window, Pollers: 1})
 				for i := range c.sends {
-					q.send(fmt.Sprint(i))
+					q.send(strconv.Itoa(i))
 					pass(time.Second)
 				}
 				pass(c.window)

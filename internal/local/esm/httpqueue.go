@@ -26,7 +26,7 @@ type HTTPQueue struct {
 
 var _ Queue = (*HTTPQueue)(nil)
 
-// received is a message as SQS writes it.
+// received is a message as SQS writes it; the event has the same under names that begin in lower case.
 type received struct {
 	MessageID              string `json:"MessageId"`
 	ReceiptHandle          string
@@ -72,7 +72,7 @@ func (r *received) message() events.SQSMessage {
 	return m
 }
 
-// Delete implements Queue.
+// Delete implements Queue. Some messages may fail and others not; the error then names those that did.
 func (q *HTTPQueue) Delete(ctx context.Context, receipts []string) error {
 	type entry struct {
 		ID            string `json:"Id"`
@@ -95,7 +95,8 @@ func (q *HTTPQueue) Delete(ctx context.Context, receipts []string) error {
 	return errors.Join(failed...)
 }
 
-// call makes one request of the protocol.
+// call makes one request of the protocol: AWS JSON 1.0, with the operation in a header. The signature is a
+// placeholder in the shape that an endpoint needs to find the access key.
 func (q *HTTPQueue) call(ctx context.Context, operation string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {

@@ -2,6 +2,7 @@ package esm
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -14,7 +15,9 @@ const (
 	longestWait  = 5 * time.Second
 )
 
-// poll receives batches until the context ends; work is the context of the invocations.
+// poll receives batches until the context ends; work is the context of the invocations, which outlives it so that a
+// stop does not abandon what is nearly done. A poll that fails, because an engine restarts or a role forbids it, is
+// repeated more and more slowly.
 func (m *Mapping) poll(ctx, work context.Context) {
 	wait := shortestWait
 	for m.enter(ctx) {
@@ -37,7 +40,8 @@ func (m *Mapping) poll(ctx, work context.Context) {
 	}
 }
 
-// enter waits for room for an invocation and for the mapping to be enabled; false means that the context ended.
+// enter waits for room for an invocation and for the mapping to be enabled; false means that the context ended. Room
+// comes first: what waits for room while the mapping is paused must not poll when room appears.
 func (m *Mapping) enter(ctx context.Context) bool {
 	select {
 	case m.slots <- struct{}{}:
@@ -57,9 +61,9 @@ func (m *Mapping) exit() {
 	<-m.slots
 }
 
-// next waits for a batch.
+// next waits for a batch. Without a window it is what one poll brings, as on Lambda: a message never waits for others.
 func (m *Mapping) next(ctx context.Context) ([]events.SQSMessage, error) {
-	batch, err := m.cfg.Queue.Receive(ctx, min(receiveLimit, m.cfg.BatchSize), m.cfg.LongPoll)
+	batch, err := m.receive(ctx, m.cfg.BatchSize, m.cfg.LongPoll)
 	if err != nil || len(batch) == 0 || m.cfg.MaximumBatchingWindow <= 0 {
 		return batch, err
 	}
@@ -77,7 +81,7 @@ func (m *Mapping) fill(ctx context.Context, batch []events.SQSMessage, end time.
 		if left <= 0 {
 			return batch, nil
 		}
-		more, err := m.cfg.Queue.Receive(ctx, min(receiveLimit, m.cfg.BatchSize-len(batch)), min(left, m.cfg.LongPoll))
+		more, err := m.receive(ctx, m.cfg.BatchSize-len(batch), min(left, m.cfg.LongPoll))
 		if err != nil {
 			return batch, err
 		}
@@ -85,6 +89,15 @@ func (m *Mapping) fill(ctx context.Context, batch []events.SQSMessage, end time.
 			size += len(more[i].Body)
 		}
 		batch = append(batch, more...)
+	}
+	return batch, nil
+}
+
+// receive polls the queue once.
+func (m *Mapping) receive(ctx context.Context, most int, wait time.Duration) ([]events.SQSMessage, error) {
+	batch, err := m.cfg.Queue.Receive(ctx, min(receiveLimit, most), wait)
+	if err != nil {
+		return batch, fmt.Errorf("receive: %w", err)
 	}
 	return batch, nil
 }

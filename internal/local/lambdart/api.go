@@ -2,6 +2,7 @@ package lambdart
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -42,11 +43,11 @@ func (in *instance) owesAnswer() bool {
 	return in.current != nil && in.current.delivered && in.current.posted == nil
 }
 
-// deliver writes the invocation to the runtime.
+// deliver writes the invocation to the runtime, unless it was taken back because the process had already ended.
 func (in *instance) deliver(w http.ResponseWriter, inv *invocation) {
-	in.mu.Lock()
-	inv.delivered = true
-	in.mu.Unlock()
+	if !in.handOut(inv) {
+		return
+	}
 	in.reportStart(inv)
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
@@ -62,28 +63,40 @@ func (in *instance) deliver(w http.ResponseWriter, inv *invocation) {
 	_, _ = w.Write(inv.payload) // a lost runtime shows by its exit
 }
 
-// handleResponse takes the function's result.
+// handOut marks the invocation as delivered if it still is the environment's.
+func (in *instance) handOut(inv *invocation) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.current != inv {
+		return false
+	}
+	inv.delivered = true
+	return true
+}
+
+// handleResponse takes the function's result. A result that is too large is a function error, and the runtime is told.
 func (in *instance) handleResponse(w http.ResponseWriter, r *http.Request) {
-	body, ok := readPayload(w, r)
+	body, err := readPayload(w, r)
 	end := ending{Result: Result{Payload: body}}
-	if !ok {
+	if errors.Is(err, errPayload) {
 		const tooLarge = "Function.ResponseSizeTooLarge"
 		text := "Response payload size exceeded maximum allowed payload size (6291556 bytes)."
 		end = ending{Result: Result{Payload: document(tooLarge, text), FunctionError: unhandled}, errorType: tooLarge}
 	}
-	in.post(w, r, end, ok)
+	in.post(w, r, end, err)
 }
 
 // handleError takes the function's error.
 func (in *instance) handleError(w http.ResponseWriter, r *http.Request) {
-	body, ok := readPayload(w, r)
+	body, err := readPayload(w, r)
 	kind := r.Header.Get("Lambda-Runtime-Function-Error-Type")
 	set(&kind, unhandled)
-	in.post(w, r, ending{Result: Result{Payload: body, FunctionError: unhandled}, errorType: kind}, ok)
+	in.post(w, r, ending{Result: Result{Payload: body, FunctionError: unhandled}, errorType: kind}, err)
 }
 
-// post records the answer to the current invocation and nothing else.
-func (in *instance) post(w http.ResponseWriter, r *http.Request, end ending, fits bool) {
+// post records the answer to the current invocation and nothing else. A body that broke off is no answer: its process
+// was killed while it wrote.
+func (in *instance) post(w http.ResponseWriter, r *http.Request, end ending, unread error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	inv := in.current
@@ -92,7 +105,9 @@ func (in *instance) post(w http.ResponseWriter, r *http.Request, end ending, fit
 		refuse(w, http.StatusBadRequest, "InvalidRequestID", "Invalid request ID")
 	case inv.posted != nil:
 		refuse(w, http.StatusForbidden, "InvalidStateTransition", "State transition is not allowed")
-	case !fits:
+	case unread != nil && !errors.Is(unread, errPayload):
+		refuse(w, http.StatusBadRequest, "InvalidRequest", unread.Error())
+	case errors.Is(unread, errPayload):
 		inv.posted = &end
 		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "Exceeded maximum allowed payload size (6291556 bytes).")
 	default:
@@ -103,10 +118,10 @@ func (in *instance) post(w http.ResponseWriter, r *http.Request, end ending, fit
 
 // handleInitError takes the reason why the runtime is about to exit.
 func (in *instance) handleInitError(w http.ResponseWriter, r *http.Request) {
-	body, ok := readPayload(w, r)
+	body, err := readPayload(w, r)
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if !ok || in.current != nil {
+	if err != nil || in.current != nil {
 		refuse(w, http.StatusForbidden, "InvalidStateTransition", "State transition is not allowed")
 		return
 	}
@@ -114,11 +129,19 @@ func (in *instance) handleInitError(w http.ResponseWriter, r *http.Request) {
 	accept(w)
 }
 
-// readPayload reads a whole body; it reports false for one that is too large.
-func readPayload(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
+// errPayload is what a body over the limit gives.
+var errPayload = errors.New("payload is too large")
+
+// readPayload reads a whole body.
+func readPayload(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxPayload))
-	var tooLarge *http.MaxBytesError
-	return body, !errors.As(err, &tooLarge)
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return nil, errPayload
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read payload: %w", err)
+	}
+	return body, nil
 }
 
 // accept answers a post that was taken.

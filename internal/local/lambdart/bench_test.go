@@ -40,6 +40,7 @@ func BenchmarkWarmInvoke(b *testing.B) {
 
 // barePost returns a function that posts the payload to an echoing server.
 func barePost(b *testing.B, payload []byte) func() {
+	b.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }))
 	b.Cleanup(server.Close)
 	return func() {

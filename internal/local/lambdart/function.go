@@ -117,7 +117,7 @@ func (f *Function) Invoke(ctx context.Context, payload []byte, opts InvokeOption
 	if err != nil {
 		return Result{}, err
 	}
-	go f.run(in, inv)
+	go f.run(in, inv) //nolint:contextcheck // an invocation outlives its caller
 	select {
 	case end := <-inv.end:
 		return end.Result, end.err

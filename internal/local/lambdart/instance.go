@@ -111,21 +111,34 @@ func (in *instance) invoke(inv *invocation) ending {
 	limit := time.NewTimer(in.f.cfg.Timeout)
 	defer limit.Stop()
 	in.work <- inv
-	var end ending
-	select {
-	case <-in.ready:
-		end = in.take(ending{})
-	case <-in.exited:
-		end = in.take(failed("Runtime.ExitError", inv.id, exitReason(in.exit)))
-		end.gone = true
-	case <-limit.C:
-		in.kill()
-		<-in.exited
-		end = in.take(failed("Sandbox.Timedout", inv.id, timedOut(in.f.cfg.Timeout)))
-		end.gone = true
-	}
+	end := in.await(inv, limit.C)
 	end.Duration = time.Since(inv.began)
 	return end
+}
+
+// await waits for the end of the invocation. An answer that was posted counts, whatever happened after it.
+func (in *instance) await(inv *invocation, limit <-chan time.Time) ending {
+	for {
+		select {
+		case <-in.ready:
+			if in.answered() {
+				return in.take(ending{})
+			} // else the runtime lost its connection and asks again for the same work
+		case <-in.exited:
+			return in.take(failed("Runtime.ExitError", inv.id, exitReason(in.exit)))
+		case <-limit:
+			in.kill()
+			<-in.exited
+			return in.take(failed("Sandbox.Timedout", inv.id, timedOut(in.f.cfg.Timeout)))
+		}
+	}
+}
+
+// answered reports whether the runtime has posted an answer.
+func (in *instance) answered() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.current != nil && in.current.posted != nil
 }
 
 // take ends the current invocation: with what the runtime posted, else as told.
@@ -134,12 +147,12 @@ func (in *instance) take(otherwise ending) ending {
 	defer in.mu.Unlock()
 	inv := in.current
 	in.current = nil
-	switch {
-	case inv.posted != nil:
-		return *inv.posted
-	case !inv.delivered:
-		otherwise.undelivered = true
+	if inv.posted != nil {
+		end := *inv.posted
+		end.gone = otherwise.gone
+		return end
 	}
+	otherwise.undelivered = !inv.delivered
 	return otherwise
 }
 

@@ -22,6 +22,9 @@ var bootstrap string
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	if binary := os.Getenv("LAMBDART_ORPHAN"); binary != "" {
+		return orphan(binary)
+	}
 	dir, err := os.MkdirTemp("", "lambdart")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -57,29 +60,29 @@ type response struct {
 	Dir        string
 }
 
-func (r request) json(t testing.TB) []byte {
-	t.Helper()
+func (r request) json(tb testing.TB) []byte {
+	tb.Helper()
 	text, err := json.Marshal(r)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return text
 }
 
 // start makes a function that is closed with the test.
-func start(t testing.TB, cfg Config) *Function {
-	t.Helper()
+func start(tb testing.TB, cfg Config) *Function {
+	tb.Helper()
 	cfg.Name, cfg.Binary = "probe", bootstrap
 	f, err := New(cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		pids := f.PIDs()
 		f.Close()
 		for _, pid := range pids {
 			if alive(pid) {
-				t.Errorf("process %d outlived Close", pid)
+				tb.Errorf("process %d outlived Close", pid)
 			}
 		}
 	})
@@ -87,15 +90,15 @@ func start(t testing.TB, cfg Config) *Function {
 }
 
 // do invokes the function, which must not fail.
-func do(t testing.TB, f *Function, r request) (response, Result) {
-	t.Helper()
-	res, err := f.Invoke(t.Context(), r.json(t), InvokeOptions{})
+func do(tb testing.TB, f *Function, r request) (response, Result) {
+	tb.Helper()
+	res, err := f.Invoke(tb.Context(), r.json(tb), InvokeOptions{})
 	if err != nil || res.FunctionError != "" {
-		t.Fatalf("%+v: %v %s", r, err, res.Payload)
+		tb.Fatalf("%+v: %v %s", r, err, res.Payload)
 	}
 	var out response
 	if err := json.Unmarshal(res.Payload, &out); err != nil {
-		t.Fatalf("%s: %v", res.Payload, err)
+		tb.Fatalf("%s: %v", res.Payload, err)
 	}
 	return out, res
 }
@@ -110,11 +113,11 @@ func alive(pid int) bool {
 }
 
 // until waits for a condition, at most ten seconds.
-func until(t testing.TB, what string, ok func() bool) {
-	t.Helper()
+func until(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
 	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited in vain for: %s", what)
+			tb.Fatalf("waited in vain for: %s", what)
 		}
 	}
 }

@@ -3,9 +3,12 @@ package lambdart
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -130,6 +133,44 @@ func TestCloseEndsEverything(t *testing.T) {
 	}
 }
 
+// orphan is a process that runs a function, tells its process, and waits to be killed.
+func orphan(binary string) int {
+	f, err := New(Config{Name: "probe", Binary: binary})
+	if err != nil {
+		return 1
+	}
+	if _, err := f.Invoke(context.Background(), []byte(`{"do":"echo"}`), InvokeOptions{}); err != nil {
+		return 1
+	}
+	fmt.Println(f.PIDs()[0])
+	select {}
+}
+
+func TestProcessesDieWithTheirParent(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux ends children with their parent")
+	}
+	parent := exec.Command(os.Args[0])
+	parent.Env = append(os.Environ(), "LAMBDART_ORPHAN="+bootstrap)
+	out, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	if _, err := fmt.Fscan(out, &pid); err != nil || !alive(pid) {
+		t.Errorf("process %d: %v", pid, err)
+	}
+	if err := parent.Process.Kill(); err != nil {
+		t.Error(err)
+	}
+	_ = parent.Wait()
+	until(t, "the end of the orphan", func() bool { return !alive(pid) })
+}
+
 func TestNewRefusesWhatCannotRun(t *testing.T) {
 	t.Parallel()
 	plain := t.TempDir() + "/bootstrap"
@@ -162,6 +203,57 @@ func TestNewRefusesWhatCannotRun(t *testing.T) {
 	if _, err := g.Invoke(t.Context(), nil, InvokeOptions{}); err == nil || !strings.Contains(err.Error(), "start function broken") {
 		t.Errorf("not a program: %v", err)
 	}
+}
+
+func TestKillsAtRandomLoseNothingElse(t *testing.T) {
+	t.Parallel()
+	const callers, calls = 6, 60
+	f := start(t, Config{MaxInstances: callers, Timeout: 30 * time.Second})
+	var wg, killer sync.WaitGroup
+	stop := make(chan struct{})
+	kills := 0
+	killer.Go(func() {
+		random := rand.New(rand.NewPCG(5, 6))
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(2 * time.Millisecond):
+				if _, ok := f.KillOne(random); ok {
+					kills++
+				}
+			}
+		}
+	})
+	died := make([]int, callers)
+	for caller := range callers {
+		wg.Go(func() {
+			for i := range calls {
+				text := fmt.Sprintf("%d-%d", caller, i)
+				res, err := f.Invoke(t.Context(), request{Do: "echo", Text: text}.json(t), InvokeOptions{})
+				switch {
+				case err != nil:
+					t.Errorf("%s: %v", text, err)
+				case res.FunctionError == "" && strings.Contains(string(res.Payload), `"text":"`+text+`"`):
+				case res.FunctionError == "Unhandled" && strings.Contains(string(res.Payload), res.RequestID+" Error: Runtime exited with error: signal: killed"):
+					died[caller]++
+				default:
+					t.Errorf("%s: %q %s", text, res.FunctionError, res.Payload)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	close(stop)
+	killer.Wait()
+	sum := 0
+	for _, n := range died {
+		sum += n
+	}
+	if kills == 0 || sum > kills {
+		t.Errorf("%d kills, %d invocations died", kills, sum)
+	}
+	t.Logf("%d kills, %d of %d invocations died", kills, sum, callers*calls)
 }
 
 // The rest speaks to the Runtime API of one environment as a broken runtime would.

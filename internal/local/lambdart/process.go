@@ -3,6 +3,7 @@ package lambdart
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os/exec"
@@ -86,9 +87,7 @@ func (in *instance) environ() []string {
 		"PATH":                            "/usr/local/bin:/usr/bin/:/bin:/opt/bin",
 		"TZ":                              ":UTC",
 	}
-	for name, value := range cfg.Env {
-		all[name] = value
-	}
+	maps.Copy(all, cfg.Env)
 	all["AWS_LAMBDA_RUNTIME_API"] = in.listener.Addr().String()
 	list := make([]string, 0, len(all))
 	for name, value := range all {
