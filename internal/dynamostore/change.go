@@ -1,6 +1,7 @@
 package dynamostore
 
 import (
+	"maps"
 	"reflect"
 	"sort"
 	"strings"
@@ -99,11 +100,7 @@ func merged[V any](a, b map[string]V) map[string]V {
 		return nil
 	}
 	m := make(map[string]V, len(a)+len(b))
-	for k, v := range a {
-		m[k] = v
-	}
-	for k, v := range b {
-		m[k] = v
-	}
+	maps.Copy(m, a)
+	maps.Copy(m, b)
 	return m
 }

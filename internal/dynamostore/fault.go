@@ -19,8 +19,7 @@ const firstWait = 10 * time.Millisecond
 
 // coded gives an error of the client its code.
 func coded(what string, err error) error {
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		switch api.ErrorCode() {
 		case "ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded", "TransactionInProgressException":
 			return job.Errorf(job.Throttled, "%s: %w", what, err)
@@ -32,8 +31,7 @@ func coded(what string, err error) error {
 // oldImage returns the row that made the condition of a single write fail, and
 // whether err is such a failure.
 func oldImage(err error) (item, bool) {
-	var failed *types.ConditionalCheckFailedException
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
 		return failed.Item, true
 	}
 	return nil, false
@@ -41,8 +39,7 @@ func oldImage(err error) (item, bool) {
 
 // reasons returns why each item of a transaction was refused.
 func reasons(err error) ([]types.CancellationReason, bool) {
-	var cancelled *types.TransactionCanceledException
-	if errors.As(err, &cancelled) {
+	if cancelled, ok := errors.AsType[*types.TransactionCanceledException](err); ok {
 		return cancelled.CancellationReasons, true
 	}
 	return nil, false

@@ -14,6 +14,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"orbitq/internal/job"
@@ -122,7 +123,7 @@ func (in *Intake) DispatchJob(ctx context.Context, r Request, d Dispatch) (Accep
 	if len(broken) > 0 {
 		return Accepted{}, job.Invalid(broken...)
 	}
-	if !contains(in.Kinds, d.Kind) {
+	if !slices.Contains(in.Kinds, d.Kind) {
 		e := job.Invalid(job.Violation{Field: "kind", Rule: "known", Detail: fmt.Sprintf("%q is not one of %v", d.Kind, in.Kinds)})
 		e.Code = job.UnknownKind
 		return Accepted{}, e
@@ -206,14 +207,4 @@ func checkKey(key string, broken []job.Violation) []job.Violation {
 func bodyHash(body []byte) string {
 	sum := sha256.Sum256(body)
 	return hex.EncodeToString(sum[:])
-}
-
-// contains reports whether names has name.
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }

@@ -79,8 +79,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // CodeOf returns the code of err: its own, or Internal.
 func CodeOf(err error) Code {
-	var coded *Error
-	if errors.As(err, &coded) {
+	if coded, ok := errors.AsType[*Error](err); ok {
 		return coded.Code
 	}
 	return Internal

@@ -18,7 +18,7 @@ const IDLength = 26
 // ids sort by time. See the ULID specification.
 func NewID(now time.Time, entropy [10]byte) string {
 	var raw [16]byte
-	binary.BigEndian.PutUint64(raw[:8], uint64(now.UnixMilli())<<16) //nolint:gosec // G115: times before 1970 do not occur
+	binary.BigEndian.PutUint64(raw[:8], uint64(now.UnixMilli())<<16)
 	copy(raw[6:], entropy[:])
 	return encodeID(raw)
 }

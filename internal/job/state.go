@@ -1,5 +1,7 @@
 package job
 
+import "slices"
+
 // State is where a job stands in its life.
 type State string
 
@@ -35,14 +37,7 @@ func (s State) Open() bool {
 }
 
 // Known reports whether s is one of States.
-func (s State) Known() bool {
-	for _, known := range States() {
-		if s == known {
-			return true
-		}
-	}
-	return false
-}
+func (s State) Known() bool { return slices.Contains(States(), s) }
 
 // Transition is one row of the state table.
 type Transition struct {

@@ -85,7 +85,7 @@ func TestUnknownQueueIsRefused(t *testing.T) {
 func TestDepthAndNextVisible(t *testing.T) {
 	t.Parallel()
 	b, _ := open(t).(bench)
-	if _, any := b.NextVisible(); any {
+	if _, ok := b.NextVisible(); ok {
 		t.Error("an empty queue has a next message")
 	}
 	for _, delay := range []time.Duration{time.Minute, time.Second} {

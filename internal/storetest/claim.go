@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"reflect"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -78,6 +79,13 @@ func claimRules() []rule {
 				t.Errorf("attempts %d, stored history %+v", again.Attempts, stored.History)
 			}
 		}},
+	}
+}
+
+// ticketRules are the claims that a message may not make, or not yet: what its
+// generation, its ticket and the job's times say about it.
+func ticketRules() []rule {
+	return []rule{
 		{"a message of an older generation is dropped", func(t *testing.T, s Store) {
 			j := accepted(t, s, nil)
 			m := j.Message()
@@ -136,7 +144,7 @@ func oneOfTenRuns(t *testing.T, s Store) {
 	var wg sync.WaitGroup
 	for i := range verdicts {
 		wg.Go(func() {
-			c, err := s.Claim(context.Background(), request(j.Message(), "w"+string(rune('a'+i)), start()))
+			c, err := s.Claim(context.Background(), request(j.Message(), "w"+strconv.Itoa(i), start()))
 			if err != nil {
 				t.Errorf("claim: %v", err)
 			}

@@ -61,18 +61,24 @@ func quotaRules() []rule {
 				t.Errorf("meter %+v", m)
 			}
 		}},
-		{"a failed attempt keeps the unit, death gives it back", func(t *testing.T, s Store) {
-			held := running(t, s, limited("u-"+id(t), 2))
-			conclude(t, s, &held, job.Failed(held, job.Errorf(job.ProviderUnavailable, "503"), Timing(), 0, job.Carried{}, report(start())), worker.Written)
-			if m := meter(t, s, &held); m.Taken != 1 {
-				t.Errorf("after retry: meter %+v", m)
-			}
-			again := claim(t, s, request(held.Message(), "2", start().Add(time.Minute)), job.Run)
-			conclude(t, s, &again, job.Failed(again, job.Errorf(job.InvalidRequest, "400"), Timing(), 0, job.Carried{Ticket: 1}, report(start())), worker.Written)
-			if m := meter(t, s, &held); m != (job.Meter{}) || row(t, s, held.ID).State != job.Dead {
-				t.Errorf("after death: meter %+v, row %+v", m, row(t, s, held.ID))
-			}
-		}},
+		{"a failed attempt keeps the unit, death gives it back", deathGivesBack},
+	}
+}
+
+// deathGivesBack fails a job twice: the first failure may be retried, the second
+// cannot be.
+func deathGivesBack(t *testing.T, s Store) {
+	held := running(t, s, limited("u-"+id(t), 2))
+	retrying := job.Failed(held, job.Errorf(job.ProviderUnavailable, "503"), Timing(), 0, job.Carried{}, report(start()))
+	conclude(t, s, &held, retrying, worker.Written)
+	if m := meter(t, s, &held); m.Taken != 1 {
+		t.Errorf("after retry: meter %+v", m)
+	}
+	again := claim(t, s, request(held.Message(), "2", start().Add(time.Minute)), job.Run)
+	dead := job.Failed(again, job.Errorf(job.InvalidRequest, "400"), Timing(), 0, job.Carried{Ticket: 1}, report(start()))
+	conclude(t, s, &again, dead, worker.Written)
+	if m := meter(t, s, &held); m != (job.Meter{}) || row(t, s, held.ID).State != job.Dead {
+		t.Errorf("after death: meter %+v, row %+v", m, row(t, s, held.ID))
 	}
 }
 

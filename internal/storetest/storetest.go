@@ -50,7 +50,7 @@ type rule struct {
 func Run(t *testing.T, s Store) {
 	t.Helper()
 	var all []rule
-	for _, group := range [][]rule{acceptRules(), claimRules(), quotaRules(), settleRules(), buryRules(), relayRules(), readRules()} {
+	for _, group := range [][]rule{acceptRules(), claimRules(), ticketRules(), quotaRules(), settleRules(), buryRules(), relayRules(), readRules()} {
 		all = append(all, group...)
 	}
 	for _, r := range all {

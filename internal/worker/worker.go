@@ -210,7 +210,11 @@ func (w *Worker) attempt(ctx context.Context, held *job.Job) (r Result, err erro
 	if !ok {
 		return Result{}, job.Errorf(job.UnknownKind, "no kind %q in this release", held.Kind)
 	}
-	return k.Run(ctx, held)
+	r, err = k.Run(ctx, held)
+	if err != nil {
+		return Result{}, fmt.Errorf("run %s: %w", held.Kind, err)
+	}
+	return r, nil
 }
 
 // fail settles a failed attempt: released, retrying or dead.
@@ -289,8 +293,7 @@ func fault(err error, timedOut bool) *job.Error {
 	if timedOut {
 		return job.Errorf(job.AttemptTimeout, "attempt ran into the function's deadline: %w", err)
 	}
-	var coded *job.Error
-	if errors.As(err, &coded) {
+	if coded, ok := errors.AsType[*job.Error](err); ok {
 		return coded
 	}
 	return job.Errorf(job.Internal, "%w", err)
