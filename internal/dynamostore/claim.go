@@ -85,11 +85,13 @@ func (s *Store) decide(ctx context.Context, j job.Job, row item, r job.ClaimRequ
 		// An earlier try of this very claim went through; only its reply was lost.
 		return &job.Claim{Verdict: job.Run, Job: j}, nil, nil
 	}
-	v := job.Judge(&j, r.Message, r.Now)
+	v := job.Judge(&j, &r)
 	switch v {
 	case job.Spent, job.Expired:
 		code, reason := job.Unrunnable(&j, v)
 		return s.write(ctx, job.Carrier, &j, job.Buried(j, code, reason, r.Carried, r.Now), row)
+	case job.Revive:
+		return s.write(ctx, job.Revive, &j, job.Revived(j, s.timing, r.Now), row)
 	case job.Run:
 		if j.Limit == job.Unlimited || j.UsageKey != "" {
 			return s.write(ctx, job.Run, &j, job.Claimed(j, r.Lease, r.Now), row)

@@ -13,6 +13,7 @@ const (
 	Hold                   // keep: somebody holds a live lease
 	NotYet                 // keep, hidden until the job is due
 	Carrier                // keep, visible at once: SQS must move it to the dead letter queue
+	Revive                 // a person redrove the dead job: a new generation begins
 	Spent                  // bury: no attempts left
 	Expired                // bury: the deadline passed
 	Skip                   // acknowledge: skipped, the owner's limit is used up
@@ -35,18 +36,23 @@ type ClaimRequest struct {
 	Now     time.Time
 }
 
-// Judge decides what message m means for the row j at now. It is the executable
-// form of the claim condition: a store may only write what Judge calls Run,
-// Spent or Expired.
+// Judge decides what a message means for the row j. It is the executable form of
+// the claim condition: a store may only write what Judge calls Run, Spent,
+// Expired or Revive.
 //
 // The order matters: a message of a final job is judged by its ticket alone, so
-// that exactly one message per dead job stays in the dead letter queue.
-func Judge(j *Job, m Message, now time.Time) Verdict {
+// that exactly one message per dead job stays in the dead letter queue. The
+// message that carried a job to death is a person's redrive if SQS sent it anew
+// after that: both times are stamped by SQS, no clock of a worker is compared.
+func Judge(j *Job, r *ClaimRequest) Verdict {
+	m, now := r.Message, r.Now
 	switch {
 	case m.Generation < j.Generation:
 		return Drop
 	case m.Generation > j.Generation:
 		return Hold // a row older than its message: a stale read, never dropped
+	case j.State == Dead && m.Ticket == j.DeadTicket && r.Carried.Sent.After(j.DeadSent):
+		return Revive
 	case j.State == Dead && m.Ticket == j.DeadTicket:
 		return Carrier
 	case !j.State.Open(), m.Ticket < j.ValidTicket:

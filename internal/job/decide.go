@@ -12,6 +12,7 @@ type Timing struct {
 	ReleaseWait time.Duration   // wait after a rate limit without Retry-After
 	MaxWait     time.Duration   // longest wait by message delay, 15 min on SQS
 	Resend      time.Duration   // the relay looks this long after the job should have moved
+	RetryUntil  time.Duration   // no attempt starts this long after the job was first due
 }
 
 // DefaultTiming returns the waits of the queue that orbitq replaces: backoff
@@ -23,6 +24,7 @@ func DefaultTiming() Timing {
 		ReleaseWait: time.Minute,
 		MaxWait:     15 * time.Minute,
 		Resend:      15 * time.Minute,
+		RetryUntil:  24 * time.Hour,
 	}
 }
 
@@ -145,6 +147,21 @@ func Buried(j Job, code Code, reason string, carrier Carried, now time.Time) Job
 	j.Code, j.Reason = code, reason
 	j.DeadTicket, j.DeadSent = carrier.Ticket, carrier.Sent
 	return closed(j, now)
+}
+
+// Revived returns the row of a dead or skipped job that a person wants to run
+// again: a new generation with all its attempts, and a ticket below which no
+// older message is valid. The history stays, it is the same job.
+func Revived(j Job, t Timing, now time.Time) Job {
+	j.State = Queued
+	j.Generation++
+	j.Attempts, j.Resends = 0, 0
+	j.Ticket++
+	j.ValidTicket = j.Ticket
+	j.DeadTicket, j.DeadSent = 0, time.Time{}
+	j.Outcome, j.Finished = "", time.Time{}
+	j.Deadline, j.Look = now.Add(t.RetryUntil), now.Add(t.Resend)
+	return j
 }
 
 // Unrunnable returns why a claim buries a job without running it.

@@ -57,6 +57,7 @@ func Transitions() []Transition {
 		{Running, "fail, permanent or last attempt", Dead, "the lease is mine"},
 		{Running, "release", Waiting, "the lease is mine"},
 	}
+	table = append(table, Transition{Dead, "redrive", Queued, "the message that carried the job to death was sent anew"})
 	for _, from := range []State{Scheduled, Queued, Waiting, Retrying, Running} {
 		guard := "generation and ticket valid"
 		switch from {

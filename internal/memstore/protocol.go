@@ -18,13 +18,17 @@ func (s *Store) Claim(_ context.Context, r job.ClaimRequest) (job.Claim, error) 
 	if !ok {
 		return job.Claim{Verdict: job.Orphan, Job: job.Job{ID: r.Message.Job}}, nil
 	}
-	v := job.Judge(&j, r.Message, r.Now)
+	v := job.Judge(&j, &r)
 	switch v {
 	case job.Spent, job.Expired:
 		code, reason := job.Unrunnable(&j, v)
 		dead := job.Buried(j, code, reason, r.Carried, r.Now)
 		s.write(&j, dead)
 		return job.Claim{Verdict: job.Carrier, Job: dead}, nil
+	case job.Revive:
+		next := job.Revived(j, s.timing, r.Now)
+		s.write(&j, next)
+		return job.Claim{Verdict: job.Revive, Job: next}, nil
 	case job.Run:
 		return s.reserve(j, r), nil
 	case job.Drop, job.Hold, job.NotYet, job.Carrier, job.Skip, job.Wait, job.Orphan:

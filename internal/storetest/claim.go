@@ -127,6 +127,7 @@ func ticketRules() []rule {
 				t.Errorf("claimed %+v\nstored %+v", dead, stored)
 			}
 		}},
+		{"the dead message sent anew revives its job once, with all attempts", redrivenOnce},
 		{"a copy of a dead job's message with another ticket is dropped", func(t *testing.T, s Store) {
 			j := accepted(t, s, nil)
 			claim(t, s, request(j.Message(), "x", j.Deadline), job.Carrier)
@@ -161,6 +162,26 @@ func oneOfTenRuns(t *testing.T, s Store) {
 	if ran != 1 {
 		t.Errorf("%d of 10 ran: %v", ran, verdicts)
 	}
+}
+
+// redrivenOnce lets a job die, and its message come back as from the console.
+func redrivenOnce(t *testing.T, s Store) {
+	j := accepted(t, s, limited("u-"+id(t), 5))
+	r := request(j.Message(), "x", j.Deadline)
+	claim(t, s, r, job.Carrier)
+	claim(t, s, r, job.Carrier)
+	again := r
+	again.Carried.Sent = r.Carried.Sent.Add(time.Millisecond)
+	again.Now = r.Now.Add(time.Hour)
+	revived := claim(t, s, again, job.Revive)
+	if stored := row(t, s, j.ID); !reflect.DeepEqual(stored, revived) || stored.State != job.Queued || stored.Generation != 1 || stored.Attempts != 0 {
+		t.Errorf("claimed %+v\nstored %+v", revived, stored)
+	}
+	claim(t, s, again, job.Drop)
+	if h, ok := hint(t, s, j.ID, revived.Look); !ok || !h.Look.Equal(revived.Look) {
+		t.Error("a revived job is not in the open index")
+	}
+	claim(t, s, request(revived.Message(), "y", again.Now), job.Run)
 }
 
 // attemptsSpent lets a job's lease end three times.

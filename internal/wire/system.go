@@ -112,6 +112,7 @@ func (s *System) timing() job.Timing {
 	t.QuotaWait = s.env.seconds("ORBITQ_QUOTA_WAIT_SECONDS")
 	t.ReleaseWait = s.env.seconds("ORBITQ_RELEASE_WAIT_SECONDS")
 	t.Resend = s.env.seconds("ORBITQ_RESEND_AFTER_SECONDS")
+	t.RetryUntil = s.env.seconds("ORBITQ_DEADLINE_SECONDS")
 	return t
 }
 

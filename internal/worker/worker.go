@@ -164,7 +164,7 @@ func (w *Worker) dispose(ctx context.Context, d Delivery, c job.Claim, now time.
 		return Handled{Action: "dropped", Job: c.Job}
 	case job.Skip:
 		return Handled{Action: "skipped", Job: c.Job}
-	case job.Wait:
+	case job.Wait, job.Revive:
 		return w.resend(ctx, c.Job, now)
 	case job.NotYet:
 		return w.hide(ctx, d, c.Job, "not yet due", c.Job.Due.Sub(now))
@@ -223,7 +223,7 @@ func (w *Worker) fail(ctx context.Context, d Delivery, c job.Carried, held job.J
 		wait := w.Timing.ReleaseFor(f.RetryAfter)
 		next := job.Released(held, f.Code, f.Message, wait, w.Timing, r.Now)
 		h := w.conclude(ctx, &held, next)
-		if h.Keep || h.Action != "waiting" {
+		if h.Action != string(job.Waiting) {
 			return h
 		}
 		return w.resend(ctx, next, r.Now)
@@ -266,7 +266,8 @@ func settled(s Settlement, err error, next job.Job) Handled {
 	return Handled{Keep: true, Action: "lease lost", Job: job.Job{ID: next.ID}}
 }
 
-// resend sends the message of a released job; the old one is acknowledged even
+// resend sends the message of a released or revived job; the old one is
+// acknowledged even
 // when the send fails, because the row already has a newer ticket and the relay
 // repeats the send.
 func (w *Worker) resend(ctx context.Context, j job.Job, now time.Time) Handled {
@@ -275,7 +276,7 @@ func (w *Worker) resend(ctx context.Context, j job.Job, now time.Time) Handled {
 	if err != nil {
 		err = fmt.Errorf("send released job: %w", err)
 	}
-	return Handled{Action: "waiting", Job: j, Err: err}
+	return Handled{Action: string(j.State), Job: j, Err: err}
 }
 
 // hide keeps a message and sets when it comes back; if that fails it comes back
