@@ -2,6 +2,7 @@ package dynamostore
 
 import (
 	"context"
+	"reflect"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -24,7 +25,10 @@ func (s *Store) Accept(ctx context.Context, j *job.Job) (job.Job, bool, error) {
 		return err //nolint:wrapcheck // decided and wrapped below
 	})
 	if row, ok := oldImage(err); ok {
-		return decodeJob(row), true, nil
+		// The very same row is this put's own: an earlier try went through and
+		// only its reply was lost. Calling it a repetition would leave the
+		// message unsent until the relay looks.
+		return decodeJob(row), !reflect.DeepEqual(row, encodeJob(j)), nil
 	}
 	if err != nil {
 		return job.Job{}, false, coded("put job", err)
