@@ -1,0 +1,132 @@
+package client
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"orbitq/internal/job"
+)
+
+// NewJob is a job to be dispatched.
+type NewJob struct {
+	Kind    string `json:"kind"`
+	PointID string `json:"data_point_id"`
+	Queue   string `json:"queue,omitempty"` // high, default or low
+
+	// Key is the Idempotency-Key: the same key and body give the same job.
+	Key string `json:"-"`
+}
+
+// Job is a job as the API shows it.
+type Job struct {
+	ID          string      `json:"id"`
+	Kind        string      `json:"kind"`
+	State       job.State   `json:"state"`
+	Outcome     job.Outcome `json:"outcome,omitempty"`
+	PointID     string      `json:"data_point_id"`
+	Queue       string      `json:"queue"`
+	Attempts    int         `json:"attempts"`
+	MaxAttempts int         `json:"max_attempts"`
+	Generation  int         `json:"generation"`
+	CreatedAt   time.Time   `json:"created_at"`
+	StartedAt   *time.Time  `json:"started_at,omitempty"`  // of the latest attempt
+	FinishedAt  *time.Time  `json:"finished_at,omitempty"` // nil while it is open
+	NextAt      *time.Time  `json:"next_at,omitempty"`     // when a waiting or retrying job is due
+	Error       *Failure    `json:"error,omitempty"`       // of the latest attempt
+	History     []Attempt   `json:"history,omitempty"`     // the last attempts, oldest first
+}
+
+// Failure says why an attempt failed.
+type Failure struct {
+	Code    job.Code `json:"code"`
+	Message string   `json:"message"`
+}
+
+// Attempt is one finished try.
+type Attempt struct {
+	Number    int        `json:"number"`
+	StartedAt time.Time  `json:"started_at"`
+	EndedAt   *time.Time `json:"ended_at,omitempty"`
+	Code      job.Code   `json:"code,omitempty"`
+	Version   string     `json:"version,omitempty"`    // of the release that ran it
+	RequestID string     `json:"request_id,omitempty"` // of the Lambda invocation
+}
+
+// Filter narrows a list of jobs; the zero value is all of them.
+type Filter struct {
+	State job.State
+	Queue string
+	Page  int // size of a page, 1 to 100; 0 leaves it to the API
+}
+
+// Dispatch accepts a job for a stored point.
+func (c *Client) Dispatch(ctx context.Context, j NewJob) (Job, error) {
+	var out Job
+	err := c.do(ctx, call{method: http.MethodPost, path: "/v1/jobs", key: j.Key, body: j}, &out)
+	return out, err
+}
+
+// Job returns a job.
+func (c *Client) Job(ctx context.Context, id string) (Job, error) {
+	var out Job
+	err := c.do(ctx, call{method: http.MethodGet, path: "/v1/jobs/" + url.PathEscape(id)}, &out)
+	return out, err
+}
+
+// Wait asks for a job again and again, every so often, until it is final.
+func (c *Client) Wait(ctx context.Context, id string, every time.Duration) (Job, error) {
+	for {
+		j, err := c.Job(ctx, id)
+		if err != nil || !j.State.Open() {
+			return j, err
+		}
+		if err := pause(ctx, every); err != nil {
+			return j, err
+		}
+	}
+}
+
+// Jobs lists the user's jobs, newest first, and fetches pages as they are needed. An error ends the list.
+func (c *Client) Jobs(ctx context.Context, f Filter) iter.Seq2[Job, error] {
+	return func(yield func(Job, error) bool) {
+		query := f.values()
+		for {
+			var page struct {
+				Items []Job   `json:"items"`
+				Next  *string `json:"next_cursor"`
+			}
+			if err := c.do(ctx, call{method: http.MethodGet, path: "/v1/jobs?" + query.Encode()}, &page); err != nil {
+				yield(Job{}, err)
+				return
+			}
+			for _, j := range page.Items {
+				if !yield(j, nil) {
+					return
+				}
+			}
+			if page.Next == nil {
+				return
+			}
+			query.Set("cursor", *page.Next)
+		}
+	}
+}
+
+// values are the query parameters of the filter.
+func (f Filter) values() url.Values {
+	query := url.Values{}
+	if f.State != "" {
+		query.Set("state", string(f.State))
+	}
+	if f.Queue != "" {
+		query.Set("queue", f.Queue)
+	}
+	if f.Page > 0 {
+		query.Set("limit", strconv.Itoa(f.Page))
+	}
+	return query
+}

@@ -1,0 +1,45 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// Usage is what the user has used of the current cycle.
+type Usage struct {
+	Tier      string    `json:"tier"`
+	Resource  string    `json:"resource"`
+	Cycle     Cycle     `json:"cycle"`
+	Used      int       `json:"used"`      // billed analyses
+	Reserved  int       `json:"reserved"`  // held by running jobs
+	Limit     *int      `json:"limit"`     // nil is unlimited
+	Remaining *int      `json:"remaining"` // nil is unlimited
+	ResetsAt  time.Time `json:"resets_at"`
+}
+
+// Cycle is a billing cycle: from Start, inclusive, to End, exclusive.
+type Cycle struct {
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end"`
+}
+
+// Health tells that the API answers, and which release does.
+type Health struct {
+	Status  string `json:"status"`
+	Version string `json:"version"`
+}
+
+// Usage returns the usage of the current cycle.
+func (c *Client) Usage(ctx context.Context) (Usage, error) {
+	var out Usage
+	err := c.do(ctx, call{method: http.MethodGet, path: "/v1/usage"}, &out)
+	return out, err
+}
+
+// Health asks whether the API answers; it needs no token.
+func (c *Client) Health(ctx context.Context) (Health, error) {
+	var out Health
+	err := c.do(ctx, call{method: http.MethodGet, path: "/v1/health"}, &out)
+	return out, err
+}
