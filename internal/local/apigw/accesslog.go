@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// variable finds what is replaced in a log format.
+// variable finds what is replaced in a log format. A dot at the end of a name is the format's and not the name's.
 var variable = regexp.MustCompile(`\$context\.[A-Za-z0-9_.]*[A-Za-z0-9_]`)
 
-// accessLog writes one line per request.
+// accessLog writes one line per request, after the answer, whole lines only.
 type accessLog struct {
 	mu     sync.Mutex
 	out    io.Writer // nil: no log
@@ -55,6 +55,7 @@ func escape(value string) string {
 
 // value finds a variable, or nothing. The names are API Gateway's; those of which it has two spellings are here twice.
 func (x *exchange) value(a *API, r *http.Request, name string) string {
+	// The one family of names that is open: every claim of the token.
 	if claim, ok := strings.CutPrefix(name, "authorizer.claims."); ok && x.token != nil {
 		return claimText(x.token.claims[claim])
 	}
@@ -71,6 +72,7 @@ func (x *exchange) value(a *API, r *http.Request, name string) string {
 	if x.route != nil {
 		values["routeKey"] = x.route.Key
 	}
+	// No latency is not a latency of zero: the function was never asked.
 	if x.integrationTook > 0 {
 		ms := strconv.FormatInt(x.integrationTook.Milliseconds(), 10)
 		values["integrationLatency"], values["integration.latency"] = ms, ms

@@ -37,24 +37,27 @@ const (
 	maxEvent = 6 << 20
 )
 
-// Invoke runs a function; err is for what is not the function's own failure, such as a throttle.
+// Invoke runs a function with an event and returns its response, or its error document and the kind of error; err is for what is not the function's own failure, such as a throttle.
 type Invoke func(ctx context.Context, payload []byte) (response []byte, functionError string, err error)
 
 // Config describes an API. Routes are required.
 type Config struct {
-	ID      string // default "local"
-	Region  string // default eu-central-1
-	Account string // default 000000000000
-	Routes  []Route
+	// ID and Account are told to functions and to the access log: default "local" and 000000000000.
+	ID, Account string
+	// Routes in any order: the most specific one that fits gets a request.
+	Routes []Route
 	// JWT is the authorizer of the routes that ask for one.
 	JWT *JWT
-	// Throttle limits each route on its own, as default route settings do; the zero value does not.
+	// Throttle limits each route on its own, as default route settings do; the zero value does not. The limit of the
+	// whole account, which AWS has too, does not exist here.
 	Throttle Throttle
-	CORS     *CORS // nil: no preflight answers, no headers
+	// CORS answers browsers of other origins: default nil, which leaves that to the functions.
+	CORS *CORS
 	// Timeout limits an integration: default 30 s, as much as API Gateway allows.
 	Timeout time.Duration
-	// AccessLog takes one line per request in AccessLogFormat, in which $context variables are replaced.
-	AccessLog       io.Writer
+	// AccessLog takes one line per request: default nowhere.
+	AccessLog io.Writer
+	// AccessLogFormat is the line, in which $context variables are replaced: default a short JSON object.
 	AccessLogFormat string
 }
 
@@ -92,10 +95,10 @@ type API struct {
 
 var _ http.Handler = (*API)(nil)
 
-// New checks the configuration and the routes.
+// New checks the configuration and the routes. It asks nobody: the issuer may come up later than the API, which is the
+// usual order when both are served by one process.
 func New(cfg Config) (*API, error) {
 	set(&cfg.ID, "local")
-	set(&cfg.Region, "eu-central-1")
 	set(&cfg.Account, "000000000000")
 	set(&cfg.Timeout, 30*time.Second)
 	routes, err := newRoutes(cfg.Routes, cfg.Throttle)
@@ -126,29 +129,32 @@ func set[T comparable](field *T, value T) {
 type exchange struct {
 	id     string // as the client sees it, in apigw-requestid
 	began  time.Time
-	route  *route // nil: none matches
-	params map[string]string
-	token  *token // nil: the route asks for none
+	route  *route            // nil: none matches
+	params map[string]string // of the path
+	token  *token            // nil: the route asks for none, or it was denied
 
 	// What went back to the client, and what came from the function.
 	status, length    int
 	integrationStatus int
 	integrationTook   time.Duration
-	problem           string // the message of an answer of our own
-	authError         string
-	integrationError  string
+	// Why the answer is not the function's: the message that the client got, and what only the log gets.
+	problem          string
+	authError        string
+	integrationError string
 }
 
 // refusal is an answer that API Gateway gives itself: a JSON object with nothing but a message.
 type refusal struct {
-	status    int
-	message   string
-	challenge string // the www-authenticate header
+	status  int
+	message string
+	// challenge is the www-authenticate header of a denied token.
+	challenge string
 }
 
 func (r *refusal) Error() string { return strconv.Itoa(r.status) + " " + r.message }
 
-// ServeHTTP answers one request.
+// ServeHTTP answers one request. Every answer has an apigw-requestid, and every one is logged, also those that no
+// function has seen.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{id: newRequestID(), began: time.Now().UTC()}
 	w.Header().Set("Apigw-Requestid", x.id)
@@ -158,6 +164,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out, err := a.serve(r, x)
+	// Every error of serve is a refusal.
 	if no, ok := errors.AsType[*refusal](err); ok {
 		out = no.response()
 		x.problem = no.message
@@ -207,6 +214,7 @@ func (a *API) integrate(r *http.Request, x *exchange, event []byte) (*response, 
 		x.integrationError = err.Error()
 		return nil, &refusal{status: http.StatusServiceUnavailable, message: "Service Unavailable"}
 	case functionError != "":
+		// The words of the real access log, which runbooks search for.
 		x.integrationError = "The Lambda function returned the following error: " + functionError + ". Check your Lambda function code and try again."
 		return nil, &refusal{status: http.StatusInternalServerError, message: "Internal Server Error"}
 	}
@@ -219,7 +227,8 @@ func (a *API) integrate(r *http.Request, x *exchange, event []byte) (*response, 
 	return out, nil
 }
 
-// newRequestID makes an id as HTTP APIs have them: sixteen characters that end in "=".
+// newRequestID makes an id as HTTP APIs have them: sixteen characters that end in "=". Nobody should read more from it
+// than that two are never equal.
 func newRequestID() string {
 	var b [11]byte
 	_, _ = rand.Read(b[:]) // never fails

@@ -22,13 +22,14 @@ type authorizer struct {
 	parser *jwt.Parser
 }
 
-// token is an accepted token.
+// token is an accepted token: nothing makes one but check.
 type token struct {
 	claims jwt.MapClaims
 	scopes []string // of the token, when the route asks for one
 }
 
-// denial is why a token is not accepted; detail is what the caller is told.
+// denial is why a token is not accepted. The caller is told the detail in a header and only the status in the body; the
+// access log has the detail too.
 type denial struct {
 	detail  string
 	missing bool // there is no token
@@ -41,6 +42,7 @@ func newAuthorizer(cfg JWT) *authorizer {
 	}
 	return &authorizer{
 		cfg: cfg, keys: &keySet{issuer: cfg.Issuer, client: cfg.Client},
+		// One algorithm and not what the token asks for: the attack on JWT that is in every textbook.
 		parser: jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithJSONNumber(), jwt.WithoutClaimsValidation()),
 	}
 }
@@ -48,6 +50,7 @@ func newAuthorizer(cfg JWT) *authorizer {
 // check verifies the Authorization header: signature, issuer, audience, times, scopes, in API Gateway's order. The
 // scheme may be left out, as there.
 func (a *authorizer) check(ctx context.Context, header string, scopes []string) (*token, *denial) {
+	// "Bearer x", "bearer x" and "x" are the same; a scheme without a token is taken for a token, a broken one.
 	text := header
 	if scheme, rest, ok := strings.Cut(header, " "); ok && strings.EqualFold(scheme, "Bearer") {
 		text = strings.TrimSpace(rest)
@@ -57,6 +60,7 @@ func (a *authorizer) check(ctx context.Context, header string, scopes []string) 
 	}
 	claims := jwt.MapClaims{}
 	_, err := a.parser.ParseWithClaims(text, claims, func(t *jwt.Token) (any, error) {
+		// No name, or one that is no text, is the empty name, which no key has.
 		kid, _ := t.Header["kid"].(string)
 		return a.keys.find(ctx, kid)
 	})
@@ -66,6 +70,7 @@ func (a *authorizer) check(ctx context.Context, header string, scopes []string) 
 	if fault := a.checkClaims(claims, time.Now()); fault != "" {
 		return nil, &denial{detail: fault}
 	}
+	// The token is the issuer's; what is left is whether it is enough for this route.
 	t := &token{claims: claims}
 	if len(scopes) == 0 {
 		return t, nil
@@ -96,7 +101,9 @@ func parseFault(err error) string {
 	return "the token cannot be verified"
 }
 
-// checkClaims says what is wrong with a token that was really signed by the issuer's key.
+// checkClaims says what is wrong with a token that was really signed by the issuer's key. Times are compared to the
+// moment, without leeway: a token that expires now has expired, and one from a clock that runs ahead is not valid yet.
+// A token that never expires is refused as if it had.
 func (a *authorizer) checkClaims(claims jwt.MapClaims, now time.Time) string {
 	issuer, err := claims.GetIssuer()
 	if err != nil || issuer != a.cfg.Issuer {
@@ -161,7 +168,8 @@ func (d *denial) refusal(scopes []string) *refusal {
 	}
 }
 
-// authorizer is what the function learns of the token.
+// authorizer is what the function learns of the token: all claims, and its scopes when the route asked for one. That
+// these are the token's and not the route's is assumed.
 func (t *token) authorizer() *eventAuthorizer {
 	if t == nil {
 		return nil

@@ -9,9 +9,12 @@ import (
 
 // CORS is the cross-origin configuration of an API. When there is one, functions have no say in it.
 type CORS struct {
+	// Origins may be "*" or end in it; methods and headers are sent to the browser as they are.
 	AllowOrigins, AllowMethods, AllowHeaders, ExposeHeaders []string
-	MaxAge                                                  int // seconds
-	AllowCredentials                                        bool
+	// MaxAge is how long a browser may keep the answer, in seconds.
+	MaxAge int
+	// AllowCredentials lets a browser send cookies.
+	AllowCredentials bool
 }
 
 // answer sets the headers of an allowed origin, and answers a preflight by itself, whether or not its path has a route.
@@ -49,6 +52,7 @@ func (c *CORS) setHeaders(h http.Header, origin string, preflight bool) {
 	if c.AllowCredentials {
 		h.Set("Access-Control-Allow-Credentials", "true")
 	}
+	// A list that was not configured is not sent.
 	list := func(name string, values []string) {
 		if len(values) > 0 {
 			h.Set(name, strings.Join(values, ","))
@@ -65,7 +69,7 @@ func (c *CORS) setHeaders(h http.Header, origin string, preflight bool) {
 	}
 }
 
-// dropCORS removes what the function said about origins.
+// dropCORS removes what the function said about origins: a configured API answers for all of its routes.
 func (out *response) dropCORS() {
 	for name := range out.header {
 		if strings.HasPrefix(http.CanonicalHeaderKey(name), "Access-Control-") {

@@ -75,6 +75,7 @@ func (a *API) event(r *http.Request, x *exchange) ([]byte, error) {
 	if err != nil {
 		return nil, &refusal{status: http.StatusBadRequest, message: "Bad Request"}
 	}
+	// The domain has no port, and its prefix is the API's id on AWS.
 	host, _, _ := strings.Cut(r.Host, ":")
 	prefix, _, _ := strings.Cut(host, ".")
 	e := event{
@@ -87,6 +88,7 @@ func (a *API) event(r *http.Request, x *exchange) ([]byte, error) {
 			Time: x.time(), TimeEpoch: x.began.UnixMilli(),
 		},
 	}
+	// An absent body is absent, whatever its type would be.
 	e.Body = string(body)
 	if len(body) > 0 && !isText(r.Header.Get("Content-Type"), body) {
 		e.Body, e.IsBase64Encoded = base64.StdEncoding.EncodeToString(body), true
@@ -101,7 +103,7 @@ func (a *API) event(r *http.Request, x *exchange) ([]byte, error) {
 	return text, nil
 }
 
-// time is when the request came, as access logs write it.
+// time is when the request came, as access logs write it and as the event has it beside the epoch.
 func (x *exchange) time() string { return x.began.Format("02/Jan/2006:15:04:05 -0700") }
 
 // headers are in lower case, values of one name in one, cookies apart. What API Gateway's front adds is added: the
@@ -113,8 +115,10 @@ func headers(r *http.Request, x *exchange, length int) map[string]string {
 		all[strings.ToLower(name)] = strings.Join(values, ",")
 	}
 	delete(all, "cookie")
+	// net/http keeps these two apart from the headers.
 	all["host"] = r.Host
 	all["content-length"] = strconv.Itoa(length)
+	// A client may bring a trace of its own.
 	if _, traced := all["x-amzn-trace-id"]; !traced {
 		all["x-amzn-trace-id"] = fmt.Sprintf("Root=1-%08x-%024x", x.began.Unix(), x.began.UnixNano())
 	}
@@ -147,7 +151,7 @@ func query(r *http.Request) map[string]string {
 	return all
 }
 
-// sourceIP is the address of the client.
+// sourceIP is the address of the client, or of the proxy nearest to here: only that one is certain.
 func sourceIP(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -161,6 +165,7 @@ func sourceIP(r *http.Request) string {
 // without a type is binary. Bytes that are no text cannot be in JSON, whatever they are called; that these are encoded
 // is assumed.
 func isText(contentType string, body []byte) bool {
+	// The character set does not matter: what is not UTF-8 is caught by its bytes.
 	media, _, err := mime.ParseMediaType(contentType)
 	if err != nil || !utf8.Valid(body) {
 		return false

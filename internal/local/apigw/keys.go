@@ -33,6 +33,7 @@ type keySet struct {
 	issuer string
 	client *http.Client
 
+	// mu is held while the issuer is asked, so that one question serves all.
 	mu      sync.Mutex
 	byName  map[string]*rsa.PublicKey
 	fetched time.Time
@@ -73,6 +74,7 @@ func (s *keySet) fetch(ctx context.Context) error {
 	}
 	s.byName, s.fetched = map[string]*rsa.PublicKey{}, time.Now()
 	for _, k := range set.Keys {
+		// A key that cannot be read is none; the others still are.
 		n, err1 := base64.RawURLEncoding.DecodeString(k.N)
 		e, err2 := base64.RawURLEncoding.DecodeString(k.E)
 		if k.Kty == "RSA" && err1 == nil && err2 == nil && len(e) > 0 && len(e) <= 4 {

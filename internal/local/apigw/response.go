@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// response is what goes back to the client.
+// response is what goes back to the client, whoever made it.
 type response struct {
 	status int
 	header http.Header
@@ -91,12 +91,14 @@ func body(raw, encoded json.RawMessage) ([]byte, error) {
 			return nil, fmt.Errorf("isBase64Encoded: %w", err)
 		}
 	}
+	// Neither a body that is missing nor one that is null is a mistake.
 	if text == nil {
 		return nil, nil
 	}
 	if isBase64 == nil || !*isBase64 {
 		return []byte(*text), nil
 	}
+	// Only the standard alphabet with padding, as there.
 	plain, err := base64.StdEncoding.DecodeString(*text)
 	if err != nil {
 		return nil, fmt.Errorf("body: %w", err)
@@ -119,10 +121,11 @@ func (out *response) readHeaders(rawHeaders, rawCookies json.RawMessage) error {
 			return fmt.Errorf("header %s: %w", name, err)
 		}
 		switch v := value.(type) {
-		case nil:
+		case nil: // as if it were not there
 		case string:
 			out.header.Set(name, v)
 		case float64, bool:
+			// As the function wrote it: 1.50 stays 1.50.
 			out.header.Set(name, string(raw))
 		default:
 			return fmt.Errorf("header %s is a list or an object", name)
@@ -143,11 +146,13 @@ func (out *response) readHeaders(rawHeaders, rawCookies json.RawMessage) error {
 	return nil
 }
 
-// write sends the response; headers of the connection are the server's own.
+// write sends the response. Headers of the connection are the server's own, whatever the function says of them, and the
+// type of a body is never guessed.
 func (out *response) write(w http.ResponseWriter) {
 	for _, own := range []string{"Connection", "Content-Length", "Date", "Keep-Alive", "Transfer-Encoding", "Upgrade"} {
 		out.header.Del(own)
 	}
+	// Added and not set: CORS and the request id are there already.
 	for name, values := range out.header {
 		for _, v := range values {
 			w.Header().Add(name, v)

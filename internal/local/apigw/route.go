@@ -12,8 +12,10 @@ import (
 // route is a parsed route.
 type route struct {
 	Route
-	method string   // "" for ANY
-	parts  []string // of the path; "{id}" is a parameter, "{proxy+}" takes the rest
+	method string // "" for ANY
+	// parts of the path between slashes; "{id}" is a parameter, "{proxy+}" takes the rest.
+	parts []string
+	// bucket is the throttle of this route alone.
 	bucket *bucket
 }
 
@@ -43,6 +45,7 @@ func parseRoute(given Route) (*route, error) {
 	if given.Invoke == nil {
 		return nil, fmt.Errorf("route %q has no function", given.Key)
 	}
+	// $default has neither method nor path, and matches what nothing else does.
 	if given.Key == "$default" {
 		return r, nil
 	}
@@ -70,7 +73,7 @@ const (
 	greedy
 )
 
-// parse reads one segment of a route.
+// parse reads one segment of a route: "jobs", "{id}" or "{proxy+}".
 func parse(part string) (name string, kind int) {
 	inner, open := strings.CutPrefix(part, "{")
 	inner, shut := strings.CutSuffix(inner, "}")
@@ -104,6 +107,7 @@ func (r *route) rank() string {
 // match finds the route of a request and its path parameters. A path that exists only with other methods does not
 // exist: there is no 405. A trailing slash makes another path.
 func (a *API) match(method, path string) (*route, map[string]string) {
+	// "/" has one segment, which is empty, in routes and in requests alike.
 	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	for _, r := range a.routes {
 		if r.Key == "$default" {
@@ -116,7 +120,8 @@ func (a *API) match(method, path string) (*route, map[string]string) {
 	return nil, nil
 }
 
-// matchPath compares segments; a parameter is never empty.
+// matchPath compares segments, which are already decoded, and case matters. A parameter is never empty, a greedy one
+// takes the slashes with it.
 func (r *route) matchPath(parts []string) (map[string]string, bool) {
 	var params map[string]string
 	for i, want := range r.parts {
@@ -166,6 +171,7 @@ func (b *bucket) take(now time.Time) bool {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	// The first call finds the bucket full.
 	if !b.at.IsZero() {
 		b.tokens = min(float64(b.limit.Burst), b.tokens+b.limit.Rate*now.Sub(b.at).Seconds())
 	}

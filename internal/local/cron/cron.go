@@ -33,7 +33,7 @@ type Invoke func(ctx context.Context, payload []byte) (response []byte, function
 // Rule is one schedule with its target. Name, ARN, Expression and Invoke are required.
 type Rule struct {
 	Name       string
-	ARN        string
+	ARN        string // the event names it, and takes account and region from it
 	Expression string
 	Invoke     Invoke
 	// Input replaces the scheduled event when it is set.
@@ -67,7 +67,7 @@ type rule struct {
 	fired int
 }
 
-// New checks all expressions.
+// New checks all expressions, also those of disabled rules: PutRule would refuse them too.
 func New(cfg Config) (*Scheduler, error) {
 	if cfg.Speed == 0 {
 		cfg.Speed = 1
@@ -87,6 +87,7 @@ func New(cfg Config) (*Scheduler, error) {
 		if err != nil {
 			return nil, fmt.Errorf("schedule rule %s: %w", given.Name, err)
 		}
+		// A disabled rule is checked and then forgotten: nothing here can enable it.
 		if !given.Disabled {
 			s.rules = append(s.rules, &rule{Rule: given, when: when, began: map[int]time.Time{}})
 		}
@@ -102,7 +103,8 @@ func (s *Scheduler) Run(ctx context.Context) {
 	s.runs.Wait()
 }
 
-// follow fires one rule again and again.
+// follow fires one rule again and again, each time counted from the last moment and not from when it woke up, so that
+// rates do not drift.
 func (s *Scheduler) follow(ctx context.Context, r *rule) {
 	at := time.Now().UTC()
 	for {
@@ -162,7 +164,8 @@ type event struct {
 	Detail     struct{} `json:"detail"`
 }
 
-// payload is what the target gets.
+// payload is what the target gets: its constant input, or the event. The time is the moment that the rule names, in
+// whole seconds, and stays the same for every try.
 func (r *rule) payload(at time.Time) ([]byte, error) {
 	if r.Input != nil {
 		return r.Input, nil

@@ -28,6 +28,7 @@ func (s *Scheduler) deliver(ctx context.Context, r *rule, run int, at time.Time)
 		if err == nil && functionError == "" || ctx.Err() != nil {
 			return
 		}
+		// Lambda's two kinds of trouble: the function ran and failed, or it could not be run.
 		var wait time.Duration
 		if err != nil {
 			throttles++
@@ -37,6 +38,7 @@ func (s *Scheduler) deliver(ctx context.Context, r *rule, run int, at time.Time)
 			failures++
 			wait = time.Duration(failures) * time.Minute
 		}
+		// The event is too old or was tried often enough: on AWS it would go to a dead letter target, or nowhere.
 		log := s.log.With(slog.String("rule", r.Name), slog.String("error", functionError))
 		if failures == tries || time.Since(at) > s.compress(maxAge) {
 			log.WarnContext(ctx, "scheduled invocation given up")
@@ -49,7 +51,7 @@ func (s *Scheduler) deliver(ctx context.Context, r *rule, run int, at time.Time)
 	}
 }
 
-// compress is a duration of AWS as it is here.
+// compress is a duration of AWS as it is here; never nothing, so that a great speed does not become a busy loop.
 func (s *Scheduler) compress(d time.Duration) time.Duration {
 	return max(time.Millisecond, time.Duration(float64(d)/s.speed))
 }

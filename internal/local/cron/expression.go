@@ -20,7 +20,7 @@ type schedule interface {
 // rate is the whole grammar of rate expressions.
 var rate = regexp.MustCompile(`^rate\(([1-9][0-9]*) (minute|hour|day)(s?)\)$`)
 
-// parse reads a schedule expression.
+// parse reads a schedule expression. What AWS would refuse is refused, so that a template does not first fail there.
 func parse(expression string) (schedule, error) {
 	if inner, ok := strings.CutPrefix(expression, "cron("); ok && strings.HasSuffix(inner, ")") {
 		return parseCalendar(strings.TrimSuffix(inner, ")"))
@@ -33,6 +33,7 @@ func parse(expression string) (schedule, error) {
 	if err != nil || n > 100_000 {
 		return nil, fmt.Errorf("expression %q: %s is too large", expression, m[1])
 	}
+	// EventBridge refuses rate(1 minutes) and rate(2 minute).
 	if (n == 1) != (m[3] == "") {
 		return nil, fmt.Errorf("expression %q: the unit is singular for 1 and plural for all else", expression)
 	}
@@ -68,7 +69,8 @@ type field struct {
 	question bool   // "?" is allowed
 }
 
-// parseCalendar reads six fields.
+// parseCalendar reads six fields. Exactly one of the two fields for days must be "?", as on AWS: so a day never has to
+// satisfy both, and cron's old question whether it may satisfy either does not come up.
 func parseCalendar(text string) (schedule, error) {
 	parts := strings.Fields(text)
 	if len(parts) != 6 {
@@ -84,6 +86,7 @@ func parseCalendar(text string) (schedule, error) {
 		{field{"day-of-month", 1, 31, "", true}, &c.day},
 		{field{"month", 1, 12, "JANFEBMARAPRMAYJUNJULAUGSEPOCTNOVDEC", false}, &c.month},
 		{field{"day-of-week", 1, 7, "SUNMONTUEWEDTHUFRISAT", true}, &c.weekday},
+		// What EventBridge accepts.
 		{field{"year", 1970, 2199, "", false}, &c.year},
 	} {
 		set, err := f.parse(parts[i])
@@ -132,7 +135,7 @@ func (f field) span(item string) (from, to, step int, err error) {
 		return f.min, f.max, step, nil
 	case ranged:
 		to, err = f.value(last)
-	case stepped:
+	case stepped: // "3/2" runs to the end of the field
 		to = f.max
 	}
 	if err != nil {
@@ -150,7 +153,7 @@ func (f field) span(item string) (from, to, step int, err error) {
 	return from, to, step, nil
 }
 
-// value reads a number or a name.
+// value reads a number or a name. Days of the week begin with Sunday, which is 1 and not cron's 0.
 func (f field) value(text string) (int, error) {
 	if at := strings.Index(f.names, strings.ToUpper(text)); len(text) == 3 && at >= 0 && at%3 == 0 {
 		return f.min + at/3, nil
@@ -164,6 +167,7 @@ func (f field) value(text string) (int, error) {
 
 // after looks for the next minute, skipping whole months, days and hours that do not fit.
 func (c *calendar) after(t time.Time, _ float64) time.Time {
+	// Strictly after: the moment that has just fired does not fire again.
 	t = t.UTC().Truncate(time.Minute).Add(time.Minute)
 	for t.Year() <= 2199 {
 		y, m, d := t.Date()
@@ -185,5 +189,6 @@ func (c *calendar) after(t time.Time, _ float64) time.Time {
 	return time.Time{}
 }
 
-// period is a minute: what is finer does not exist, and cron expressions are not compressed.
+// period is a minute: nothing is finer, and since cron expressions are not compressed a run that takes less than that
+// is never in the way of the next.
 func (c *calendar) period() time.Duration { return time.Minute }

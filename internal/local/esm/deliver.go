@@ -39,6 +39,7 @@ func (m *Mapping) handle(ctx context.Context, batch []events.SQSMessage) ([]stri
 	if functionError != "" {
 		return nil, fmt.Errorf("function error %s: %.300s", functionError, response)
 	}
+	// Without the response type nothing that the function returns can fail a message.
 	var failed map[string]bool
 	if m.cfg.ReportBatchItemFailures {
 		if failed, err = failures(response, batch); err != nil {
@@ -54,7 +55,8 @@ func (m *Mapping) handle(ctx context.Context, batch []events.SQSMessage) ([]stri
 	return receipts, nil
 }
 
-// event completes the messages with what the mapping knows.
+// event completes the messages with what the mapping knows. Lambda writes an empty object where there are no message
+// attributes, and so does this.
 func (m *Mapping) event(batch []events.SQSMessage) events.SQSEvent {
 	records := slices.Clone(batch)
 	for i := range records {

@@ -12,8 +12,9 @@
 // message of the batch), and when the function fails or is throttled. A mapping never touches visibility: what failed
 // comes back when the queue's own timeout says so, and the queue's receive count decides when it is dead.
 //
-// Pause stops new polls and waits for those that are out: a cancelled long poll would leave a receiver in the queue
-// that swallows the next message. State says "Disabling" until then, as Lambda does.
+// Pause stops new polls and waits for those that are out. It does not cancel them: measured with ElasticMQ, a cancelled
+// long poll stays a receiver, swallows the next message and gives it back only by its visibility timeout, with one
+// receive more. State says "Disabling" until then, as Lambda does.
 //
 // It refuses filters, FIFO queues, tumbling windows, provisioned pollers and on-failure destinations.
 package esm
@@ -43,7 +44,7 @@ const (
 )
 
 // Queue is the source. Receive waits for up to most messages and may return none; it fills in what the queue knows of
-// a message, the mapping adds the rest.
+// a message, with all system and message attributes, and the mapping adds the rest. Delete takes at most ten receipts.
 type Queue interface {
 	Receive(ctx context.Context, most int, wait time.Duration) ([]events.SQSMessage, error)
 	Delete(ctx context.Context, receipts []string) error

@@ -4,7 +4,11 @@
 // with the claims that the product reads. Its key is made once and kept in a file that only its owner can read, so
 // that tokens outlive a restart and another process with the same folder mints tokens that this one's users accept.
 //
-// It refuses to be more: there is no login, no token endpoint, no refresh and no key rotation.
+// A token that this package mints is as good as its caller says: it checks nothing, so that tests can make tokens that
+// are expired, for another audience or of another issuer, and see them refused.
+//
+// It refuses to be more: there is no login, no token endpoint, no refresh and no key rotation. Whoever can read the key
+// file is every user; it is for a developer's own machine.
 package issuer
 
 import (
@@ -31,10 +35,10 @@ type Config struct {
 
 // Claims are what a token says.
 type Claims struct {
-	Subject  string
-	Tier     string // left out when empty
-	Scopes   []string
-	Audience string
+	Subject  string    // the user
+	Tier     string    // the plan; left out when empty
+	Scopes   []string  // written as one text, with spaces
+	Audience string    // the API that the token is for
 	Expires  time.Time // default: in an hour
 	Issued   time.Time // default: now
 	// Extra claims win over all others, so that tests can make wrong tokens; a nil value removes a claim.
@@ -51,7 +55,7 @@ type Issuer struct {
 
 var _ http.Handler = (*Issuer)(nil)
 
-// New loads the key of the folder, or makes it.
+// New loads the key of the folder, or makes it. Two processes that start with an empty folder end up with one key.
 func New(cfg Config) (*Issuer, error) {
 	if cfg.URL == "" || cfg.Dir == "" {
 		return nil, errors.New("issuer needs a URL and a folder")
@@ -64,10 +68,10 @@ func New(cfg Config) (*Issuer, error) {
 	return i, i.write()
 }
 
-// URL is the issuer as tokens name it.
+// URL is the issuer as tokens name it, without a slash at its end.
 func (i *Issuer) URL() string { return i.url }
 
-// Mint signs a token.
+// Mint signs a token. Times are whole seconds, as issuers write them.
 func (i *Issuer) Mint(c Claims) (string, error) {
 	now := time.Now()
 	if c.Issued.IsZero() {
@@ -83,6 +87,7 @@ func (i *Issuer) Mint(c Claims) (string, error) {
 	if c.Tier != "" {
 		claims["tier"] = c.Tier
 	}
+	// The caller's word is the last, and no value takes a claim away.
 	maps.Copy(claims, c.Extra)
 	maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })
 	token := jwt.NewWithClaims(jwt.SigningMethodRS256, claims)
@@ -94,7 +99,8 @@ func (i *Issuer) Mint(c Claims) (string, error) {
 	return signed, nil
 }
 
-// ServeHTTP serves the two documents.
+// ServeHTTP serves the two documents, whatever stands before /.well-known/ in the path, so that a server can mount the
+// issuer anywhere.
 func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	at := strings.Index(r.URL.Path, "/.well-known/")
 	doc, ok := i.docs[r.URL.Path[max(0, at):]]
@@ -113,6 +119,7 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // write composes the documents; the key's name is its RFC 7638 thumbprint.
 func (i *Issuer) write() error {
+	// JWK writes numbers as bytes, the most significant first, in base64url without padding.
 	enc := base64.RawURLEncoding.EncodeToString
 	e, n := enc(big.NewInt(int64(i.key.E)).Bytes()), enc(i.key.N.Bytes())
 	thumb := sha256.Sum256(fmt.Appendf(nil, `{"e":%q,"kty":"RSA","n":%q}`, e, n))

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 )
 
+// The key is PKCS #8 in PEM, so that openssl reads it too.
 const (
 	keyFile = "issuer-key.pem"
 	keyBits = 2048
@@ -35,16 +36,18 @@ func loadKey(dir string) (*rsa.PrivateKey, error) {
 	return readKey(path)
 }
 
-// readKey reads a key that nobody but its owner may read.
+// readKey reads a key that nobody but its owner may read. A file that is not that is left as it is and named: it may be
+// somebody's.
 func readKey(path string) (*rsa.PrivateKey, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("find the issuer's key: %w", err)
 	}
+	// Refused rather than mended: who could read it may have.
 	if info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("the issuer's key %s must be readable by its owner only (chmod 600), it has mode %o", path, info.Mode().Perm())
 	}
-	text, err := os.ReadFile(path) //nolint:gosec // the configured folder
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the issuer's key: %w", err)
 	}
@@ -63,7 +66,8 @@ func readKey(path string) (*rsa.PrivateKey, error) {
 	return key, nil
 }
 
-// makeKey writes a new key under the name, unless another process was faster; readers never see half of it.
+// makeKey writes a new key under the name, unless another process was faster. The key gets its name by a hard link,
+// which fails when the name exists and never shows half a file.
 func makeKey(dir, path string) (err error) {
 	key, err := rsa.GenerateKey(rand.Reader, keyBits)
 	if err != nil {
@@ -77,6 +81,7 @@ func makeKey(dir, path string) (err error) {
 	if err != nil {
 		return fmt.Errorf("create: %w", err)
 	}
+	// The draft's own name goes, whether or not the key has got its other one.
 	defer func() { err = errors.Join(err, os.Remove(draft.Name())) }()
 	if err := errors.Join(pem.Encode(draft, &pem.Block{Type: keyType, Bytes: der}), draft.Close()); err != nil {
 		return fmt.Errorf("write: %w", err)

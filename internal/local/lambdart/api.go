@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// routes is the Runtime API of one environment, version 2018-06-01.
+// routes is the Runtime API of one environment, version 2018-06-01, in all that a buffered invocation needs.
 func (in *instance) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", in.handleNext)
@@ -18,7 +18,8 @@ func (in *instance) routes() http.Handler {
 	return mux
 }
 
-// handleNext ends the invocation that the runtime has answered and gives it the next one when there is one.
+// handleNext ends the invocation that the runtime has answered and gives it the next one when there is one. The request
+// waits for as long as the environment is idle, which is why the server has no write timeout.
 func (in *instance) handleNext(w http.ResponseWriter, r *http.Request) {
 	if in.owesAnswer() {
 		refuse(w, http.StatusForbidden, "InvalidStateTransition", "State transition is not allowed")
@@ -36,7 +37,7 @@ func (in *instance) handleNext(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// owesAnswer reports whether the runtime has an invocation that it did not answer.
+// owesAnswer reports whether the runtime has an invocation that it did not answer. Lambda refuses to give it another.
 func (in *instance) owesAnswer() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -49,6 +50,7 @@ func (in *instance) deliver(w http.ResponseWriter, inv *invocation) {
 		return
 	}
 	in.reportStart(inv)
+	// Cognito identities and tenant ids have headers too; nothing here has either.
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(inv.payload)))
@@ -86,7 +88,8 @@ func (in *instance) handleResponse(w http.ResponseWriter, r *http.Request) {
 	in.post(w, r, end, err)
 }
 
-// handleError takes the function's error.
+// handleError takes the function's error, whose document is the runtime's own: type, message and, in Go, a stack trace
+// for panics.
 func (in *instance) handleError(w http.ResponseWriter, r *http.Request) {
 	body, err := readPayload(w, r)
 	kind := r.Header.Get("Lambda-Runtime-Function-Error-Type")
@@ -144,7 +147,7 @@ func readPayload(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// accept answers a post that was taken.
+// accept answers a post that was taken, in the words of the Runtime API.
 func accept(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusAccepted)

@@ -2,7 +2,7 @@ package lambdart
 
 import "math/rand/v2"
 
-// PIDs lists the processes that are alive.
+// PIDs lists the processes that are alive, in no order: one for each environment that has started and was not killed.
 func (f *Function) PIDs() []int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -30,6 +30,7 @@ func (f *Function) KillOne(random *rand.Rand) (pid int, ok bool) {
 			idle = append(idle, in)
 		}
 	}
+	// An idle one is better than none: the next invocation has to cope with its death.
 	if len(busy) == 0 {
 		busy = idle
 	}

@@ -21,20 +21,20 @@ var (
 	ErrClosed    = errors.New("function is closed")
 )
 
-// Config describes one function. Name and Binary are required.
+// Config describes one function, in the terms of CreateFunction. Name and Binary are required.
 type Config struct {
 	Name   string
 	Binary string            // path of the bootstrap executable
 	Env    map[string]string // the function's variables, including AWS credentials and AWS_ENDPOINT_URL
 	Region string            // default eu-central-1
-	ARN    string            // default made from Region and Name
+	ARN    string            // what the function is told it was invoked as; default made from Region and Name
 	// Version is what the function believes to be: $LATEST unless set.
 	Version string
 	Timeout time.Duration // default 3 s, as on Lambda
 	// InitTimeout limits the time between start and first request for work: default 10 s, as on Lambda.
 	InitTimeout time.Duration
-	MemoryMB    int // default 128
-	// MaxInstances is the number of invocations at once: default 10.
+	MemoryMB    int // told to the function, not enforced: default 128
+	// MaxInstances is the number of invocations at once, as reserved concurrency is: default 10.
 	MaxInstances int
 	// IdleTimeout ends environments that were not used for so long; 0 keeps them.
 	IdleTimeout time.Duration
@@ -66,14 +66,16 @@ type Function struct {
 	cfg Config
 	log *lineLog
 
-	mu     sync.Mutex
-	all    map[*instance]bool
-	idle   []*instance // the latest used last
+	mu  sync.Mutex
+	all map[*instance]bool // what counts against MaxInstances
+	// idle has the environment that was used last at its end, so that the others can grow old and be reaped.
+	idle   []*instance
 	closed bool
-	work   sync.WaitGroup // runs and processes
+	// work counts runs and processes; it only grows while the function is open, or on behalf of a run.
+	work sync.WaitGroup
 }
 
-// New checks the configuration; it starts no process.
+// New checks the configuration; it starts no process. The first invocation does, as on Lambda.
 func New(cfg Config) (*Function, error) {
 	info, err := os.Stat(cfg.Binary)
 	if err != nil {
@@ -143,7 +145,8 @@ func (f *Function) Close() {
 	f.work.Wait()
 }
 
-// acquire takes an idle environment or makes room for a new one, and counts the run that will use it.
+// acquire takes an idle environment or makes room for a new one, and counts the run that will use it. It never waits:
+// Lambda does not queue synchronous invocations.
 func (f *Function) acquire() (*instance, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -171,12 +174,14 @@ func (f *Function) popIdle() *instance {
 		if !in.dead() && in.reaper.disarm() {
 			return in
 		}
+		// It was killed, or its time is over and the reaper is at it.
 		delete(f.all, in)
 	}
 	return nil
 }
 
-// run serves one invocation, in another environment if the first turns out to have died before.
+// run serves one invocation, in another environment if the first turns out to have died before. It does not stop with
+// its caller: an invocation that Lambda has accepted runs to its end.
 func (f *Function) run(in *instance, inv *invocation) {
 	end := in.serve(inv)
 	f.release(in, end.gone)
@@ -184,6 +189,7 @@ func (f *Function) run(in *instance, inv *invocation) {
 		inv.end <- end
 		return
 	}
+	// The runtime never saw it, so it may run elsewhere without running twice.
 	next, err := f.acquire()
 	if err != nil {
 		inv.end <- ending{err: err}
@@ -192,7 +198,8 @@ func (f *Function) run(in *instance, inv *invocation) {
 	f.run(next, inv)
 }
 
-// release makes an environment idle, or forgets it.
+// release makes an environment idle, or forgets it, and ends the run that acquire counted. A forgotten environment no
+// longer counts, although its process may take a moment to end.
 func (f *Function) release(in *instance, gone bool) {
 	defer f.work.Done()
 	f.mu.Lock()

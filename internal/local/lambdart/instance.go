@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// instance is one execution environment: a process and its Runtime API.
+// instance is one execution environment: a process and its Runtime API. One run at a time has it; the handlers of the
+// Runtime API and the owner of the process meet that run in the channels and under the lock.
 type instance struct {
 	f      *Function
 	busy   bool   // guarded by the function's lock, as is reaper
@@ -23,6 +24,7 @@ type instance struct {
 	exited   chan struct{} // closed when the process is gone; exit is set before
 	exit     string        // how it ended: "exit status 1", "signal: killed", "" for 0
 
+	// mu guards what handlers and the run both touch, including the fields of the invocation below its own comment.
 	mu      sync.Mutex
 	pid     int
 	current *invocation // handed out, or about to be
@@ -37,7 +39,7 @@ func newInstance(f *Function) *instance {
 	}
 }
 
-// kill ends the process and all its children, now or as soon as it starts.
+// kill ends the process and all its children, now or as soon as it starts. It does not wait; exited tells.
 func (in *instance) kill() { in.killOnce.Do(func() { close(in.killed) }) }
 
 // dead reports whether the environment has ended or is about to.
@@ -64,14 +66,15 @@ func (in *instance) serve(inv *invocation) ending {
 		initTime = time.Since(began)
 	}
 	end := in.invoke(inv)
-	if end.undelivered {
+	if end.undelivered { // nothing to report: it will run elsewhere
 		return end
 	}
 	end.Init = initTime
 	return in.finish(inv, end)
 }
 
-// boot starts the process and waits until it asks for work; an ending is a failed start.
+// boot starts the process and waits until it asks for work; an ending is a failed start. Lambda would try a failed
+// initialisation once more, inside the invocation; here it fails at once, which is seen sooner.
 func (in *instance) boot(inv *invocation) *ending {
 	if err := in.start(); err != nil {
 		return &ending{err: err, gone: true}
@@ -81,7 +84,7 @@ func (in *instance) boot(inv *invocation) *ending {
 	select {
 	case <-in.ready:
 		return nil
-	case <-in.exited:
+	case <-in.exited: // by itself, after an error of its own, or killed
 		return in.failedInit(inv)
 	case <-limit.C:
 		in.kill()
@@ -91,7 +94,7 @@ func (in *instance) boot(inv *invocation) *ending {
 	}
 }
 
-// failedInit is what a process leaves that ended before it asked for work.
+// failedInit is what a process leaves that ended before it asked for work: the error that it posted, or how it ended.
 func (in *instance) failedInit(inv *invocation) *ending {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -127,6 +130,7 @@ func (in *instance) await(inv *invocation, limit <-chan time.Time) ending {
 		case <-in.exited:
 			return in.take(failed("Runtime.ExitError", inv.id, exitReason(in.exit)))
 		case <-limit:
+			// Wait for the end before telling it: a process that is out of time must not act any more.
 			in.kill()
 			<-in.exited
 			return in.take(failed("Sandbox.Timedout", inv.id, timedOut(in.f.cfg.Timeout)))
@@ -156,11 +160,12 @@ func (in *instance) take(otherwise ending) ending {
 	return otherwise
 }
 
-// finish completes the result and reports it.
+// finish completes the result and reports it. Initialisation is billed, as it is on Lambda since August 2025.
 func (in *instance) finish(inv *invocation, end ending) ending {
 	end.RequestID = inv.id
 	total := end.Duration + end.Init
 	end.BilledMS = int64((total + time.Millisecond - 1) / time.Millisecond)
+	// What Close has killed did not fail by itself.
 	if end.gone && in.f.isClosed() {
 		end.err = ErrClosed
 	}
@@ -168,7 +173,8 @@ func (in *instance) finish(inv *invocation, end ending) ending {
 	return end
 }
 
-// reaper ends an environment that nobody wanted for a while.
+// reaper ends an environment that nobody wanted for a while. Its timer may already be running when the environment is
+// wanted again; who disarms it learns that and leaves the environment to its end.
 type reaper struct{ timer *time.Timer }
 
 // arm starts the countdown; no duration means for ever.

@@ -26,7 +26,7 @@ type invocation struct {
 	posted    *ending // what the runtime answered
 }
 
-// ending is how an invocation ended.
+// ending is how an invocation ended: a result, and what becomes of the environment.
 type ending struct {
 	Result
 	err         error // not the function's fault
@@ -35,7 +35,7 @@ type ending struct {
 	undelivered bool // the process had ended before
 }
 
-// newInvocation names what the caller left unnamed.
+// newInvocation names what the caller left unnamed. A trace that was begun here is not sampled: nothing collects it.
 func newInvocation(payload []byte, opts InvokeOptions) *invocation {
 	inv := &invocation{
 		id: opts.RequestID, trace: opts.TraceID, clientContext: opts.ClientContext,
@@ -56,7 +56,8 @@ func (inv *invocation) begin(timeout time.Duration) {
 	inv.deadline = inv.began.Add(timeout)
 }
 
-// failed makes the error document that Lambda gives when the runtime could not.
+// failed makes the error document that Lambda gives when the runtime could not. The environment is gone in all such
+// cases.
 func failed(errorType, requestID, reason string) ending {
 	return ending{Result: Result{
 		Payload: document(errorType, "RequestId: "+requestID+" Error: "+reason), FunctionError: unhandled,
@@ -80,7 +81,8 @@ func timedOut(limit time.Duration) string {
 	return fmt.Sprintf("Task timed out after %.2f seconds", limit.Seconds())
 }
 
-// exitReason is the reason of a process that ended by itself or was killed.
+// exitReason is the reason of a process that ended by itself or was killed. Lambda has no more to say of status 0,
+// which no runtime should end with.
 func exitReason(status string) string {
 	if status == "" {
 		return "Runtime exited without providing a reason"

@@ -142,7 +142,7 @@ func orphan(binary string) int {
 	if _, err := f.Invoke(context.Background(), []byte(`{"do":"echo"}`), InvokeOptions{}); err != nil {
 		return 1
 	}
-	fmt.Println(f.PIDs()[0])
+	fmt.Fprintln(os.Stdout, f.PIDs()[0])
 	select {}
 }
 

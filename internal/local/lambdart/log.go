@@ -11,7 +11,7 @@ import (
 // maxLine is the longest line that is kept whole: the largest event of CloudWatch Logs.
 const maxLine = 256 << 10
 
-// lineLog writes whole lines of several writers to one.
+// lineLog writes whole lines of several writers to one, so that the lines of two processes never run into each other.
 type lineLog struct {
 	mu  sync.Mutex
 	out io.Writer // nil: nobody listens
@@ -52,6 +52,7 @@ type lineStream struct {
 func (s *lineStream) Write(p []byte) (int, error) {
 	s.rest = append(s.rest, p...)
 	end := bytes.LastIndexByte(s.rest, '\n') + 1
+	// A process that never ends its line must not fill the memory.
 	if end == 0 && len(s.rest) >= maxLine {
 		s.rest = append(s.rest, '\n')
 		end = len(s.rest)
@@ -68,11 +69,13 @@ func (in *instance) reportStart(inv *invocation) {
 	in.f.log.printf("START RequestId: %s Version: %s", inv.id, in.f.cfg.Version)
 }
 
-// report writes the lines that close an invocation.
+// report writes the lines that close an invocation. Lambda counts the memory of the whole environment; here it is that
+// of the process, which has ended and tells nothing any more when the invocation killed it.
 func (in *instance) report(inv *invocation, end ending) {
 	if in.f.log.out == nil {
 		return
 	}
+	// The words that Lambda appends for invocations that took their environment with them.
 	status := ""
 	switch {
 	case end.errorType == "Sandbox.Timedout":

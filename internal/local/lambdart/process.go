@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// start opens the Runtime API and starts the process. A failed start leaves nothing behind.
+// start opens the Runtime API and starts the process. A failed start leaves nothing behind. Nothing here takes a
+// context: the environment is the function's and not that of the invocation that happened to need it.
 func (in *instance) start() error {
 	ctx := context.Background()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
@@ -27,6 +28,7 @@ func (in *instance) start() error {
 	cmd.Dir = filepath.Dir(in.f.cfg.Binary)
 	cmd.Env = in.environ()
 	cmd.SysProcAttr = processAttributes()
+	// A child that was missed may still hold the output open; it cannot hold up the end.
 	cmd.WaitDelay = time.Second
 	out := in.f.log.stream()
 	cmd.Stdout, cmd.Stderr = out, out
@@ -36,7 +38,8 @@ func (in *instance) start() error {
 	return <-started
 }
 
-// own is the life of a process. Its thread is kept, because the system ends children with the thread that made them.
+// own is the life of a process, from start to the last of its children. Its thread is kept, because Linux ends children
+// not with the process but with the thread that made them.
 func (in *instance) own(cmd *exec.Cmd, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -68,7 +71,8 @@ func (in *instance) own(cmd *exec.Cmd, started chan<- error) {
 	}
 }
 
-// environ is what Lambda gives to a process, and what the caller adds or overrides.
+// environ is what Lambda gives to a process, and what the caller adds or overrides. HOME is not there, as on Lambda, so
+// that an SDK does not find the developer's own profile and credentials.
 func (in *instance) environ() []string {
 	cfg := &in.f.cfg
 	all := map[string]string{
@@ -88,6 +92,7 @@ func (in *instance) environ() []string {
 		"TZ":                              ":UTC",
 	}
 	maps.Copy(all, cfg.Env)
+	// Last, because it is not for the caller to say.
 	all["AWS_LAMBDA_RUNTIME_API"] = in.listener.Addr().String()
 	list := make([]string, 0, len(all))
 	for name, value := range all {
