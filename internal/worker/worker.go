@@ -87,7 +87,7 @@ type Config struct {
 	Jitter      func() float64 // random in [0, 1)
 	Timing      job.Timing
 	LeaseMargin time.Duration // a lease outlives the function's deadline by this
-	StopMargin  time.Duration // work stops this long before the deadline; default 2 s
+	StopMargin  time.Duration // work stops this long before the deadline, at most a fifth of the time; default 2 s
 	Version     string        // of this release, kept with each attempt
 }
 
@@ -140,7 +140,9 @@ func (w *Worker) Handle(ctx context.Context, d Delivery) Handled {
 	if !ok {
 		deadline = now.Add(time.Minute)
 	}
-	if deadline.Sub(now) <= 2*w.StopMargin {
+	left := deadline.Sub(now)
+	margin := min(w.StopMargin, left/5)
+	if left < w.StopMargin {
 		return Handled{Keep: true, Action: "handed back", Job: job.Job{ID: m.Job}}
 	}
 	carried := job.Carried{Ticket: m.Ticket, Sent: d.Sent}
@@ -152,7 +154,7 @@ func (w *Worker) Handle(ctx context.Context, d Delivery) Handled {
 		return Handled{Keep: true, Action: "claim failed", Job: job.Job{ID: m.Job}, Err: fmt.Errorf("claim job: %w", err)}
 	}
 	if claim.Verdict == job.Run {
-		return w.run(ctx, d, carried, claim.Job, deadline.Add(-w.StopMargin))
+		return w.run(ctx, d, carried, claim.Job, deadline.Add(-margin))
 	}
 	return w.dispose(ctx, d, claim, now)
 }
