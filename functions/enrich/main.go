@@ -2,6 +2,7 @@
 package main
 
 import (
+	"log/slog"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -13,6 +14,9 @@ import (
 func main() {
 	sys := wire.New(os.Getenv, os.Stdout)
 	handler := entry.SQS(sys.Worker(), sys.Log())
-	sys.Check()
+	if err := sys.Err(); err != nil {
+		sys.Log().Error("configuration is incomplete", slog.String("error", err.Error()))
+		os.Exit(1)
+	}
 	lambda.Start(handler)
 }

@@ -3,10 +3,16 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
+
+// maxSeconds is the longest time that a variable may hold: a hundred years is
+// beyond any wait, and still far from where a Duration overflows.
+const maxSeconds = 100 * 365 * 24 * 60 * 60
 
 // env reads the environment and keeps what is wrong with it, so that a broken
 // deployment names everything that is missing at once.
@@ -19,7 +25,7 @@ type env struct {
 func (e *env) text(name string) string {
 	v := e.get(name)
 	if v == "" {
-		e.errs = append(e.errs, fmt.Errorf("environment variable %s is not set", name))
+		e.add(fmt.Errorf("environment variable %s is not set", name))
 	}
 	return v
 }
@@ -27,6 +33,10 @@ func (e *env) text(name string) string {
 // seconds returns a variable that holds seconds, fractions allowed.
 func (e *env) seconds(name string) time.Duration {
 	all := e.secondsList(name)
+	if len(all) > 1 {
+		// Zero would pass for "no wait" and turn a typo into a hot loop.
+		e.add(fmt.Errorf("environment variable %s: %d numbers where one belongs", name, len(all)))
+	}
 	if len(all) != 1 {
 		return 0
 	}
@@ -35,16 +45,28 @@ func (e *env) seconds(name string) time.Duration {
 
 // secondsList returns a variable that holds seconds separated by commas.
 func (e *env) secondsList(name string) []time.Duration {
+	list := e.text(name)
+	if list == "" {
+		return nil // named already
+	}
 	var all []time.Duration
-	for _, part := range strings.Split(e.text(name), ",") {
+	for part := range strings.SplitSeq(list, ",") {
 		f, err := strconv.ParseFloat(strings.TrimSpace(part), 64)
-		if err != nil || f < 0 {
-			e.errs = append(e.errs, fmt.Errorf("environment variable %s: %q is not a number of seconds", name, part))
+		// ParseFloat also takes "NaN" and "Inf", which no comparison would catch later.
+		if err != nil || math.IsNaN(f) || f < 0 || f > maxSeconds {
+			e.add(fmt.Errorf("environment variable %s: %q is not a number of seconds", name, part))
 			continue
 		}
 		all = append(all, time.Duration(f*float64(time.Second)))
 	}
 	return all
+}
+
+// add keeps what is wrong, once: several parts may read the same variable.
+func (e *env) add(err error) {
+	if !slices.ContainsFunc(e.errs, func(old error) bool { return old.Error() == err.Error() }) {
+		e.errs = append(e.errs, err)
+	}
 }
 
 // err returns everything that is wrong.

@@ -16,7 +16,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -65,16 +64,10 @@ func New(getenv func(string) string, out io.Writer) *System {
 	return s
 }
 
-// Check ends the process if the environment lacks anything that was asked for:
-// a function that cannot work must fail its INIT, not its first event.
-func (s *System) Check() {
-	if err := s.env.err(); err != nil {
-		s.log.Error("configuration is incomplete", slog.String("error", err.Error()))
-		os.Exit(1)
-	}
-}
-
-// Err returns what is wrong with the environment, for the parts built so far.
+// Err returns what is wrong with the environment, for the parts built so far. A
+// main asks after building and before serving, and ends if it is not nil: a
+// function that cannot work must fail its INIT, where a deployment sees it, and
+// not its first event, where a user does.
 func (s *System) Err() error { return s.env.err() }
 
 // Log returns the function's logger.
