@@ -44,7 +44,7 @@ func (i Installer) Install(ctx context.Context) error {
 		return fmt.Errorf("make tools folder: %w", err)
 	}
 
-	unlock, err := lock(ctx, filepath.Join(i.Home, "engines.lock"), func() { i.say("waiting for another installation") })
+	unlock, err := Lock(ctx, filepath.Join(i.Home, "engines.lock"), func() { i.say("waiting for another installation") })
 	if err != nil {
 		return err
 	}

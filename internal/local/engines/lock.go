@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// lock takes a file for this process alone; the system gives it back when the process ends in any way. waiting is
+// Lock takes a file for this process alone; the system gives it back when the process ends in any way. waiting is
 // called once when somebody else has it.
-func lock(ctx context.Context, path string, waiting func()) (unlock func(), err error) {
+func Lock(ctx context.Context, path string, waiting func()) (unlock func(), err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the caller's folder
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)

@@ -18,6 +18,7 @@ type call struct {
 	key       string // access key of the signature
 	service   string // dynamodb, sqs, secretsmanager, lambda
 	operation string // PutItem, SendMessage, ...
+	function  string // of an invoke
 	body      []byte
 	json      body
 }
@@ -54,6 +55,7 @@ func understand(r *http.Request, raw []byte) call {
 		}
 	case c.service == "lambda" && strings.HasSuffix(r.URL.Path, "/invocations"):
 		c.operation = "InvokeFunction"
+		c.function = functionName(path.Base(path.Dir(r.URL.Path)))
 	default:
 		c.query(r, raw)
 	}
@@ -73,7 +75,16 @@ func (c *call) query(r *http.Request, raw []byte) {
 	}
 }
 
-// batched are the operations that IAM knows by another name.
+// functionName takes a name, a name with a qualifier, or an ARN.
+func functionName(id string) string {
+	parts := strings.Split(id, ":")
+	if len(parts) >= 7 {
+		return parts[6]
+	}
+	return parts[0]
+}
+
+// permissionName is what IAM calls an operation: a batch needs the permission of its single form.
 func permissionName(operation string) string {
 	switch operation {
 	case "SendMessageBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch":
@@ -83,11 +94,27 @@ func permissionName(operation string) string {
 	}
 }
 
-// needs returns the permissions that the call needs, in a fixed order.
+// needs returns the permissions that a call needs, in a fixed order.
+func (g *Gateway) needs(c *call) []iam.Call {
+	all := c.needs(g.Region, g.Account)
+	if c.service == "secretsmanager" {
+		found, _ := g.secretOf(c.json.SecretID)
+		all[0].Resource = found.ARN
+	}
+	for i := range all {
+		// The stack listens on loopback only; what a TLS-only statement protects from is not here.
+		all[i].Context = map[string][]string{"aws:SecureTransport": {"true"}}
+	}
+	return all
+}
+
+// needs returns what can be told from the call alone.
 func (c *call) needs(region, account string) []iam.Call {
 	switch c.service {
 	case "dynamodb":
 		return c.needsOfTables("arn:aws:dynamodb:" + region + ":" + account + ":table/")
+	case "lambda":
+		return []iam.Call{{Action: "lambda:" + c.operation, Resource: "arn:aws:lambda:" + region + ":" + account + ":function:" + c.function}}
 	case "sqs":
 		arn := c.json.SourceArn
 		if arn == "" {

@@ -1,9 +1,13 @@
 package gateway
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"maps"
 	"regexp"
 	"sync"
+	"sync/atomic"
 )
 
 // Counters is how many calls were made, and for what: the receipt of a run.
@@ -12,6 +16,10 @@ type Counters struct {
 	Calls map[string]map[string]int `json:"calls"`
 	// Items is calls per id (of a job or a point) that their requests name.
 	Items map[string]int `json:"items"`
+	// Units is consumed capacity per table, of the calls that asked for it.
+	Units map[string]float64 `json:"units"`
+	// Denied is calls that a role did not allow, by AWS's message.
+	Denied map[string]int `json:"denied"`
 }
 
 // Total returns the number of calls.
@@ -33,7 +41,9 @@ type counter struct {
 
 // newCounter returns a counter at zero.
 func newCounter() *counter {
-	return &counter{all: Counters{Calls: map[string]map[string]int{}, Items: map[string]int{}}}
+	return &counter{all: Counters{
+		Calls: map[string]map[string]int{}, Items: map[string]int{}, Units: map[string]float64{}, Denied: map[string]int{},
+	}}
 }
 
 // identifier is an id of a job or a point inside a request.
@@ -56,11 +66,50 @@ func (c *counter) add(principal string, k *call) {
 	}
 }
 
+// deny counts a call that was not allowed.
+func (c *counter) deny(why error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all.Denied[why.Error()]++
+}
+
+// spend adds up consumed capacity; it is one object or, for calls on several tables, a list.
+func (c *counter) spend(k *call, answer []byte) {
+	if k.service != "dynamodb" || !bytes.Contains(k.body, []byte("ReturnConsumedCapacity")) {
+		return
+	}
+	type consumed struct {
+		TableName     string
+		CapacityUnits float64
+	}
+	var one struct{ ConsumedCapacity consumed }
+	var many struct{ ConsumedCapacity []consumed }
+	if json.Unmarshal(answer, &one) == nil {
+		many.ConsumedCapacity = []consumed{one.ConsumedCapacity}
+	} else if json.Unmarshal(answer, &many) != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, spent := range many.ConsumedCapacity {
+		if spent.TableName != "" {
+			c.all.Units[spent.TableName] += spent.CapacityUnits
+		}
+	}
+}
+
+// sequence makes request ids.
+type sequence struct{ n atomic.Uint64 }
+
+func (s *sequence) next() string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", s.n.Add(1)) }
+
 // snapshot returns the counts so far.
 func (c *counter) snapshot() Counters {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := Counters{Calls: map[string]map[string]int{}, Items: maps.Clone(c.all.Items)}
+	out := c.all
+	out.Calls = map[string]map[string]int{}
+	out.Items, out.Units, out.Denied = maps.Clone(c.all.Items), maps.Clone(c.all.Units), maps.Clone(c.all.Denied)
 	for principal, operations := range c.all.Calls {
 		out.Calls[principal] = maps.Clone(operations)
 	}

@@ -2,10 +2,11 @@
 //
 // It knows the caller by the access key of the signature, and enforces the role
 // that the template gives to that function, so that a missing permission fails
-// here as it would on AWS. Calls go on to the engine of their service; queue URLs
-// in the answers are rewritten to this endpoint, so that stock clients (AWS CLI,
-// boto3) work against it. Secrets and Lambda invokes are answered here. Every
-// call is counted, and may be made to fail on its way.
+// here as it would on AWS. Calls go on to the engine of their service, bytes as
+// they are, and answers come back the same way, so that checksums stay right;
+// the queue engine is told at its start which address its URLs should name.
+// Secrets and Lambda invokes are answered here. Every call is counted, and may
+// be made to fail on its way.
 //
 // A key that belongs to no function is the operator's, who may do everything;
 // signatures are not verified.
@@ -18,6 +19,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,12 +36,14 @@ type Invoker func(ctx context.Context, payload []byte) (response []byte, functio
 // Config has the parts of a Gateway.
 type Config struct {
 	Region, Account string
-	URL             string                    // of this gateway, as clients see it
 	DynamoDB, SQS   string                    // URLs of the engines
 	Principals      map[string]*iam.Principal // by access key
-	Secrets         map[string]string         // by ARN and by name
-	Functions       func(name string) (Invoker, bool)
+	Secrets         []Secret
+	Functions       map[string]Invoker // by name
 }
+
+// Secret is a secret with its value.
+type Secret struct{ Name, ARN, Value string }
 
 // Gateway is the endpoint.
 type Gateway struct {
@@ -47,6 +51,7 @@ type Gateway struct {
 	client  *http.Client
 	counter *counter
 	faults  faults
+	ids     sequence
 }
 
 // New returns a Gateway.
@@ -60,6 +65,11 @@ func (g *Gateway) Counters() Counters { return g.counter.snapshot() }
 
 // SetFaults replaces the plan of faults; none ends them.
 func (g *Gateway) SetFaults(plan ...Fault) { g.faults.set(plan) }
+
+// Intercept asks a function of every call before the plan of faults; nil ends it. It is called from many goroutines.
+func (g *Gateway) Intercept(decide func(principal, operation string) (Fault, bool)) {
+	g.faults.ask(decide)
+}
 
 // ServeHTTP implements http.Handler.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -78,17 +88,19 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		name = principal.Function
 	}
 	g.counter.add(name, &c)
+	w.Header().Set("X-Amzn-Requestid", g.ids.next())
 	if err := g.permitted(principal, &c); err != nil {
+		g.counter.deny(err)
 		failure(w, http.StatusBadRequest, "AccessDeniedException", err.Error())
 		return
 	}
 	f, faulty := g.faults.next(name, c.operation)
 	switch {
-	case faulty && f.Mode == "error":
+	case faulty && f.Mode == Error:
 		failure(w, http.StatusBadRequest, f.Code, "injected fault")
-	case faulty && f.Mode == "drop_request":
+	case faulty && f.Mode == DropRequest:
 		hangUp(w)
-	case faulty && f.Mode == "drop_reply":
+	case faulty && f.Mode == DropReply:
 		g.route(discard{header: http.Header{}}, r, &c)
 		hangUp(w)
 	default:
@@ -101,9 +113,9 @@ func (g *Gateway) permitted(p *iam.Principal, c *call) error {
 	if p == nil {
 		return nil
 	}
-	for _, need := range c.needs(g.Region, g.Account) {
+	for _, need := range g.needs(c) {
 		if err := p.Check(need); err != nil {
-			return fmt.Errorf("%w", err)
+			return err //nolint:wrapcheck // the message is AWS's own, and the caller sees all of it
 		}
 	}
 	return nil
@@ -125,7 +137,7 @@ func (g *Gateway) route(w http.ResponseWriter, r *http.Request, c *call) {
 	}
 }
 
-// forward passes a call to its engine. Only addresses in the answer are changed.
+// forward passes a call to its engine.
 func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, c *call, engine string) {
 	req, err := http.NewRequestWithContext(r.Context(), r.Method, engine+r.URL.RequestURI(), bytes.NewReader(c.body))
 	if err != nil {
@@ -144,27 +156,39 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, c *call, engin
 		failure(w, http.StatusServiceUnavailable, "ServiceUnavailable", err.Error())
 		return
 	}
+	g.counter.spend(c, answer)
 	for name, values := range resp.Header {
 		w.Header()[name] = values
 	}
-	if rewritten := bytes.ReplaceAll(answer, []byte(engine), []byte(g.URL)); len(rewritten) != len(answer) || !bytes.Equal(rewritten, answer) {
-		answer = rewritten
-		w.Header().Del("X-Amz-Crc32")
-	}
 	w.Header().Del("Connection")
-	w.Header().Set("Content-Length", fmt.Sprint(len(answer)))
+	w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 	w.WriteHeader(resp.StatusCode)
 	_, _ = w.Write(answer) // the caller may have gone
 }
 
 // secret answers GetSecretValue.
 func (g *Gateway) secret(w http.ResponseWriter, c *call) {
-	value, ok := g.Secrets[c.json.SecretID]
-	if c.operation != "GetSecretValue" || !ok {
+	found, ok := g.secretOf(c.json.SecretID)
+	switch {
+	case c.operation != "GetSecretValue":
+		failure(w, http.StatusBadRequest, "InvalidRequestException", "only GetSecretValue is part of the local stack")
+	case !ok:
 		failure(w, http.StatusBadRequest, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
-		return
+	default:
+		reply(w, http.StatusOK, map[string]any{
+			"ARN": found.ARN, "Name": found.Name, "SecretString": found.Value, "VersionStages": []string{"AWSCURRENT"},
+		})
 	}
-	reply(w, http.StatusOK, map[string]any{"ARN": c.json.SecretID, "Name": c.json.SecretID, "SecretString": value, "VersionStages": []string{"AWSCURRENT"}})
+}
+
+// secretOf finds a secret by name or ARN.
+func (g *Gateway) secretOf(id string) (Secret, bool) {
+	for _, s := range g.Secrets {
+		if id == s.Name || id == s.ARN {
+			return s, true
+		}
+	}
+	return Secret{ARN: id}, false
 }
 
 // invoke answers a synchronous Lambda invoke.
@@ -174,7 +198,7 @@ func (g *Gateway) invoke(w http.ResponseWriter, r *http.Request, c *call) {
 		failure(w, http.StatusBadRequest, "InvalidRequestContentException", "only Invoke is part of the local stack")
 		return
 	}
-	run, ok := g.Functions(parts[2])
+	run, ok := g.Functions[functionName(parts[2])]
 	if !ok {
 		failure(w, http.StatusNotFound, "ResourceNotFoundException", "Function not found: "+parts[2])
 		return

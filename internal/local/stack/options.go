@@ -13,30 +13,113 @@
 package stack
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 )
 
-// Options say what to run. The zero value runs template.yaml of the working directory.
+// Name is the stack's name, which resource names begin with.
+const Name = "orbitq"
+
+// Options say what to run. The zero value runs template.yaml of the repository around the working directory.
 type Options struct {
 	Root     string // the repository; default: found above the template or the working directory
 	Template string // default: template.yaml of the repository
 	Data     string // default: .orbitq/run of the repository
 	Region   string // default eu-central-1
-	Port     int    // of the HTTP API; 0 for any free one, else the next free one when taken
+	// Port is the HTTP API's; the next free one when it is taken. 0 takes any free port, for the AWS endpoint too.
+	Port int
 	// Speed divides times; 0 and 1 leave them as they are.
 	Speed float64
 	// Keep stores the table in the data folder instead of memory. Queues are always in memory.
 	Keep bool
+	// Parameters override those of the template, after what the local run sets itself.
+	Parameters map[string]string
 	// Say gets a line for each step that takes a while; nil says nothing.
 	Say func(line string)
 	// Log gets what people may want to know later; nil drops it.
 	Log *slog.Logger
 }
 
-// Name is the stack's name, which resource names begin with.
-const Name = "orbitq"
+// withDefaults fills in what was left out, and makes paths absolute.
+func (o Options) withDefaults() (Options, error) {
+	var err error
+	if o.Root == "" {
+		from := "."
+		if o.Template != "" {
+			from = filepath.Dir(o.Template)
+		}
+
+		if o.Root, err = FindRoot(from); err != nil {
+			return o, err
+		}
+	}
+
+	if o.Template == "" {
+		o.Template = filepath.Join(o.Root, "template.yaml")
+	}
+
+	if o.Data == "" {
+		o.Data = DefaultData(o.Root)
+	}
+
+	if o.Region == "" {
+		o.Region = "eu-central-1"
+	}
+
+	if o.Say == nil {
+		o.Say = func(string) {}
+	}
+
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+
+	for _, path := range []*string{&o.Root, &o.Template, &o.Data} {
+		if *path, err = filepath.Abs(*path); err != nil {
+			return o, fmt.Errorf("find %s: %w", *path, err)
+		}
+	}
+
+	return o, nil
+}
+
+// DefaultData is where a repository's stack keeps its files.
+func DefaultData(root string) string { return filepath.Join(root, ".orbitq", "run") }
+
+// FindRoot finds the repository around a folder: the nearest folder above that has what the local run needs.
+func FindRoot(from string) (string, error) {
+	dir, err := filepath.Abs(from)
+	if err != nil {
+		return "", fmt.Errorf("find %s: %w", from, err)
+	}
+
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "local", "expand.py")); err == nil {
+			return dir, nil
+		}
+
+		up := filepath.Dir(dir)
+		if up == dir {
+			return "", errors.New("this is not inside the orbitq repository, which has the template and the sources of the functions")
+		}
+
+		dir = up
+	}
+}
 
 func (o Options) tools() string { return filepath.Join(o.Root, ".orbitq", "tools") }
 
-func (o Options) build() string { return filepath.Join(o.Root, ".orbitq", "build") }
+func (o Options) builder() builder {
+	return builder{root: o.Root, out: filepath.Join(o.Root, ".orbitq", "build"), say: o.Say}
+}
+
+func (o Options) awsPort() int {
+	if o.Port == 0 {
+		return 0
+	}
+
+	return awsPort
+}

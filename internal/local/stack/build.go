@@ -1,0 +1,64 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"orbitq/internal/local/cfn"
+	"orbitq/internal/local/engines"
+)
+
+// builder compiles functions as the template says, for this machine.
+type builder struct {
+	root, out string
+	say       func(string)
+}
+
+// build compiles every function; the Go build cache makes it quick when nothing has changed. Only one process at a
+// time builds into a folder.
+func (b builder) build(ctx context.Context, functions []cfn.Function) (err error) {
+	if err := os.MkdirAll(b.out, 0o750); err != nil {
+		return fmt.Errorf("make build folder: %w", err)
+	}
+
+	unlock, err := engines.Lock(ctx, filepath.Join(b.out, "lock"), func() { b.say("waiting for another build") })
+	if err != nil {
+		return fmt.Errorf("build functions: %w", err)
+	}
+	defer unlock()
+
+	slow := time.AfterFunc(2*time.Second, func() { b.say("building the functions") })
+	defer slow.Stop()
+
+	for _, f := range functions {
+		if err := b.one(ctx, f); err != nil {
+			return err
+		}
+	}
+
+	return nil
+}
+
+func (b builder) one(ctx context.Context, f cfn.Function) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w", //nolint:gosec // folders of the template
+		"-o", b.binary(f), "./"+filepath.Clean(f.Code))
+	cmd.Dir = b.root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+runtime.GOARCH)
+
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build function %s: %w: %s", f.Name, err, strings.TrimSpace(string(out)))
+	}
+
+	return nil
+}
+
+// binary is where a function's bootstrap is.
+func (b builder) binary(f cfn.Function) string {
+	return filepath.Join(b.out, filepath.Base(f.Code), "bootstrap")
+}

@@ -1,0 +1,128 @@
+package stack
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"orbitq/internal/local/cfn"
+)
+
+// Prefixes of X-Amz-Target.
+const (
+	targetTables = "DynamoDB_20120810."
+	targetQueues = "AmazonSQS."
+)
+
+// provisioner makes tables and queues in the engines.
+type provisioner struct {
+	tables, queues, region string
+}
+
+func (p provisioner) provision(ctx context.Context, t *cfn.Stack) error {
+	for _, table := range t.Tables {
+		if err := p.table(ctx, table); err != nil {
+			return fmt.Errorf("make table %s: %w", table.Name, err)
+		}
+	}
+
+	// A queue names its dead letter queue by ARN, and the engine wants that one to exist.
+	ordered := slices.Clone(t.Queues)
+	slices.SortStableFunc(ordered, func(a, b cfn.Queue) int { return len(a.DeadLetterARN) - len(b.DeadLetterARN) })
+
+	for _, q := range ordered {
+		if err := p.queue(ctx, q); err != nil {
+			return fmt.Errorf("make queue %s: %w", q.Name, err)
+		}
+	}
+
+	return nil
+}
+
+// table makes a table unless the data folder has it already.
+func (p provisioner) table(ctx context.Context, t cfn.Table) error {
+	status, answer, err := p.call(ctx, p.tables, "dynamodb", targetTables+"DescribeTable", map[string]string{"TableName": t.Name})
+	if err != nil || status == http.StatusOK {
+		return err
+	}
+
+	if status, answer, err = p.call(ctx, p.tables, "dynamodb", targetTables+"CreateTable", t.Create); err != nil || status != http.StatusOK {
+		return refused(status, answer, err)
+	}
+
+	if t.TTL == "" {
+		return nil
+	}
+
+	status, answer, err = p.call(ctx, p.tables, "dynamodb", targetTables+"UpdateTimeToLive", map[string]any{
+		"TableName": t.Name, "TimeToLiveSpecification": map[string]any{"AttributeName": t.TTL, "Enabled": true},
+	})
+
+	return refused(status, answer, err)
+}
+
+func (p provisioner) queue(ctx context.Context, q cfn.Queue) error {
+	attributes := map[string]string{
+		"VisibilityTimeout":             strconv.Itoa(q.VisibilityTimeout),
+		"MessageRetentionPeriod":        strconv.Itoa(q.Retention),
+		"ReceiveMessageWaitTimeSeconds": strconv.Itoa(q.ReceiveWait),
+		"DelaySeconds":                  strconv.Itoa(q.Delay),
+	}
+
+	if q.DeadLetterARN != "" {
+		policy, err := json.Marshal(map[string]any{"deadLetterTargetArn": q.DeadLetterARN, "maxReceiveCount": q.MaxReceives})
+		if err != nil {
+			return fmt.Errorf("write redrive policy: %w", err)
+		}
+
+		attributes["RedrivePolicy"] = string(policy)
+	}
+
+	status, answer, err := p.call(ctx, p.queues, "sqs", targetQueues+"CreateQueue", map[string]any{"QueueName": q.Name, "Attributes": attributes})
+
+	return refused(status, answer, err)
+}
+
+func refused(status int, answer []byte, err error) error {
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("status %d: %.500s", status, answer)
+	}
+
+	return err
+}
+
+// call makes one request of an AWS JSON protocol, as the operator.
+func (p provisioner) call(ctx context.Context, url, service, target string, in any) (int, []byte, error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return 0, nil, fmt.Errorf("write request: %w", err)
+	}
+
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, fmt.Errorf("write request: %w", err)
+	}
+
+	req.Header.Set("Content-Type", "application/x-amz-json-1.0")
+	req.Header.Set("X-Amz-Target", target)
+	req.Header.Set("X-Amz-Date", "20260101T000000Z")
+	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+OperatorKey+"/20260101/"+p.region+"/"+service+"/aws4_request, SignedHeaders=host, Signature=none")
+
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, nil, fmt.Errorf("send request: %w", err)
+	}
+	defer func() { _ = res.Body.Close() }()
+
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		return 0, nil, fmt.Errorf("read answer: %w", err)
+	}
+
+	return res.StatusCode, answer, nil
+}

@@ -1,0 +1,261 @@
+package stack
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"orbitq/internal/local/apigw"
+	"orbitq/internal/local/cdse"
+	"orbitq/internal/local/cfn"
+	"orbitq/internal/local/cron"
+	"orbitq/internal/local/engines"
+	"orbitq/internal/local/esm"
+	"orbitq/internal/local/gateway"
+	"orbitq/internal/local/issuer"
+	"orbitq/internal/local/lambdart"
+)
+
+const (
+	// OperatorKey is the access key of who may do everything: the AWS CLI, boto3, people.
+	OperatorKey = "operator"
+	audience    = "orbitq"
+	issuerPath  = "/_orbitq/issuer"
+	awsPort     = 4566 // what people expect of a local AWS; the next free one when it is taken
+)
+
+// Stack is a running local AWS.
+type Stack struct {
+	opts     Options
+	template *cfn.Stack
+	state    State
+
+	tables, queues     *engines.Engine
+	gateway            *gateway.Gateway
+	issuer             *issuer.Issuer
+	provider           *cdse.Server
+	aws, api, provided *site
+	functions          map[string]*lambdart.Function // by short name
+	mappings           []*esm.Mapping
+	scheduler          *cron.Scheduler
+	httpAPI            *apigw.API
+	logs               *logBook
+
+	// undo is what Stop does, last first.
+	undo   []func() error
+	failed chan error
+	once   sync.Once
+	stopE  error
+}
+
+// Start starts a stack and returns when everything answers. On an error nothing is left running.
+func Start(ctx context.Context, opts Options) (*Stack, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+
+	s := &Stack{opts: opts, failed: make(chan error, 1), functions: map[string]*lambdart.Function{}}
+
+	for _, step := range []func(context.Context) error{
+		s.claim, s.install, s.open, s.read, s.engines, s.provision, s.build, s.compose, s.run, s.publish,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, s.Stop())
+		}
+	}
+
+	return s, nil
+}
+
+// onStop adds what Stop has to do.
+func (s *Stack) onStop(undo func() error) { s.undo = append(s.undo, undo) }
+
+// Stop ends everything, in the reverse order of its start, and removes the state file. It may be called again.
+func (s *Stack) Stop() error {
+	s.once.Do(func() {
+		var all []error
+		for i := len(s.undo) - 1; i >= 0; i-- {
+			all = append(all, s.undo[i]())
+		}
+
+		s.stopE = errors.Join(all...)
+	})
+
+	return s.stopE
+}
+
+// Done gets an error when a part of the stack ends on its own; the stack is of no use then.
+func (s *Stack) Done() <-chan error { return s.failed }
+
+// fail reports the first failure.
+func (s *Stack) fail(err error) {
+	select {
+	case s.failed <- err:
+	default: // one is enough
+	}
+}
+
+func (s *Stack) claim(ctx context.Context) error {
+	release, err := claim(ctx, s.opts.Data, time.Second)
+	if err != nil {
+		return err
+	}
+
+	s.onStop(func() error { release(); return nil })
+	s.logs = newLogBook(LogFolder(s.opts.Data))
+	s.onStop(s.logs.close)
+
+	return nil
+}
+
+func (s *Stack) install(ctx context.Context) error {
+	i := engines.Installer{Home: s.opts.tools(), Pins: filepath.Join(s.opts.Root, "local"), Say: s.opts.Say}
+	if err := i.Install(ctx); err != nil {
+		return fmt.Errorf("install tools: %w", err)
+	}
+
+	return nil
+}
+
+// open takes the ports first: the template needs to know them.
+func (s *Stack) open(ctx context.Context) error {
+	for _, w := range []struct {
+		site **site
+		port int
+	}{{&s.aws, s.opts.awsPort()}, {&s.api, s.opts.Port}, {&s.provided, 0}} {
+		opened, err := newSite(ctx, w.port)
+		if err != nil {
+			return err
+		}
+
+		*w.site = opened
+		s.onStop(opened.close)
+	}
+
+	i, err := issuer.New(issuer.Config{URL: s.aws.url() + issuerPath, Dir: s.opts.Data})
+	if err != nil {
+		return fmt.Errorf("make issuer: %w", err)
+	}
+
+	s.issuer = i
+
+	return nil
+}
+
+// read expands the template and starts the provider, whose credentials the template hands out.
+func (s *Stack) read(ctx context.Context) error {
+	id, secret := "local-"+rand.Text()[:8], rand.Text()
+
+	provider, err := cdse.New(cdse.Config{ClientID: id, ClientSecret: secret})
+	if err != nil {
+		return fmt.Errorf("make provider: %w", err)
+	}
+
+	s.provider = provider
+	s.provided.serve(provider, s.fail)
+
+	python, err := engines.Installer{Home: s.opts.tools()}.Python()
+	if err != nil {
+		return fmt.Errorf("find translator: %w", err)
+	}
+
+	parameters := map[string]string{
+		"Stage": "dev", "JwtIssuer": s.issuer.URL(), "JwtAudience": audience,
+		"CopernicusApiUrl": s.provided.url(), "CopernicusTokenUrl": s.provided.url() + cdse.TokenPath,
+		"CopernicusClientId": id, "CopernicusClientSecret": secret,
+	}
+	for name, value := range s.opts.Parameters {
+		parameters[name] = value
+	}
+
+	s.template, err = cfn.Load(ctx, cfn.Source{
+		Template: s.opts.Template, Python: python, Script: filepath.Join(s.opts.Root, "local", "expand.py"),
+		Cache: filepath.Join(s.opts.Root, ".orbitq", "expanded"), Region: s.opts.Region, Account: engines.Account, Stack: Name,
+		Endpoint: s.aws.url(), Parameters: parameters,
+	})
+	if err != nil {
+		return fmt.Errorf("read template: %w", err)
+	}
+
+	return compress(s.template, s.opts.Speed)
+}
+
+// engines starts both engines at once.
+func (s *Stack) engines(ctx context.Context) error {
+	cfg := engines.Config{Tools: s.opts.tools(), Logs: LogFolder(s.opts.Data), Region: s.opts.Region, Public: s.aws.address()}
+	if s.opts.Keep {
+		cfg.Data = s.opts.Data
+	}
+
+	var (
+		both     sync.WaitGroup
+		problems [2]error
+	)
+
+	both.Go(func() { s.tables, problems[0] = engines.DynamoDB(ctx, cfg) })
+	both.Go(func() { s.queues, problems[1] = engines.ElasticMQ(ctx, cfg) })
+	both.Wait()
+
+	for _, e := range []*engines.Engine{s.tables, s.queues} {
+		if e == nil {
+			continue
+		}
+
+		stopping := make(chan struct{})
+
+		s.onStop(func() error { close(stopping); return e.Stop() })
+
+		go func() {
+			err := <-e.Done()
+
+			select {
+			case <-stopping:
+			default:
+				s.fail(err)
+			}
+		}()
+	}
+
+	return errors.Join(problems[:]...)
+}
+
+func (s *Stack) provision(ctx context.Context) error {
+	return provisioner{tables: s.tables.URL, queues: s.queues.URL, region: s.opts.Region}.provision(ctx, s.template)
+}
+
+func (s *Stack) build(ctx context.Context) error {
+	return s.opts.builder().build(ctx, s.template.Functions)
+}
+
+// publish tells other processes that the stack is ready.
+func (s *Stack) publish(context.Context) error {
+	s.state = s.describe()
+	s.onStop(func() error {
+		if err := os.Remove(stateFile(s.opts.Data)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("remove state: %w", err)
+		}
+
+		return nil
+	})
+
+	return s.state.write()
+}
+
+// handlerOfAWS serves the issuer's documents beside the gateway.
+func (s *Stack) handlerOfAWS() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle(issuerPath+"/", s.issuer)
+	mux.Handle("/", s.gateway)
+
+	return mux
+}
+
+func (s *Stack) log() *slog.Logger { return s.opts.Log }

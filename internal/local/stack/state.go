@@ -1,0 +1,137 @@
+package stack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"orbitq/internal/local/cfn"
+	"orbitq/internal/local/engines"
+	"orbitq/internal/local/issuer"
+)
+
+// Errors of Read and Start.
+var (
+	ErrNotRunning = errors.New("no local stack is running")
+	ErrRunning    = errors.New("a local stack is running already")
+)
+
+// State is what other processes may know about a running stack; it has no secret in it.
+type State struct {
+	APIURL        string            `json:"api_url"`
+	AWSURL        string            `json:"aws_url"`
+	CopernicusURL string            `json:"copernicus_url"`
+	Region        string            `json:"region"`
+	Queues        map[string]string `json:"queues"` // URL by name without the stack's
+	Table         string            `json:"table"`
+	Functions     []string          `json:"functions"`
+	PIDs          map[string]int    `json:"pids"`
+	Issuer        string            `json:"issuer"`
+	Audience      string            `json:"audience"`
+	Speed         float64           `json:"speed"`
+	Data          string            `json:"data"`
+	StartedAt     time.Time         `json:"started_at"`
+}
+
+func stateFile(data string) string { return filepath.Join(data, "state.json") }
+
+// LogFolder is where a stack keeps what its functions and engines write.
+func LogFolder(data string) string { return filepath.Join(data, "logs") }
+
+// claim makes the data folder this process's own while it lives. The patience is for processes that only look.
+func claim(ctx context.Context, data string, patience time.Duration) (release func(), err error) {
+	if err := os.MkdirAll(LogFolder(data), 0o750); err != nil {
+		return nil, fmt.Errorf("make data folder: %w", err)
+	}
+
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+
+	release, err = engines.Lock(ctx, filepath.Join(data, "lock"), func() {})
+	if err != nil {
+		return nil, fmt.Errorf("%w in %s", ErrRunning, data)
+	}
+
+	return release, nil
+}
+
+// write puts the state file in place in one step.
+func (s State) write() error {
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write state: %w", err)
+	}
+
+	half := stateFile(s.Data) + ".new"
+	if err := errors.Join(os.WriteFile(half, append(text, '\n'), 0o600), os.Rename(half, stateFile(s.Data))); err != nil {
+		return fmt.Errorf("write state: %w", err)
+	}
+
+	return nil
+}
+
+// Read returns the state of the stack that runs in a data folder. What a killed stack left behind does not count.
+func Read(data string) (State, error) {
+	var s State
+
+	text, err := os.ReadFile(stateFile(data))
+	if errors.Is(err, os.ErrNotExist) {
+		return s, ErrNotRunning
+	}
+
+	if err != nil {
+		return s, fmt.Errorf("read state: %w", err)
+	}
+
+	if release, err := claim(context.Background(), data, 0); err == nil {
+		release()
+
+		return s, ErrNotRunning
+	}
+
+	if err := json.Unmarshal(text, &s); err != nil {
+		return s, fmt.Errorf("read state: %w", err)
+	}
+
+	return s, nil
+}
+
+// Token is a request for a token of the stack's issuer.
+type Token struct {
+	User, Tier string
+	Scopes     []string
+	Expires    time.Duration
+}
+
+// Mint signs a token with the key in the data folder.
+func (s State) Mint(t Token) (string, error) {
+	i, err := issuer.New(issuer.Config{URL: s.Issuer, Dir: s.Data})
+	if err != nil {
+		return "", fmt.Errorf("open issuer: %w", err)
+	}
+
+	token, err := i.Mint(issuer.Claims{Subject: t.User, Tier: t.Tier, Scopes: t.Scopes, Audience: s.Audience, Expires: time.Now().Add(t.Expires)})
+	if err != nil {
+		return "", fmt.Errorf("mint token: %w", err)
+	}
+
+	return token, nil
+}
+
+// shortNames maps the names of a template's queues, without the stack's, to their URLs.
+func shortNames(queues []cfn.Queue) map[string]string {
+	all := map[string]string{}
+	for _, q := range queues {
+		all[short(q.Name)] = q.URL
+	}
+
+	return all
+}
+
+// short is a resource's name without the stack's.
+func short(name string) string { return strings.TrimPrefix(name, Name+"-") }
