@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"orbitq/internal/local/stack"
+)
+
+// upFlags are the flags of local up.
+type upFlags struct {
+	detach, keep bool
+	output       string
+	opts         stack.Options
+}
+
+func localUp() *cobra.Command {
+	var f upFlags
+
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Start the local stack and keep it running until Ctrl-C",
+		Long: `Starts everything that template.yaml describes and prints where it listens. The first time it installs the engines into
+.orbitq/tools, which takes a few minutes; later it starts in seconds. Ctrl-C stops everything.`,
+		Example: `  orbitq local up
+  orbitq local up --detach -o json
+  orbitq local up --port 9000 --data /tmp/second --speed 10`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkOutput(f.output); err != nil {
+				return err
+			}
+
+			if f.opts.Speed < 1 {
+				return fmt.Errorf("--speed is %g, it must be 1 or more", f.opts.Speed)
+			}
+
+			if f.detach {
+				return f.background(cmd)
+			}
+
+			return f.foreground(cmd)
+		},
+	}
+	dataFlag(cmd, &f.opts.Data)
+	outputFlag(cmd, &f.output)
+
+	flags := cmd.Flags()
+	flags.BoolVarP(&f.detach, "detach", "d", false, "run in the background, return when it is ready")
+	flags.BoolVar(&f.opts.Keep, "keep", false, "keep the table in the data folder; queues are always in memory")
+	flags.IntVar(&f.opts.Port, "port", 8080, "port of the HTTP API; the next free one when it is taken")
+	flags.Float64Var(&f.opts.Speed, "speed", 1, "divide waits, visibility timeouts and schedules by this")
+	flags.StringVar(&f.opts.Region, "region", "eu-central-1", "AWS region that everything believes to be in")
+	flags.StringVar(&f.opts.Template, "template", "", "SAM template (default template.yaml of the repository)")
+	flags.StringToStringVar(&f.opts.Parameters, "parameter", nil, "parameter of the template, NAME=VALUE")
+
+	return cmd
+}
+
+// foreground runs the stack until the context ends or a part of it breaks.
+func (f *upFlags) foreground(cmd *cobra.Command) error {
+	ctx := cmd.Context()
+	f.opts.Say = func(line string) { cmd.PrintErrln("local: " + line) }
+	f.opts.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+
+	s, err := stack.Start(ctx, f.opts)
+	if err != nil {
+		return fmt.Errorf("start local stack: %w", err)
+	}
+
+	if err := printStatus(cmd.OutOrStdout(), s.State(), f.output); err != nil {
+		return errors.Join(err, s.Stop())
+	}
+
+	select {
+	case <-ctx.Done():
+		f.opts.Say("stopping")
+
+		err = nil
+	case err = <-s.Done():
+		err = fmt.Errorf("the local stack broke, and was stopped: %w", err)
+	}
+
+	return errors.Join(err, s.Stop())
+}
+
+// background starts this program again without --detach and waits until the stack is ready.
+func (f *upFlags) background(cmd *cobra.Command) error {
+	data, err := dataFolder(f.opts.Data)
+	if err != nil {
+		return err
+	}
+
+	if state, err := stack.Read(data); err == nil {
+		return fmt.Errorf("%w in %s (process %d)", stack.ErrRunning, data, state.PIDs["stack"])
+	}
+
+	if err := os.MkdirAll(stack.LogFolder(data), 0o750); err != nil {
+		return fmt.Errorf("make data folder: %w", err)
+	}
+
+	logPath := filepath.Join(stack.LogFolder(data), "stack.log")
+
+	out, err := os.Create(logPath) //nolint:gosec // the stack's own folder
+	if err != nil {
+		return fmt.Errorf("make log: %w", err)
+	}
+	defer func() { _ = out.Close() }()
+
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+
+	child := exec.Command(self, slices.DeleteFunc(slices.Clone(os.Args[1:]), isDetach)...) //nolint:gosec,noctx // this program, which outlives us
+	child.Stdout, child.Stderr = out, out
+	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+
+	if err := child.Start(); err != nil {
+		return fmt.Errorf("start in the background: %w", err)
+	}
+
+	state, err := awaitReady(cmd.Context(), child, data, follow(logPath, cmd.ErrOrStderr()))
+	if err != nil {
+		return err
+	}
+
+	return printStatus(cmd.OutOrStdout(), state, f.output)
+}
+
+func isDetach(arg string) bool {
+	return arg == "--detach" || arg == "-d" || arg == "--detach=true"
+}
+
+// awaitReady waits for the state file, or for the end of the child. When we are stopped first, so is the child.
+func awaitReady(ctx context.Context, child *exec.Cmd, data string, progress func()) (stack.State, error) {
+	ended := make(chan error, 1)
+	go func() { ended <- child.Wait() }()
+
+	for {
+		progress()
+
+		if state, err := stack.Read(data); err == nil && state.PIDs["stack"] == child.Process.Pid {
+			return state, nil
+		}
+
+		select {
+		case err := <-ended:
+			progress()
+
+			return stack.State{}, fmt.Errorf("the local stack did not start (%w)", err)
+		case <-ctx.Done():
+			_ = child.Process.Signal(syscall.SIGTERM) // it may have ended just now
+			<-ended
+
+			return stack.State{}, fmt.Errorf("start local stack: %w", ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// follow returns a function that copies what has been added to a file since its last call.
+func follow(path string, out io.Writer) func() {
+	var at int64
+
+	return func() {
+		file, err := os.Open(path) //nolint:gosec // the stack's own folder
+		if err != nil {
+			return
+		}
+		defer func() { _ = file.Close() }()
+
+		if _, err := file.Seek(at, io.SeekStart); err == nil {
+			n, _ := io.Copy(out, file) // progress is worth no failure
+			at += n
+		}
+	}
+}
+
+func queueNames(state stack.State) []string { return slices.Sorted(maps.Keys(state.Queues)) }
