@@ -49,6 +49,7 @@ type meterKey struct{ owner, key string }
 // Store is the table.
 type Store struct {
 	timing job.Timing
+	rules  Rules
 
 	mu       sync.Mutex
 	jobs     map[string]job.Job
@@ -66,9 +67,13 @@ type Poison struct {
 }
 
 // New returns an empty table.
-func New(t job.Timing) *Store {
+func New(t job.Timing) *Store { return NewWith(t, Protocol()) }
+
+// NewWith returns an empty table under other rules.
+func NewWith(t job.Timing, r Rules) *Store {
 	return &Store{
 		timing:   t,
+		rules:    r,
 		jobs:     map[string]job.Job{},
 		points:   map[string]point.Point{},
 		analyses: map[revision]satellite.Analysis{},
@@ -183,7 +188,13 @@ func (s *Store) Due(_ context.Context, shard int, now time.Time, n int) ([]relay
 			hints = append(hints, relay.Hint{ID: j.ID, Look: j.Look})
 		}
 	}
-	sort.Slice(hints, func(i, k int) bool { return hints[i].Look.Before(hints[k].Look) })
+	// By id where the look is the same: a map has no order, and a run must repeat.
+	sort.Slice(hints, func(i, k int) bool {
+		if hints[i].Look.Equal(hints[k].Look) {
+			return hints[i].ID < hints[k].ID
+		}
+		return hints[i].Look.Before(hints[k].Look)
+	})
 	return hints[:min(n, len(hints))], nil
 }
 
@@ -192,7 +203,7 @@ func (s *Store) Retake(_ context.Context, h relay.Hint, t job.Timing, now time.T
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	j, ok := s.jobs[h.ID]
-	if !ok || !j.Look.Equal(h.Look) || !job.MayResend(&j, now) {
+	if !ok || !j.Look.Equal(h.Look) || !s.rules.MayResend(&j, now) {
 		return job.Job{}, false, nil
 	}
 	s.jobs[h.ID] = job.Resent(j, t, now)

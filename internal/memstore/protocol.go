@@ -18,7 +18,7 @@ func (s *Store) Claim(_ context.Context, r job.ClaimRequest) (job.Claim, error) 
 	if !ok {
 		return job.Claim{Verdict: job.Orphan, Job: job.Job{ID: r.Message.Job}}, nil
 	}
-	v := job.Judge(&j, &r)
+	v := s.rules.Judge(&j, &r)
 	switch v {
 	case job.Spent, job.Expired:
 		code, reason := job.Unrunnable(&j, v)
@@ -41,7 +41,7 @@ func (s *Store) reserve(j job.Job, r job.ClaimRequest) job.Claim {
 	if j.Limit != job.Unlimited && j.UsageKey == "" {
 		k := meterOf(&j, r.Now)
 		m := s.meters[k]
-		switch job.JudgeQuota(m, j.Limit) {
+		switch s.rules.JudgeQuota(m, j.Limit) {
 		case job.UsedUp:
 			next := job.SkippedByQuota(j, r.Now)
 			s.write(&j, next)
@@ -69,7 +69,7 @@ func (s *Store) Settle(_ context.Context, held, ended *job.Job, a *satellite.Ana
 		return r, nil
 	}
 	key := revision{a.Point, a.Revision}
-	if _, ok := s.analyses[key]; ok {
+	if _, ok := s.analyses[key]; s.rules.Duplicate(ok) {
 		return worker.Duplicate, nil
 	}
 	s.analyses[key] = *a
@@ -106,7 +106,7 @@ func (s *Store) Bury(_ context.Context, m job.Message, l deadletter.Letter, now 
 	switch {
 	case !ok:
 		return deadletter.Orphan, nil
-	case job.MayBury(&j, m, now):
+	case s.rules.MayBury(&j, m, now):
 		s.write(&j, job.BuriedUnreported(j, m, l.Sent, l.Receives, now))
 		return deadletter.Recorded, nil
 	default:
@@ -118,7 +118,7 @@ func (s *Store) Bury(_ context.Context, m job.Message, l deadletter.Letter, now 
 // that means.
 func (s *Store) mine(held *job.Job) (worker.Settlement, bool) {
 	row := s.jobs[held.ID]
-	if job.HeldBy(&row, held) {
+	if s.rules.HeldBy(&row, held) {
 		return worker.Written, true
 	}
 	return worker.NotMine(&row), false
@@ -127,7 +127,7 @@ func (s *Store) mine(held *job.Job) (worker.Settlement, bool) {
 // write replaces a row; a reservation that the new row no longer has is given
 // back to the meter it came from.
 func (s *Store) write(old *job.Job, next job.Job) {
-	if old.UsageKey != "" && next.UsageKey == "" {
+	if s.rules.GivesBack(old, &next) {
 		k := meterKey{old.Owner, old.UsageKey}
 		m := s.meters[k]
 		m.Taken--

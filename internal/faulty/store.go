@@ -1,0 +1,117 @@
+package faulty
+
+import (
+	"context"
+	"time"
+
+	"orbitq/internal/deadletter"
+	"orbitq/internal/intake"
+	"orbitq/internal/job"
+	"orbitq/internal/kinds"
+	"orbitq/internal/point"
+	"orbitq/internal/relay"
+	"orbitq/internal/satellite"
+	"orbitq/internal/worker"
+)
+
+// Table is every port of the table that changes a job.
+type Table interface {
+	worker.Store
+	intake.Store
+	relay.Store
+	deadletter.Store
+	kinds.Points
+}
+
+// Store is a table as one process sees it.
+type Store struct {
+	Table
+	Process *Process
+}
+
+// Compile-time proof that no port of the table escapes its faults.
+var _ Table = (*Store)(nil)
+
+// Claim implements worker.Store.
+func (s *Store) Claim(ctx context.Context, r job.ClaimRequest) (job.Claim, error) {
+	return call(s.Process, "Claim", func() (job.Claim, error) { return s.Table.Claim(ctx, r) })
+}
+
+// Settle implements worker.Store.
+func (s *Store) Settle(ctx context.Context, held, ended *job.Job, a *satellite.Analysis) (worker.Settlement, error) {
+	return call(s.Process, "Settle", func() (worker.Settlement, error) { return s.Table.Settle(ctx, held, ended, a) })
+}
+
+// Conclude implements worker.Store.
+func (s *Store) Conclude(ctx context.Context, held, next *job.Job) (worker.Settlement, error) {
+	return call(s.Process, "Conclude", func() (worker.Settlement, error) { return s.Table.Conclude(ctx, held, next) })
+}
+
+// stored is the answer to an accepted write.
+type stored struct {
+	point   point.Point
+	job     job.Job
+	existed bool
+}
+
+// AcceptPoint implements intake.Store.
+func (s *Store) AcceptPoint(ctx context.Context, p *point.Point, j *job.Job) (point.Point, job.Job, bool, error) {
+	got, err := call(s.Process, "AcceptPoint", func() (a stored, err error) {
+		a.point, a.job, a.existed, err = s.Table.AcceptPoint(ctx, p, j)
+		return a, err
+	})
+	return got.point, got.job, got.existed, err
+}
+
+// Accept implements intake.Store.
+func (s *Store) Accept(ctx context.Context, j *job.Job) (job.Job, bool, error) {
+	got, err := call(s.Process, "Accept", func() (a stored, err error) {
+		a.job, a.existed, err = s.Table.Accept(ctx, j)
+		return a, err
+	})
+	return got.job, got.existed, err
+}
+
+// Point implements intake.Store.
+func (s *Store) Point(ctx context.Context, id string) (point.Point, error) {
+	return call(s.Process, "Point", func() (point.Point, error) { return s.Table.Point(ctx, id) })
+}
+
+// subject is what an enrichment starts from.
+type subject struct {
+	point    point.Point
+	analysis *satellite.Analysis
+}
+
+// Subject implements kinds.Points.
+func (s *Store) Subject(ctx context.Context, id string, revision int) (point.Point, *satellite.Analysis, error) {
+	got, err := call(s.Process, "Subject", func() (a subject, err error) {
+		a.point, a.analysis, err = s.Table.Subject(ctx, id, revision)
+		return a, err
+	})
+	return got.point, got.analysis, err
+}
+
+// Due implements relay.Store.
+func (s *Store) Due(ctx context.Context, shard int, now time.Time, n int) ([]relay.Hint, error) {
+	return call(s.Process, "Due", func() ([]relay.Hint, error) { return s.Table.Due(ctx, shard, now, n) })
+}
+
+// Retake implements relay.Store.
+func (s *Store) Retake(ctx context.Context, h relay.Hint, t job.Timing, now time.Time) (job.Job, bool, error) {
+	got, err := call(s.Process, "Retake", func() (a stored, err error) {
+		a.job, a.existed, err = s.Table.Retake(ctx, h, t, now)
+		return a, err
+	})
+	return got.job, got.existed, err
+}
+
+// Bury implements deadletter.Store.
+func (s *Store) Bury(ctx context.Context, m job.Message, l deadletter.Letter, now time.Time) (deadletter.Fate, error) {
+	return call(s.Process, "Bury", func() (deadletter.Fate, error) { return s.Table.Bury(ctx, m, l, now) })
+}
+
+// RecordPoison implements deadletter.Store.
+func (s *Store) RecordPoison(ctx context.Context, l deadletter.Letter, reason string, now time.Time) error {
+	return do(s.Process, "RecordPoison", func() error { return s.Table.RecordPoison(ctx, l, reason, now) })
+}
