@@ -66,7 +66,7 @@ func stop(ctx context.Context, data string, pid int, out io.Writer) error {
 	}
 
 	for {
-		if _, err := stack.Read(data); errors.Is(err, stack.ErrNotRunning) {
+		if !stack.Claimed(data) {
 			_, _ = fmt.Fprintln(out, "stopped")
 
 			return nil

@@ -25,10 +25,11 @@ import (
 
 const (
 	// OperatorKey is the access key of who may do everything: the AWS CLI, boto3, people.
-	OperatorKey = "operator"
-	audience    = "orbitq"
-	issuerPath  = "/_orbitq/issuer"
-	awsPort     = 4566 // what people expect of a local AWS; the next free one when it is taken
+	OperatorKey  = "operator"
+	audience     = "orbitq"
+	issuerPath   = "/_orbitq/issuer"
+	stopPatience = 10 * time.Second
+	awsPort      = 4566 // what people expect of a local AWS; the next free one when it is taken
 )
 
 // Stack is a running local AWS.
@@ -104,7 +105,12 @@ func (s *Stack) fail(err error) {
 }
 
 func (s *Stack) claim(ctx context.Context) error {
-	release, err := claim(ctx, s.opts.Data, time.Second)
+	if _, err := Read(s.opts.Data); err == nil {
+		return fmt.Errorf("%w in %s", ErrRunning, s.opts.Data)
+	}
+
+	// One that is just stopping is waited for.
+	release, err := claim(ctx, s.opts.Data, stopPatience)
 	if err != nil {
 		return err
 	}

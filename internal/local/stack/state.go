@@ -60,6 +60,16 @@ func claim(ctx context.Context, data string, patience time.Duration) (release fu
 	return release, nil
 }
 
+// Claimed reports whether a stack in a data folder starts, runs or stops.
+func Claimed(data string) bool {
+	release, err := claim(context.Background(), data, 0)
+	if err == nil {
+		release()
+	}
+
+	return errors.Is(err, ErrRunning)
+}
+
 // write puts the state file in place in one step.
 func (s State) write() error {
 	text, err := json.MarshalIndent(s, "", "  ")
@@ -88,9 +98,7 @@ func Read(data string) (State, error) {
 		return s, fmt.Errorf("read state: %w", err)
 	}
 
-	if release, err := claim(context.Background(), data, 0); err == nil {
-		release()
-
+	if !Claimed(data) {
 		return s, ErrNotRunning
 	}
 
