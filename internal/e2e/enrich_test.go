@@ -1,0 +1,180 @@
+package e2e_test
+
+import (
+	"fmt"
+	"image/png"
+	"math"
+	"os"
+	"testing"
+	"time"
+
+	"orbitq/internal/client"
+	"orbitq/internal/job"
+	"orbitq/internal/local/cdse/scene"
+)
+
+// pixel reads the reflectance of one pixel straight from the image files.
+func pixel(t *testing.T, band string, p scene.Point) float64 {
+	t.Helper()
+	f, err := os.Open("../local/cdse/scene/data/" + band + ".png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	img, err := png.Decode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gray, _, _, _ := img.At(p.Pixel%256, p.Pixel/256).RGBA()
+	return float64(gray) / 10000
+}
+
+// expected computes the seven indices of a pixel, written down from their
+// definitions and sharing no code with the product.
+func expected(t *testing.T, p scene.Point) [7]float64 {
+	t.Helper()
+	b02, b03, b04, b05 := pixel(t, "B02", p), pixel(t, "B03", p), pixel(t, "B04", p), pixel(t, "B05", p)
+	b08, b8a, b11 := pixel(t, "B08", p), pixel(t, "B8A", p), pixel(t, "B11", p)
+	return [7]float64{
+		(b08 - b04) / (b08 + b04), (b8a - b11) / (b8a + b11), (b08 - b05) / (b08 + b05),
+		math.Max(-1, math.Min(1, 2.5*(b08-b04)/(b08+6*b04-7.5*b02+1))), math.Min(3, b11/b08),
+		1.5 * (b08 - b04) / (b08 + b04 + 0.5), (b08 - b03) / (b08 + b03),
+	}
+}
+
+// TestMeansEqualThePixels sends points through the whole system and compares what
+// comes back with the image files.
+func TestMeansEqualThePixels(t *testing.T) {
+	t.Parallel()
+	w := theWorld(t)
+	c := w.as(t, "pixels", "enterprise")
+	for i, p := range w.scene.PickPoints(scene.Bare, 20) {
+		created, err := c.CreatePoint(t.Context(), client.NewPoint{Latitude: p.Lat, Longitude: p.Lon, Value: 1, CollectedAt: sensed()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if j := ended(t, c, created.JobID); j.Outcome != job.Success {
+			t.Fatalf("point %d ended as %s %s, error %+v", i, j.State, j.Outcome, j.Error)
+		}
+		all, err := c.Analyses(t.Context(), created.PointID)
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%d analyses, %v", len(all), err)
+		}
+		want := expected(t, p)
+		for k, got := range all[0].Indices.InOrder() {
+			if got == nil || math.Abs(got.Mean-want[k]) > 1e-6 || got.SampleCount != 144 {
+				t.Errorf("point %d index %d: got %+v, want mean %v", i, k, got, want[k])
+			}
+		}
+		if a := all[0]; a.AcquiredOn != "2020-02-19" || a.DayOffset != 0 || a.TemporalQuality != "excellent" || a.JobID != created.JobID || a.PUSpent <= 0 {
+			t.Errorf("analysis %+v", a)
+		}
+	}
+}
+
+// TestOutcomes has one reading for each outcome that the scene can show.
+func TestOutcomes(t *testing.T) {
+	t.Parallel()
+	w := theWorld(t)
+	c := w.as(t, "outcomes", "enterprise")
+	clear, cloud := w.scene.PickPoints(scene.Bare, 1)[0], w.scene.PickPoints(scene.Cloud, 1)[0]
+	at := func(text string) *time.Time {
+		d, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &d
+	}
+	now := time.Now().UTC()
+	cases := []struct {
+		name     string
+		lat, lon float64
+		at       *time.Time
+		want     job.Outcome
+	}{
+		{"clear, six days before", clear.Lat, clear.Lon, at("2020-02-13T10:00:00Z"), job.Success},
+		{"clear, fifteen days after", clear.Lat, clear.Lon, at("2020-03-05T10:00:00Z"), job.Success},
+		{"under cloud", cloud.Lat, cloud.Lon, sensed(), job.Clouded},
+		{"no image within fifteen days", clear.Lat, clear.Lon, at("2020-05-20T10:00:00Z"), job.NoAcquisition},
+		{"outside the scene", 45, -30, sensed(), job.OutOfCoverage},
+		{"near the pole", 89.9, 0, sensed(), job.OutOfCoverage},
+		{"Null Island", 0, 0, sensed(), job.OutOfCoverage},
+		{"before the mission", clear.Lat, clear.Lon, at("2014-06-01T10:00:00Z"), job.PreMission},
+		{"today", clear.Lat, clear.Lon, &now, job.NotYetAvailable},
+		{"Fiji, at 180 degrees", -16.8, 179.9998, at("2025-08-01T10:00:00Z"), job.OutOfCoverage},
+	}
+	for _, x := range cases {
+		t.Run(x.name, func(t *testing.T) {
+			t.Parallel()
+			created, err := c.CreatePoint(t.Context(), client.NewPoint{Latitude: x.lat, Longitude: x.lon, Value: 1, CollectedAt: x.at})
+			if err != nil {
+				t.Fatal(err)
+			}
+			j := ended(t, c, created.JobID)
+			all, err := c.Analyses(t.Context(), created.PointID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if j.State != job.Succeeded || j.Outcome != x.want || (len(all) == 1) != x.want.Analysed() {
+				t.Errorf("got %s %s with %d analyses, want %s (error %+v)", j.State, j.Outcome, len(all), x.want, j.Error)
+			}
+		})
+	}
+}
+
+// TestTwoJobsOfOnePoint dispatches a second job for a point that is analysed.
+func TestTwoJobsOfOnePoint(t *testing.T) {
+	t.Parallel()
+	w := theWorld(t)
+	c := w.as(t, "two-jobs", "pro")
+	created, err := c.CreatePoint(t.Context(), w.clear(1)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended(t, c, created.JobID)
+	again, err := c.Dispatch(t.Context(), client.NewJob{Kind: "enrich", PointID: created.PointID, Queue: "high"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if j := ended(t, c, again.ID); j.State != job.Succeeded || j.Outcome != job.AlreadyDone {
+		t.Errorf("second job %+v", j)
+	}
+	u, err := c.Usage(t.Context())
+	if err != nil || u.Used != 1 || u.Reserved != 0 {
+		t.Errorf("usage %+v, %v", u, err)
+	}
+}
+
+// TestTenJobsAtTheLimit lets ten jobs race for the last unit of a free plan.
+func TestTenJobsAtTheLimit(t *testing.T) {
+	t.Parallel()
+	w := theWorld(t)
+	c := w.as(t, "limit", "free")
+	points := w.clear(19)
+	for _, p := range points[:9] {
+		created, err := c.CreatePoint(t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if j := ended(t, c, created.JobID); j.Outcome != job.Success {
+			t.Fatalf("%+v", j)
+		}
+	}
+	var racing []client.Created
+	for _, p := range points[9:] {
+		created, err := c.CreatePoint(t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		racing = append(racing, created)
+	}
+	counts := map[string]int{}
+	for _, r := range racing {
+		j := ended(t, c, r.JobID)
+		counts[fmt.Sprint(j.State, " ", j.Outcome)]++
+	}
+	u, err := c.Usage(t.Context())
+	if err != nil || counts["succeeded SUCCEEDED"] != 1 || counts["skipped USER_QUOTA_EXCEEDED"] != 9 || u.Used != 10 || u.Reserved != 0 {
+		t.Errorf("ends %v, usage %+v, %v", counts, u, err)
+	}
+}
