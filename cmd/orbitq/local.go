@@ -138,7 +138,7 @@ Try it:
   curl %s/v1/health
   curl -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' %s/v1/data-points \
     -d '{"latitude":28.69,"longitude":-17.85,"value":1,"collected_at":"2020-02-19T12:00:00Z"}'
-  AWS_ACCESS_KEY_ID=operator AWS_SECRET_ACCESS_KEY=x AWS_DEFAULT_REGION=%s AWS_ENDPOINT_URL=%s aws sqs list-queues
+  AWS_ACCESS_KEY_ID=operator AWS_SECRET_ACCESS_KEY=x AWS_DEFAULT_REGION=%s aws --endpoint-url %s sqs list-queues
 `, state.PIDs["stack"], state.StartedAt.Format("15:04:05 UTC"), state.APIURL, state.AWSURL, state.Region, state.CopernicusURL,
 		strings.Join(queueNames(state), ", "), state.Table, stack.LogFolder(state.Data),
 		state.APIURL, state.APIURL, state.Region, state.AWSURL)

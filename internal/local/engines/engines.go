@@ -59,7 +59,7 @@ func ElasticMQ(ctx context.Context, cfg Config) (*Engine, error) {
 	}
 
 	return start(ctx, cfg, program{
-		name: "queues", path: java,
+		name: "queues", path: java, forgetful: true,
 		args: func(port int) ([]string, error) { return queueArgs(cfg, home, port), nil },
 	})
 }
