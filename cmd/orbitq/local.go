@@ -1,8 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -12,8 +10,8 @@ import (
 	"orbitq/internal/local/stack"
 )
 
-// local groups the commands of the local run.
-func local() *cobra.Command {
+// newLocalCommand groups the commands of the local run.
+func newLocalCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "local",
 		Short: "Run the whole system on this machine",
@@ -27,25 +25,12 @@ of the template enforced. Copernicus is a stand-in that computes its answers fro
 	}
 	cmd.AddCommand(localUp(), localStatus(), localDown(), localLogs(), localCopernicus())
 
-	return cmd
+	return group(cmd)
 }
 
 // dataFlag adds --data.
 func dataFlag(cmd *cobra.Command, data *string) {
 	cmd.Flags().StringVar(data, "data", "", "folder of the stack's files; several stacks may run in different ones (default .orbitq/run)")
-}
-
-// outputFlag adds -o.
-func outputFlag(cmd *cobra.Command, output *string) {
-	cmd.Flags().StringVarP(output, "output", "o", "text", "text or json")
-}
-
-func checkOutput(output string) error {
-	if output != "text" && output != "json" {
-		return fmt.Errorf("--output is %q, it can be text or json", output)
-	}
-
-	return nil
 }
 
 // dataFolder is the folder that --data names, or the repository's own.
@@ -62,69 +47,49 @@ func dataFolder(data string) (string, error) {
 	return stack.DefaultData(root), nil
 }
 
-// running reads the state of the stack in a folder.
-func running(data string) (stack.State, error) {
-	folder, err := dataFolder(data)
-	if err != nil {
-		return stack.State{}, err
-	}
-
-	state, err := stack.Read(folder)
-	if errors.Is(err, stack.ErrNotRunning) {
-		return state, fmt.Errorf("%w in %s: start one with orbitq local up", err, folder)
-	}
-
-	if err != nil {
-		return state, fmt.Errorf("find stack: %w", err)
-	}
-
-	return state, nil
-}
-
 func localStatus() *cobra.Command {
-	var data, output string
+	var data string
 
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show where the local stack listens",
 		Example: `  orbitq local status
   curl -H "Authorization: Bearer $(orbitq local status -o json | jq -r .token)" $(orbitq local status -o json | jq -r .api_url)/v1/usage`,
-		Args: cobra.NoArgs,
+		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkOutput(output); err != nil {
-				return err
-			}
-
-			state, err := running(data)
+			state, err := runningStack(data)
 			if err != nil {
 				return err
 			}
 
-			return printStatus(cmd.OutOrStdout(), state, output)
+			return printStatus(cmd, state)
 		},
 	}
 	dataFlag(cmd, &data)
-	outputFlag(cmd, &output)
 
 	return cmd
 }
 
-// printStatus prints a running stack with a token that is ready to use.
-func printStatus(out io.Writer, state stack.State, output string) error {
-	ready, err := state.Mint(stack.Token{User: "demo", Tier: "enterprise", Scopes: allScopes(), Expires: tokenLife})
+// status is what programs get: the state and a token that is ready to use.
+type status struct {
+	stack.State
+
+	Token string `json:"token"`
+}
+
+// printStatus prints a running stack.
+func printStatus(cmd *cobra.Command, state stack.State) error {
+	ready, err := localToken(state)
 	if err != nil {
-		return fmt.Errorf("make token: %w", err)
+		return err
 	}
 
-	if output == "json" {
-		return printJSON(out, struct {
-			stack.State
+	return show(cmd, status{state, ready}, func(out io.Writer) error { return describe(out, state) })
+}
 
-			Token string `json:"token"`
-		}{state, ready})
-	}
-
-	_, err = fmt.Fprintf(out, `orbitq runs here (process %d, since %s)
+// describe tells people where everything is and what to try next.
+func describe(out io.Writer, state stack.State) error {
+	_, err := fmt.Fprintf(out, `orbitq runs here (process %d, since %s)
 
   API         %s
   AWS         %s   region %s
@@ -144,17 +109,6 @@ Try it:
 		state.APIURL, state.APIURL, state.Region, state.AWSURL)
 	if err != nil {
 		return fmt.Errorf("print status: %w", err)
-	}
-
-	return nil
-}
-
-func printJSON(out io.Writer, v any) error {
-	enc := json.NewEncoder(out)
-	enc.SetIndent("", "  ")
-
-	if err := enc.Encode(v); err != nil {
-		return fmt.Errorf("print JSON: %w", err)
 	}
 
 	return nil

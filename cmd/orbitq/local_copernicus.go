@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"strconv"
@@ -13,9 +14,8 @@ import (
 
 func localCopernicus() *cobra.Command {
 	var (
-		port         int
-		id, secret   string
-		announceJSON string
+		port       int
+		id, secret string
 	)
 
 	cmd := &cobra.Command{
@@ -25,12 +25,8 @@ func localCopernicus() *cobra.Command {
 scene (tile 29RKH, 2020-02-19), so that a client of the real service can be tried without an account. Every call is
 logged to standard error; faults are set at /__faults.`,
 		Example: "  orbitq local copernicus --port 9090",
-		Args:    cobra.NoArgs,
+		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkOutput(announceJSON); err != nil {
-				return err
-			}
-
 			server, err := cdse.New(cdse.Config{
 				ClientID: id, ClientSecret: secret, Logger: slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)),
 			})
@@ -39,13 +35,14 @@ logged to standard error; faults are set at /__faults.`,
 			}
 
 			ready := func(url string) {
-				if announceJSON == "json" {
-					_ = printJSON(cmd.OutOrStdout(), map[string]string{"copernicus_url": url, "token_url": url + cdse.TokenPath, "client_id": id})
+				where := map[string]string{"copernicus_url": url, "token_url": url + cdse.TokenPath, "client_id": id}
+				if err := show(cmd, where, func(out io.Writer) error {
+					_, err := fmt.Fprintf(out, "Copernicus stand-in on %s, client %s, token endpoint %s\n", url, id, cdse.TokenPath)
 
-					return
+					return err
+				}); err != nil {
+					cmd.PrintErrln(err)
 				}
-
-				cmd.Printf("Copernicus stand-in on %s (client %s, token endpoint %s)\n", url, id, cdse.TokenPath)
 			}
 
 			if err := cdse.ListenAndServe(cmd.Context(), net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), server, ready); err != nil {
@@ -55,7 +52,6 @@ logged to standard error; faults are set at /__faults.`,
 			return nil
 		},
 	}
-	outputFlag(cmd, &announceJSON)
 	cmd.Flags().IntVar(&port, "port", 9090, "port; 0 for any free one")
 	cmd.Flags().StringVar(&id, "client-id", "local", "the only client that gets tokens")
 	cmd.Flags().StringVar(&secret, "client-secret", "local", "its secret")

@@ -25,7 +25,7 @@ func localDown() *cobra.Command {
 		Short:   "Stop the local stack",
 		Long:    "Stops the stack of a data folder and waits until nothing of it is left. Stopping what does not run is fine.",
 		Example: "  orbitq local down\n  orbitq local down --data /tmp/second",
-		Args:    cobra.NoArgs,
+		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			folder, err := dataFolder(data)
 			if err != nil {

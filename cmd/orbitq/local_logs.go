@@ -26,7 +26,7 @@ func localLogs() *cobra.Command {
 		Long: `Prints log files of the data folder: one for each function, api for the access log of the HTTP API, stack for the stack
 itself when it runs in the background. Without --function it prints all functions.`,
 		Example: "  orbitq local logs\n  orbitq local logs --function enrich -f\n  orbitq local logs --function api",
-		Args:    cobra.NoArgs,
+		Args:    none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			folder, err := dataFolder(data)
 			if err != nil {

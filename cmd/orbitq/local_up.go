@@ -21,9 +21,8 @@ import (
 
 // upFlags are the flags of local up.
 type upFlags struct {
-	detach, keep bool
-	output       string
-	opts         stack.Options
+	detach bool
+	opts   stack.Options
 }
 
 func localUp() *cobra.Command {
@@ -37,14 +36,10 @@ func localUp() *cobra.Command {
 		Example: `  orbitq local up
   orbitq local up --detach -o json
   orbitq local up --port 9000 --data /tmp/second --speed 10`,
-		Args: cobra.NoArgs,
+		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkOutput(f.output); err != nil {
-				return err
-			}
-
 			if f.opts.Speed < 1 {
-				return fmt.Errorf("--speed is %g, it must be 1 or more", f.opts.Speed)
+				return usageError{fmt.Errorf("--speed is %g, it must be 1 or more", f.opts.Speed)}
 			}
 
 			if f.detach {
@@ -55,7 +50,6 @@ func localUp() *cobra.Command {
 		},
 	}
 	dataFlag(cmd, &f.opts.Data)
-	outputFlag(cmd, &f.output)
 
 	flags := cmd.Flags()
 	flags.BoolVarP(&f.detach, "detach", "d", false, "run in the background, return when it is ready")
@@ -80,7 +74,7 @@ func (f *upFlags) foreground(cmd *cobra.Command) error {
 		return fmt.Errorf("start local stack: %w", err)
 	}
 
-	if err := printStatus(cmd.OutOrStdout(), s.State(), f.output); err != nil {
+	if err := printStatus(cmd, s.State()); err != nil {
 		return errors.Join(err, s.Stop())
 	}
 
@@ -137,7 +131,7 @@ func (f *upFlags) background(cmd *cobra.Command) error {
 		return err
 	}
 
-	return printStatus(cmd.OutOrStdout(), state, f.output)
+	return printStatus(cmd, state)
 }
 
 func isDetach(arg string) bool {

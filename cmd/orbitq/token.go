@@ -2,24 +2,20 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"orbitq/internal/local/stack"
 )
 
-// tokenLife is how long a token is good unless --expires says otherwise.
-const tokenLife = 12 * time.Hour
-
-func allScopes() []string { return []string{"orbitq/read", "orbitq/write"} }
-
-func token() *cobra.Command {
+// newTokenCommand makes tokens for anybody: locally this machine is the issuer.
+func newTokenCommand() *cobra.Command {
 	var (
-		data, output, scope string
-		wanted              stack.Token
+		data, scope string
+		wanted      stack.Token
 	)
 
 	cmd := &cobra.Command{
@@ -29,17 +25,13 @@ func token() *cobra.Command {
 the stack was deployed with.`,
 		Example: `  orbitq token --user ana
   orbitq token --user ana --tier free --scope orbitq/read --expires 5m`,
-		Args: cobra.NoArgs,
+		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkOutput(output); err != nil {
-				return err
-			}
-
 			if wanted.Tier != "" && !slices.Contains([]string{"free", "pro", "enterprise"}, wanted.Tier) {
-				return fmt.Errorf("--tier is %q, it can be free, pro or enterprise", wanted.Tier)
+				return usageError{fmt.Errorf("--tier is free, pro or enterprise, not %q", wanted.Tier)}
 			}
 
-			state, err := running(data)
+			state, err := runningStack(data)
 			if err != nil {
 				return err
 			}
@@ -51,23 +43,20 @@ the stack was deployed with.`,
 				return fmt.Errorf("make token: %w", err)
 			}
 
-			if output == "json" {
-				return printJSON(cmd.OutOrStdout(), map[string]string{"token": signed})
-			}
+			return show(cmd, map[string]string{"token": signed}, func(out io.Writer) error {
+				_, err := fmt.Fprintln(out, signed)
 
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), signed)
-
-			return err
+				return err
+			})
 		},
 	}
 	dataFlag(cmd, &data)
-	outputFlag(cmd, &output)
 
 	flags := cmd.Flags()
-	flags.StringVar(&wanted.User, "user", "demo", "whose token it is (sub)")
+	flags.StringVar(&wanted.User, "user", localUser, "whose token it is (sub)")
 	flags.StringVar(&wanted.Tier, "tier", "", "free, pro or enterprise; none means free")
-	flags.StringVar(&scope, "scope", strings.Join(allScopes(), " "), "scopes, separated by spaces")
-	flags.DurationVar(&wanted.Expires, "expires", tokenLife, "how long it is good; negative for one that has expired")
+	flags.StringVar(&scope, "scope", "orbitq/read orbitq/write", "scopes, separated by spaces")
+	flags.DurationVar(&wanted.Expires, "expires", localLife, "how long it is good; negative for one that has expired")
 
 	return cmd
 }

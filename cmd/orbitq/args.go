@@ -1,0 +1,62 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// group makes a command that only has others: alone it shows its help, and what it does not know is a usage error.
+func group(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		cmd.SuggestionsMinimumDistance = 2
+		text := fmt.Sprintf("there is no command %q", cmd.CommandPath()+" "+args[0])
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			text += fmt.Sprintf("; did you mean %q?", cmd.CommandPath()+" "+strings.Join(near, `" or "`))
+		}
+		return usageError{errors.New(text)}
+	}
+	return cmd
+}
+
+// exactly wants one argument, which it can name when it is missing.
+func exactly(name string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 0:
+			return usageError{fmt.Errorf("%s is missing", name)}
+		case len(args) > 1:
+			return usageError{fmt.Errorf("one %s at a time, not %d", name, len(args))}
+		default:
+			return nil
+		}
+	}
+}
+
+// none wants no argument.
+func none(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("what does %q mean here? This command takes flags only", args[0])}
+	}
+	return nil
+}
+
+// needs wants flags to be set.
+func needs(cmd *cobra.Command, names ...string) error {
+	var missing []string
+	for _, name := range names {
+		if !cmd.Flags().Changed(name) {
+			missing = append(missing, "--"+name)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return usageError{fmt.Errorf("%s missing", strings.Join(missing, ", "))}
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"orbitq/internal/client"
+	"orbitq/internal/job"
+)
+
+// jobs returns the commands about jobs.
+func jobs() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "jobs", Short: "Dispatch jobs and see what became of them",
+		Example: "  orbitq jobs list --state dead\n  orbitq jobs show ID\n  orbitq jobs dispatch POINT --queue high --wait",
+	}
+	cmd.AddCommand(jobsDispatch(), jobsShow(), jobsList())
+	return connected(group(cmd))
+}
+
+// jobsDispatch returns jobs dispatch.
+func jobsDispatch() *cobra.Command {
+	var (
+		n client.NewJob
+		w waiting
+	)
+	cmd := &cobra.Command{
+		Use: "dispatch POINT", Short: "Dispatch a job for a stored point", Args: exactly("the id of a point"),
+		Example: "  orbitq jobs dispatch 01JM8WQ5Z3T5V9B0C2D4E6F8GH --wait\n  orbitq jobs dispatch 01JM8WQ5Z3T5V9B0C2D4E6F8GH --queue high --key again-1",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n.PointID = args[0]
+			return dispatchJob(cmd, n, w)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&n.Kind, "kind", "enrich", "what to do")
+	f.StringVar(&n.Queue, "queue", "", "high, default or low")
+	f.StringVar(&n.Key, "key", "", "idempotency key: repeating the command with it dispatches nothing twice")
+	w.flags(cmd)
+	return cmd
+}
+
+// dispatchJob dispatches the job, and waits if that is wanted.
+func dispatchJob(cmd *cobra.Command, n client.NewJob, w waiting) error {
+	c, err := connect(cmd)
+	if err != nil {
+		return err
+	}
+	j, err := c.Dispatch(cmd.Context(), n)
+	if err != nil {
+		return err //nolint:wrapcheck // the client's errors are written for people
+	}
+	if w.wait {
+		if j, err = w.until(cmd.Context(), c, j.ID); err != nil {
+			return err
+		}
+	}
+	err = show(cmd, j, func(out io.Writer) error { return writeJob(out, &j) })
+	if !w.wait {
+		return err
+	}
+	return errors.Join(err, died(&j))
+}
+
+// jobsShow returns jobs show.
+func jobsShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show ID", Short: "Show a job: what became of it, when, and its last attempts", Args: exactly("the id of a job"),
+		Example: "  orbitq jobs show 01JM8WQ5Z4A1B2C3D4E5F6G7H8\n  orbitq jobs show 01JM8WQ5Z4A1B2C3D4E5F6G7H8 -o json | jq -r .state",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := connect(cmd)
+			if err != nil {
+				return err
+			}
+			j, err := c.Job(cmd.Context(), args[0])
+			if err != nil {
+				return err //nolint:wrapcheck // the client's errors are written for people
+			}
+			return show(cmd, j, func(out io.Writer) error { return writeJob(out, &j) })
+		},
+	}
+}
+
+// jobsList returns jobs list.
+func jobsList() *cobra.Command {
+	var (
+		f     client.Filter
+		state string
+		limit int
+	)
+	cmd := &cobra.Command{
+		Use: "list", Short: "List your jobs, newest first", Args: none,
+		Example: "  orbitq jobs list\n  orbitq jobs list --state dead --limit 0   # all of them\n  orbitq jobs list --queue high -o json | jq -r .items[].id",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if limit < 0 {
+				return usageError{fmt.Errorf("--limit is how many jobs to list, not %d", limit)}
+			}
+			f.State, f.Page = job.State(state), pageSize(limit)
+			c, err := connect(cmd)
+			if err != nil {
+				return err
+			}
+			list := jobList{Items: []client.Job{}}
+			for j, err := range c.Jobs(cmd.Context(), f) {
+				if err != nil {
+					return err //nolint:wrapcheck // the client's errors are written for people
+				}
+				if list.More = limit > 0 && len(list.Items) == limit; list.More {
+					break
+				}
+				list.Items = append(list.Items, j)
+			}
+			return show(cmd, list, list.write)
+		},
+	}
+	cmd.Flags().StringVar(&state, "state", "", "only jobs in this state: scheduled, queued, running, waiting, retrying,\nsucceeded, skipped, dead, cancelled or forgotten")
+	cmd.Flags().StringVar(&f.Queue, "queue", "", "only jobs of this queue: high, default or low")
+	cmd.Flags().IntVar(&limit, "limit", 20, "how many to list at most; 0 is all")
+	return cmd
+}
+
+// pageSize asks for one more than is shown, so that the list can say whether there are more.
+func pageSize(limit int) int {
+	const largest = 100
+	if limit == 0 || limit >= largest {
+		return largest
+	}
+	return limit + 1
+}

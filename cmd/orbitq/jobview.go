@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"orbitq/internal/client"
+	"orbitq/internal/job"
+)
+
+// jobList is what jobs list shows.
+type jobList struct {
+	Items []client.Job `json:"items"`
+	More  bool         `json:"more"` // the list goes on
+}
+
+// write shows it to people.
+func (l *jobList) write(w io.Writer) error {
+	if len(l.Items) == 0 {
+		return say(w, "no jobs; make one: orbitq points create --lat N --lon N --value N")
+	}
+	t := table{head: []string{"JOB", "STATE", "OUTCOME", "QUEUE", "TRIES", "CREATED", "POINT"}}
+	for i := range l.Items {
+		j := &l.Items[i]
+		t.add(j.ID, string(j.State), reason(j), j.Queue, tries(j), moment(j.CreatedAt), j.PointID)
+	}
+	if err := t.write(w); err != nil {
+		return err
+	}
+	if l.More {
+		return say(w, "\nthere are more: --limit 0 lists all")
+	}
+	return nil
+}
+
+// reason is the shortest word for why a job is where it is.
+func reason(j *client.Job) string {
+	switch {
+	case j.Outcome != "":
+		return string(j.Outcome)
+	case j.Error != nil && j.State != job.Succeeded:
+		return string(j.Error.Code)
+	default:
+		return "-"
+	}
+}
+
+// tries is how many attempts were made of how many.
+func tries(j *client.Job) string { return fmt.Sprintf("%d of %d", j.Attempts, j.MaxAttempts) }
+
+// verdict says in one line what became of a job.
+func verdict(j *client.Job) string {
+	switch {
+	case j.Outcome != "":
+		return fmt.Sprintf("%s, %s: %s", j.State, j.Outcome, meaning(j.Outcome))
+	case j.Error != nil && j.State != job.Succeeded:
+		return fmt.Sprintf("%s, %s: %s", j.State, j.Error.Code, j.Error.Message)
+	default:
+		return string(j.State)
+	}
+}
+
+// writeJob shows a job with its attempts.
+func writeJob(w io.Writer, j *client.Job) error {
+	s := sheet{}
+	s.put("job", "%s  %s in %s", j.ID, j.Kind, j.Queue)
+	s.put("state", "%s", verdict(j))
+	s.put("point", "%s", j.PointID)
+	s.put("attempts", "%s", tries(j))
+	if j.Generation > 0 {
+		s.put("generation", "%d", j.Generation)
+	}
+	s.put("created", "%s", moment(j.CreatedAt))
+	s.put("started", "%s", later(j.StartedAt))
+	s.put("finished", "%s", later(j.FinishedAt))
+	s.put("due", "%s", later(j.NextAt))
+	if j.StartedAt != nil && j.FinishedAt != nil {
+		s.put("took", "waited %s, ran %s", span(j.StartedAt.Sub(j.CreatedAt)), span(j.FinishedAt.Sub(*j.StartedAt)))
+	}
+	if err := s.write(w); err != nil || len(j.History) == 0 {
+		return err
+	}
+	t := table{head: []string{"\nTRY", "STARTED", "TOOK", "ENDED AS", "RELEASE", "REQUEST"}}
+	for _, a := range j.History {
+		took := "-"
+		if a.EndedAt != nil {
+			took = span(a.EndedAt.Sub(a.StartedAt))
+		}
+		t.add(fmt.Sprint(a.Number), moment(a.StartedAt), took, string(a.Code), a.Version, a.RequestID)
+	}
+	return t.write(w)
+}

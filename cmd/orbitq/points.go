@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"orbitq/internal/client"
+	"orbitq/internal/job"
+)
+
+// pollEvery is how often a waiting command looks; a job takes well under a second.
+const pollEvery = 200 * time.Millisecond
+
+// points returns the commands about data points.
+func points() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "points", Short: "Store data points and read what the satellite saw there",
+		Example: "  orbitq points create --lat 25.0646 --lon -11.2213 --value 21.5 --collected-at 2020-02-19 --wait\n  orbitq points show ID",
+	}
+	cmd.AddCommand(pointsCreate(), pointsShow())
+	return connected(group(cmd))
+}
+
+// waiting are the flags of commands that can wait for a job.
+type waiting struct {
+	wait    bool
+	timeout time.Duration
+}
+
+// flags adds them.
+func (f *waiting) flags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait until the job has ended, and show what came of it")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 2*time.Minute, "stop waiting after this; the job goes on")
+}
+
+// until waits for the job.
+func (f *waiting) until(ctx context.Context, c *client.Client, id string) (client.Job, error) {
+	ctx, cancel := limited(ctx, f.timeout)
+	defer cancel()
+	j, err := c.Wait(ctx, id, pollEvery)
+	if err != nil {
+		return j, fmt.Errorf("%w; the job goes on, look again with: orbitq jobs show %s", err, id)
+	}
+	return j, nil
+}
+
+// pointsCreate returns points create.
+func pointsCreate() *cobra.Command {
+	var (
+		p         client.NewPoint
+		collected string
+		w         waiting
+	)
+	cmd := &cobra.Command{
+		Use: "create --lat N --lon N --value N", Short: "Store a data point; its enrichment starts by itself", Args: none,
+		Example: `  # A reading in the scene that the local stack has pixels of; wait for the result.
+  orbitq points create --lat 25.0646 --lon -11.2213 --value 21.5 --collected-at 2020-02-19T11:30:00Z --wait
+
+  # The same key again gives the same point, so a script may repeat it safely.
+  orbitq points create --lat 25.0646 --lon -11.2213 --value 21.5 --key reading-4711 -o json`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := errors.Join(needs(cmd, "lat", "lon", "value"), finite(&p)); err != nil {
+				return err
+			}
+			at, err := instant(collected)
+			if err != nil {
+				return err
+			}
+			p.CollectedAt = at
+			return createPoint(cmd, p, w)
+		},
+	}
+	f := cmd.Flags()
+	f.Float64Var(&p.Latitude, "lat", 0, "degrees north, -90 to 90")
+	f.Float64Var(&p.Longitude, "lon", 0, "degrees east, -180 to 180")
+	f.Float64Var(&p.Value, "value", 0, "what was measured, in the unit of its metric")
+	f.Float64Var(&p.Accuracy, "accuracy", 0, "GPS radius in metres; the analysed square grows with it, from 120 to 500 m a side")
+	f.StringVar(&collected, "collected-at", "", "when it was measured: 2020-02-19 or 2020-02-19T11:30:00Z (default: now)")
+	f.StringVar(&p.MetricID, "metric", "", "id of the metric")
+	f.StringVar(&p.CampaignID, "campaign", "", "id of the campaign")
+	f.StringVar(&p.Notes, "notes", "", "anything worth knowing")
+	f.StringVar(&p.Queue, "queue", "", "high, default or low")
+	f.StringVar(&p.Key, "key", "", "idempotency key: repeating the command with it stores nothing twice")
+	w.flags(cmd)
+	return cmd
+}
+
+// finite refuses what a flag can say and JSON cannot.
+func finite(p *client.NewPoint) error {
+	for name, v := range map[string]float64{"lat": p.Latitude, "lon": p.Longitude, "value": p.Value, "accuracy": p.Accuracy} {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return usageError{fmt.Errorf("--%s must be a finite number", name)}
+		}
+	}
+	return nil
+}
+
+// instant reads a day or an exact time; nothing stays nothing.
+func instant(s string) (*time.Time, error) {
+	if s == "" {
+		return nil, nil //nolint:nilnil // the API's own default is now
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, s); err == nil {
+			t = t.UTC()
+			return &t, nil
+		}
+	}
+	return nil, usageError{fmt.Errorf("--collected-at is a day (2020-02-19) or a time (2020-02-19T11:30:00Z), not %q", s)}
+}
+
+// createPoint stores the point, and waits if that is wanted.
+func createPoint(cmd *cobra.Command, p client.NewPoint, w waiting) error {
+	ctx := cmd.Context()
+	c, err := connect(cmd)
+	if err != nil {
+		return err
+	}
+	created, err := c.CreatePoint(ctx, p)
+	if err != nil {
+		return err //nolint:wrapcheck // the client's errors are written for people
+	}
+	if !w.wait {
+		return show(cmd, created, func(out io.Writer) error { return writeCreated(out, &created) })
+	}
+	j, err := w.until(ctx, c, created.JobID)
+	if err != nil {
+		return err
+	}
+	analyses, err := c.Analyses(ctx, created.PointID)
+	if err != nil {
+		return err //nolint:wrapcheck // as above
+	}
+	v := pointView{Point: created.Point, Job: &j, Analyses: analyses}
+	return errors.Join(show(cmd, v, v.write), died(&j))
+}
+
+// writeCreated shows what was accepted, and how to follow it.
+func writeCreated(out io.Writer, c *client.Created) error {
+	s := sheet{}
+	s.put("point", "%s", c.PointID)
+	s.put("job", "%s  %s in %s", c.JobID, c.Job.State, c.Job.Queue)
+	s.put("follow it", "orbitq jobs show %s", c.JobID)
+	s.put("result", "orbitq points show %s", c.PointID)
+	return s.write(out)
+}
+
+// died makes the death of a job a failure of the command.
+func died(j *client.Job) error {
+	if j.State != job.Dead && j.State != job.Cancelled {
+		return nil
+	}
+	return fmt.Errorf("the job is %s; why: orbitq jobs show %s", j.State, j.ID)
+}
+
+// pointsShow returns points show.
+func pointsShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show ID", Short: "Show a data point with its analysis, or why it has none", Args: exactly("the id of a point"),
+		Example: "  orbitq points show 01JM8WQ5Z3T5V9B0C2D4E6F8GH\n  orbitq points show 01JM8WQ5Z3T5V9B0C2D4E6F8GH -o json | jq .analyses[0].indices.ndvi.mean",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := connect(cmd)
+			if err != nil {
+				return err
+			}
+			v, err := readPoint(cmd.Context(), c, args[0])
+			if err != nil {
+				return err
+			}
+			return show(cmd, v, v.write)
+		},
+	}
+}
+
+// readPoint reads a point with its analyses; without one the newest job of the point says why, if it is among the
+// last hundred.
+func readPoint(ctx context.Context, c *client.Client, id string) (pointView, error) {
+	p, err := c.Point(ctx, id)
+	if err != nil {
+		return pointView{}, err //nolint:wrapcheck // the client's errors are written for people
+	}
+	v := pointView{Point: p}
+	if v.Analyses, err = c.Analyses(ctx, id); err != nil || len(v.Analyses) > 0 {
+		return v, err //nolint:wrapcheck // as above
+	}
+	const recent = 100
+	seen := 0
+	for j, err := range c.Jobs(ctx, client.Filter{Page: recent}) {
+		if err != nil {
+			return v, err //nolint:wrapcheck // as above
+		}
+		if seen++; j.PointID == id {
+			v.Job = &j
+			break
+		}
+		if seen == recent {
+			break
+		}
+	}
+	return v, nil
+}
