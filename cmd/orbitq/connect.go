@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -16,6 +17,7 @@ import (
 const (
 	localUser = "demo"
 	localTier = "enterprise"
+	localLife = 12 * time.Hour // of a token; nobody wants to log in twice a day here
 )
 
 // connected adds the flags that say where the API is and who asks, and returns the command.
@@ -24,14 +26,7 @@ func connected(cmd *cobra.Command) *cobra.Command {
 	f.String("api-url", "", "address of the API (ORBITQ_API_URL; default: the local stack's)")
 	f.String("token", "", "bearer token (ORBITQ_TOKEN; default on the local stack: user "+localUser+", "+localTier+")")
 	f.String("data", "", "folder of the local stack's files (default .orbitq/run)")
-	f.StringP("output", "o", "text", "text or json")
-	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		if err := checkOutput(text(cmd, "output")); err != nil {
-			return usageError{err}
-		}
-		return nil
-	}
-	return cmd
+	return outputFlag(cmd)
 }
 
 // connect returns a client of the API that flags, environment or the local stack name, in this order.
@@ -40,9 +35,9 @@ func connect(cmd *cobra.Command) (*client.Client, error) {
 	if url != "" {
 		return client.New(client.Config{BaseURL: url, Token: token}), nil
 	}
-	state, err := running(text(cmd, "data"))
+	state, err := runningStack(text(cmd, "data"))
 	if err != nil {
-		return nil, notRunning{err}
+		return nil, fmt.Errorf("find the API: %w", err)
 	}
 	if token == "" {
 		if token, err = localToken(state); err != nil {
@@ -68,10 +63,26 @@ func text(cmd *cobra.Command, flag string) string {
 	return ""
 }
 
+// runningStack finds the local stack of a data folder, or of the repository around the working directory.
+func runningStack(data string) (stack.State, error) {
+	folder, err := dataFolder(data)
+	if err != nil {
+		return stack.State{}, notRunning{err}
+	}
+	state, err := stack.Read(folder)
+	if errors.Is(err, stack.ErrNotRunning) {
+		return state, notRunning{fmt.Errorf("%w in %s: start one with orbitq local up", err, folder)}
+	}
+	if err != nil {
+		return state, fmt.Errorf("find the local stack: %w", err)
+	}
+	return state, nil
+}
+
 // localToken mints a token for the person at this machine.
 func localToken(state stack.State) (string, error) {
 	token, err := state.Mint(stack.Token{
-		User: localUser, Tier: localTier, Scopes: allScopes(), Expires: tokenLife,
+		User: localUser, Tier: localTier, Scopes: []string{"orbitq/read", "orbitq/write"}, Expires: localLife,
 	})
 	if err != nil {
 		return "", fmt.Errorf("make a token: %w", err)

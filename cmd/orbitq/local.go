@@ -10,8 +10,8 @@ import (
 	"orbitq/internal/local/stack"
 )
 
-// newLocalCommand groups the commands of the local run.
-func newLocalCommand() *cobra.Command {
+// local groups the commands of the local run.
+func local() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "local",
 		Short: "Run the whole system on this machine",
@@ -25,12 +25,28 @@ of the template enforced. Copernicus is a stand-in that computes its answers fro
 	}
 	cmd.AddCommand(localUp(), localStatus(), localDown(), localLogs(), localCopernicus())
 
-	return group(cmd)
+	return outputFlag(group(cmd))
 }
 
 // dataFlag adds --data.
 func dataFlag(cmd *cobra.Command, data *string) {
 	cmd.Flags().StringVar(data, "data", "", "folder of the stack's files; several stacks may run in different ones (default .orbitq/run)")
+}
+
+// outputFlag adds -o to a command and those below it, and refuses formats that do not exist before anything is done.
+func outputFlag(cmd *cobra.Command) *cobra.Command {
+	cmd.PersistentFlags().StringP("output", "o", "text", "text for people, json for programs")
+	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return checkOutput(text(cmd, "output")) }
+
+	return cmd
+}
+
+func checkOutput(output string) error {
+	if output != "text" && output != "json" {
+		return usageError{fmt.Errorf("--output is text or json, not %q", output)}
+	}
+
+	return nil
 }
 
 // dataFolder is the folder that --data names, or the repository's own.
@@ -47,6 +63,21 @@ func dataFolder(data string) (string, error) {
 	return stack.DefaultData(root), nil
 }
 
+// running reads the state of the stack in a folder.
+func running(data string) (stack.State, error) {
+	folder, err := dataFolder(data)
+	if err != nil {
+		return stack.State{}, err
+	}
+
+	state, err := stack.Read(folder)
+	if err != nil {
+		return state, fmt.Errorf("%w in %s", err, folder)
+	}
+
+	return state, nil
+}
+
 func localStatus() *cobra.Command {
 	var data string
 
@@ -57,7 +88,7 @@ func localStatus() *cobra.Command {
   curl -H "Authorization: Bearer $(orbitq local status -o json | jq -r .token)" $(orbitq local status -o json | jq -r .api_url)/v1/usage`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			state, err := runningStack(data)
+			state, err := running(data)
 			if err != nil {
 				return err
 			}

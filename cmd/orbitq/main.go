@@ -1,10 +1,22 @@
+// Command orbitq is the command line: the commands of a user of the API (points, jobs, usage), and those of a person
+// who runs the whole system on this machine (local, token, demo).
+//
+// Every command promises the same things. Text is for people and -o json for programs: one JSON value on standard
+// output, and nothing else there. Errors go to standard error, say what to do next, and end with one of the exit codes
+// of exit.go. Flags win over environment variables, and those over the local stack that is found running.
+//
+// It refuses to know more than its users: it speaks to the API over HTTP as anybody could, and no command reads a
+// table or a queue.
 package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/spf13/cobra"
 )
 
 func main() { os.Exit(run()) }
@@ -17,4 +29,44 @@ func run() int {
 	context.AfterFunc(ctx, stop)
 
 	return execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
+}
+
+// execute runs a command line and returns its exit code.
+func execute(ctx context.Context, args []string, out, errOut io.Writer) int {
+	cmd := root()
+	cmd.SetArgs(args)
+	cmd.SetOut(out)
+	cmd.SetErr(errOut)
+
+	last, err := cmd.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+
+	report(errOut, last, err)
+
+	return exitCode(err)
+}
+
+// root is orbitq with all its commands.
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "orbitq",
+		Short: "Enrich field data points with Sentinel-2 statistics, on AWS or on this machine",
+		Long: `orbitq is a serverless job system: an HTTP API accepts data points, queues hold the jobs, functions ask Copernicus for
+Sentinel-2 statistics. The same template and the same binaries run in an AWS account and, without Docker and without an
+account, on this machine.
+
+Commands talk to the API named by --api-url or ORBITQ_API_URL, or else to the local stack that runs on this machine.`,
+		Example: `  orbitq demo                # run everything here, with 25 real points
+  orbitq local up --detach   # run everything here, in the background
+  orbitq points create --lat 25.0646 --lon -11.2213 --value 21.5 --collected-at 2020-02-19 --wait
+  orbitq jobs list --state dead`,
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd.AddCommand(points(), jobs(), usage(), local(), token())
+	cmd.CompletionOptions.HiddenDefaultCmd = true
+
+	return group(cmd)
 }

@@ -5,14 +5,20 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"orbitq/internal/local/stack"
 )
 
-// newTokenCommand makes tokens for anybody: locally this machine is the issuer.
-func newTokenCommand() *cobra.Command {
+// tokenLife is how long a token is good unless --expires says otherwise: nobody wants to log in twice a day here.
+const tokenLife = 12 * time.Hour
+
+func allScopes() []string { return []string{"orbitq/read", "orbitq/write"} }
+
+// token makes tokens for anybody: locally this machine is the issuer.
+func token() *cobra.Command {
 	var (
 		data, scope string
 		wanted      stack.Token
@@ -31,7 +37,7 @@ the stack was deployed with.`,
 				return usageError{fmt.Errorf("--tier is free, pro or enterprise, not %q", wanted.Tier)}
 			}
 
-			state, err := runningStack(data)
+			state, err := running(data)
 			if err != nil {
 				return err
 			}
@@ -55,8 +61,8 @@ the stack was deployed with.`,
 	flags := cmd.Flags()
 	flags.StringVar(&wanted.User, "user", localUser, "whose token it is (sub)")
 	flags.StringVar(&wanted.Tier, "tier", "", "free, pro or enterprise; none means free")
-	flags.StringVar(&scope, "scope", "orbitq/read orbitq/write", "scopes, separated by spaces")
-	flags.DurationVar(&wanted.Expires, "expires", localLife, "how long it is good; negative for one that has expired")
+	flags.StringVar(&scope, "scope", strings.Join(allScopes(), " "), "scopes, separated by spaces")
+	flags.DurationVar(&wanted.Expires, "expires", tokenLife, "how long it is good; negative for one that has expired")
 
-	return cmd
+	return outputFlag(cmd)
 }
