@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"reflect"
+	"regexp"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"orbitq/internal/job"
 )
@@ -16,83 +19,123 @@ import (
 // MaxBody is the largest request body, in bytes.
 const MaxBody = 256 << 10
 
+// Limits of what a problem says about a body: a client that sends garbage gets
+// an answer that it can read, not its garbage back.
+const (
+	maxViolations = 20
+	maxQuoted     = 100 // bytes
+)
+
 // decode reads a JSON body strictly into v: one object, no unknown or repeated
-// fields, the right types. Each failure names the field and the rule.
+// fields, the right types. Each failure names the field and the rule. What
+// passes here, the API contract allows as well: the two must not drift apart.
 func decode(r *request, v any) ([]byte, error) {
-	if t := r.Headers["content-type"]; t != "" {
-		if media, _, err := mime.ParseMediaType(t); err != nil || media != "application/json" {
-			return nil, job.Errorf(job.UnsupportedMedia, "content-type must be application/json, not %q", t)
-		}
+	// A body without a type is refused too: form data would otherwise reach the
+	// parser, and fail there with a less helpful word.
+	media, _, err := mime.ParseMediaType(r.Headers["content-type"])
+	if err != nil || media != "application/json" {
+		return nil, job.Errorf(job.UnsupportedMedia, "content-type must be application/json, not %q", clip(r.Headers["content-type"]))
 	}
 	raw, err := body(r)
 	if err != nil {
 		return nil, err
 	}
+	// The size comes before any parsing, which is what the limit protects.
 	if len(raw) > MaxBody {
 		return nil, job.Errorf(job.BodyTooLarge, "body has %d bytes, the limit is %d", len(raw), MaxBody)
 	}
-	if err := singleFields(raw); err != nil {
+	// The decoder would put U+FFFD in place of broken bytes, and so store another
+	// text than the one that was sent.
+	if !utf8.Valid(raw) {
+		return nil, job.Errorf(job.InvalidJSON, "body is not UTF-8")
+	}
+	if err := checkFields(raw, fieldNames(v)); err != nil {
 		return nil, err
 	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
+	if err := json.Unmarshal(raw, v); err != nil {
 		return nil, decodeFault(err)
 	}
 	return raw, nil
 }
 
-// singleFields checks that raw is exactly one JSON object in which no field comes
-// twice: which of two values counts would be anybody's guess.
-func singleFields(raw []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	first, err := dec.Token()
-	if err != nil {
-		return job.Errorf(job.InvalidJSON, "body is not JSON: %w", err)
+// fieldNames returns the JSON names of v's fields. They are compared letter by
+// letter: the decoder itself would also take LATITUDE, and then nobody could say
+// which of two spellings counts.
+func fieldNames(v any) map[string]bool {
+	t := reflect.TypeOf(v).Elem()
+	names := make(map[string]bool, t.NumField())
+	for field := range t.Fields() {
+		names[field.Tag.Get("json")] = true
 	}
-	if first != json.Delim('{') {
+	return names
+}
+
+// checkFields checks that raw is exactly one JSON object, and that each of its
+// fields is known, is not null, and comes once: which of two values counts would
+// be anybody's guess. Broken JSON comes before broken rules, wherever it is.
+func checkFields(raw []byte, known map[string]bool) error {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if first, err := dec.Token(); err != nil {
+		return notJSON(err)
+	} else if first != json.Delim('{') {
 		return job.Errorf(job.InvalidJSON, "body must be a JSON object")
 	}
-	seen := map[string]bool{}
+	var broken []job.Violation
+	code, seen := job.InvalidField, map[string]bool{}
 	for dec.More() {
 		name, err := dec.Token()
 		if err != nil {
-			return job.Errorf(job.InvalidJSON, "body is not JSON: %w", err)
+			return notJSON(err)
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return notJSON(err)
 		}
 		field := fmt.Sprint(name)
-		if seen[field] {
-			return job.Invalid(job.Violation{Field: field, Rule: "unique", Detail: "must be given once"})
+		switch {
+		case !known[field]:
+			code = job.UnknownField
+			broken = append(broken, job.Violation{Field: clip(field), Rule: "known", Detail: "is not a field of this request"})
+		case seen[field]:
+			broken = append(broken, job.Violation{Field: field, Rule: "unique", Detail: "must be given once"})
+		case string(value) == "null":
+			broken = append(broken, job.Violation{Field: field, Rule: "type", Detail: "must not be null; leave it out instead"})
 		}
 		seen[field] = true
-		var skip json.RawMessage
-		if err := dec.Decode(&skip); err != nil {
-			return job.Errorf(job.InvalidJSON, "body is not JSON: %w", err)
-		}
 	}
 	if _, err := dec.Token(); err != nil {
-		return job.Errorf(job.InvalidJSON, "body is not JSON: %w", err)
+		return notJSON(err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return job.Errorf(job.InvalidJSON, "body has data after its JSON object")
 	}
-	return nil
+	if len(broken) == 0 {
+		return nil
+	}
+	e := job.Invalid(broken[:min(len(broken), maxViolations)]...)
+	e.Code = code
+	return e
 }
 
 // decodeFault says which field a decoder stopped at.
 func decodeFault(err error) error {
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return job.Invalid(job.Violation{
-			Field: wrong.Field, Rule: "type", Detail: "must be " + article(wrong.Type.Kind().String()) + ", not " + wrong.Value,
+			Field: wrong.Field, Rule: "type", Detail: "must be " + article(wrong.Type.Kind().String()) + ", not " + clip(wrong.Value),
 		})
 	}
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		e := job.Invalid(job.Violation{Field: strings.Trim(name, `"`), Rule: "known", Detail: "is not a field of this request"})
-		e.Code = job.UnknownField
-		return e
+	return notJSON(err)
+}
+
+// notJSON is the answer to a body that no parser takes.
+func notJSON(err error) error { return job.Errorf(job.InvalidJSON, "body is not JSON: %w", err) }
+
+// clip shortens what a stranger wrote before it is quoted.
+func clip(s string) string {
+	if len(s) <= maxQuoted {
+		return s
 	}
-	return job.Errorf(job.InvalidJSON, "body is not JSON: %w", err)
+	return strings.ToValidUTF8(s[:maxQuoted], "") + "..."
 }
 
 // article names a JSON type for people.
@@ -107,16 +150,22 @@ func article(kind string) string {
 	}
 }
 
+// rfc3339 is the shape of a time, as the contract has it. The parser of the
+// standard library is laxer: hours of one digit, a comma before fractions, and
+// offsets of more than a day pass there.
+var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
 // instant reads an RFC 3339 time; nil stays nil.
 func instant(field string, s *string, broken *[]job.Violation) *time.Time {
 	if s == nil {
 		return nil
 	}
 	t, err := time.Parse(time.RFC3339, *s)
-	if err != nil {
+	if err != nil || !rfc3339.MatchString(*s) {
 		*broken = append(*broken, job.Violation{Field: field, Rule: "rfc3339", Detail: "must be a time like 2020-02-19T11:34:25Z"})
 		return nil
 	}
-	t = t.UTC()
+	// Rows hold milliseconds: an answer shows from the start what later reads show.
+	t = t.UTC().Truncate(time.Millisecond)
 	return &t
 }

@@ -3,7 +3,9 @@ package entry
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"orbitq/internal/intake"
@@ -102,36 +104,54 @@ func (r *reader) usage(ctx context.Context, _ *request, p intake.Principal) (res
 }
 
 // filter reads the query of GET /v1/jobs; parameters that do not exist are
-// refused, because a typo would silently list everything.
+// refused, because a typo would silently list everything. Names are sorted, so
+// that the same request always gets the same answer.
 func filter(params map[string]string) (query.Filter, error) {
 	f := query.Filter{Limit: query.DefaultLimit}
 	var broken []job.Violation
-	for name, value := range params {
-		switch name {
-		case "state":
-			f.State = job.State(value)
-			if !f.State.Known() {
-				broken = append(broken, job.Violation{Field: name, Rule: "enum", Detail: "must be a state of a job"})
-			}
-		case "queue":
-			f.Queue = value
-			if value != "high" && value != "default" && value != "low" {
-				broken = append(broken, job.Violation{Field: name, Rule: "enum", Detail: "must be high, default or low"})
-			}
-		case "limit":
-			n, err := strconv.Atoi(value)
-			if err != nil || n < 1 || n > query.MaxLimit {
-				broken = append(broken, job.Violation{Field: name, Rule: "range", Detail: "must be a whole number from 1 to 100"})
-			}
-			f.Limit = n
-		case "cursor":
-			f.Cursor = value
-		default:
-			broken = append(broken, job.Violation{Field: name, Rule: "known", Detail: "is not a parameter of this list"})
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		if wrong := set(&f, name, params[name]); wrong != nil {
+			broken = append(broken, *wrong)
 		}
 	}
 	if len(broken) > 0 {
-		return query.Filter{}, job.Invalid(broken...)
+		e := job.Invalid(broken[:min(len(broken), maxViolations)]...)
+		switch { // the code belongs to the first of them, as the detail does
+		case broken[0].Field == "cursor":
+			e.Code = job.InvalidCursor
+		case broken[0].Rule == "known":
+			e.Code = job.UnknownField
+		}
+		return query.Filter{}, e
 	}
 	return f, nil
+}
+
+// set puts one parameter into the filter, or says which rule it breaks. An
+// empty value is refused like any other that is not listed: it comes from a
+// client's unset variable, and would list what the client did not mean.
+func set(f *query.Filter, name, value string) *job.Violation {
+	switch name {
+	case "state":
+		if f.State = job.State(value); !f.State.Known() {
+			return &job.Violation{Field: name, Rule: "enum", Detail: "must be a state of a job"}
+		}
+	case "queue":
+		if f.Queue = value; value != "high" && value != "default" && value != "low" {
+			return &job.Violation{Field: name, Rule: "enum", Detail: "must be high, default or low"}
+		}
+	case "limit":
+		n, err := strconv.ParseUint(value, 10, 32) // no sign, as the contract's integers
+		if err != nil || n < 1 || n > query.MaxLimit {
+			return &job.Violation{Field: name, Rule: "range", Detail: "must be a whole number from 1 to 100"}
+		}
+		f.Limit = int(n)
+	case "cursor":
+		if f.Cursor = value; value == "" {
+			return &job.Violation{Field: name, Rule: "opaque", Detail: "use next_cursor of the page before; leave it out for the first page"}
+		}
+	default:
+		return &job.Violation{Field: clip(name), Rule: "known", Detail: "is not a parameter of this list"}
+	}
+	return nil
 }

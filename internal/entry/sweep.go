@@ -6,32 +6,46 @@ import (
 	"log/slog"
 
 	"orbitq/internal/deadletter"
+	"orbitq/internal/job"
 	"orbitq/internal/relay"
 )
 
 // Sweep returns the handler of the dead letter reconciler. Schedule and alarm
 // start it alike: neither event says anything that the queue does not say
-// better, so both are ignored.
+// better, so both are ignored. A failed sweep fails the function, so that its
+// error metric rises; the next minute tries again.
 func Sweep(r *deadletter.Reconciler, log *slog.Logger) func(context.Context) error {
 	return func(ctx context.Context) error {
 		swept, err := r.Sweep(ctx)
+		logSweep(ctx, log, "dead letters swept", err, slog.Int("seen", swept.Seen),
+			slog.Int("recorded", swept.Recorded), slog.Int("deleted", swept.Deleted), slog.Bool("moving", swept.Moving))
 		if err != nil {
 			return fmt.Errorf("sweep dead letters: %w", err)
 		}
-		log.LogAttrs(ctx, slog.LevelInfo, "dead letters swept", slog.Int("seen", swept.Seen),
-			slog.Int("recorded", swept.Recorded), slog.Int("deleted", swept.Deleted), slog.Bool("moving", swept.Moving))
 		return nil
 	}
 }
 
-// Relay returns the handler of the relay's schedule.
+// Relay returns the handler of the relay's schedule. It fails as Sweep does.
 func Relay(r *relay.Relay, log *slog.Logger) func(context.Context) error {
 	return func(ctx context.Context) error {
 		swept, err := r.Sweep(ctx)
+		logSweep(ctx, log, "open jobs swept", err, slog.Int("seen", swept.Seen), slog.Int("sent", swept.Sent))
 		if err != nil {
 			return fmt.Errorf("sweep open jobs: %w", err)
 		}
-		log.LogAttrs(ctx, slog.LevelInfo, "open jobs swept", slog.Int("seen", swept.Seen), slog.Int("sent", swept.Sent))
 		return nil
 	}
+}
+
+// logSweep writes the one line of a sweep. A failed one is logged with what it
+// did all the same: Lambda writes the error of a handler nowhere, and the counts
+// say how much is still to do.
+func logSweep(ctx context.Context, log *slog.Logger, what string, err error, attrs ...slog.Attr) {
+	level := slog.LevelInfo
+	if err != nil {
+		level = slog.LevelError
+		attrs = append(attrs, slog.String("code", string(job.CodeOf(err))), slog.String("error", err.Error()))
+	}
+	log.LogAttrs(ctx, level, what, attrs...)
 }

@@ -75,7 +75,7 @@ type attemptView struct {
 	Number    int       `json:"number"`
 	StartedAt time.Time `json:"started_at"`
 	EndedAt   time.Time `json:"ended_at"`
-	Code      job.Code  `json:"code,omitempty"`
+	Code      string    `json:"code"`
 	Version   string    `json:"version,omitempty"`
 	RequestID string    `json:"request_id,omitempty"`
 }
@@ -93,8 +93,13 @@ func viewJob(j *job.Job) jobView {
 		v.Error = &errorView{Code: j.Code, Message: j.Reason}
 	}
 	for _, a := range j.History {
+		code := string(a.Code)
+		if code == "" {
+			// An attempt without a failure is the one that brought the outcome.
+			code = string(j.Outcome)
+		}
 		v.History = append(v.History, attemptView{
-			Number: a.Number, StartedAt: a.Started, EndedAt: a.Ended, Code: a.Code, Version: a.Version, RequestID: a.RequestID,
+			Number: a.Number, StartedAt: a.Started, EndedAt: a.Ended, Code: code, Version: a.Version, RequestID: a.RequestID,
 		})
 	}
 	return v
@@ -128,7 +133,7 @@ type analysisView struct {
 	HalfSide        int                   `json:"aoi_half_m"`
 	PUSpent         float64               `json:"pu_spent"`
 	ScriptVersion   string                `json:"script_version"`
-	RequestID       string                `json:"request_id,omitempty"`
+	RequestID       string                `json:"request_id"`
 	Source          string                `json:"source"`
 	CreatedAt       time.Time             `json:"created_at"`
 }
@@ -178,7 +183,9 @@ func viewUsage(u query.Usage) usageView {
 		Used: u.Meter.Used, Reserved: u.Meter.Taken - u.Meter.Used, ResetsAt: u.Cycle.End,
 	}
 	if u.Limit != job.Unlimited {
-		remaining := max(u.Limit-u.Meter.Used, 0)
+		// Reserved units count as gone: whoever plans with what remains must not
+		// plan with a unit that a running job will use.
+		remaining := max(u.Limit-u.Meter.Taken, 0)
 		v.Limit, v.Remaining = &u.Limit, &remaining
 	}
 	return v

@@ -40,13 +40,17 @@ type pointBody struct {
 	DeviceModel  string   `json:"device_model"`
 	SensorType   string   `json:"sensor_type"`
 	Notes        string   `json:"notes"`
-	Queue        string   `json:"queue"`
+	Queue        *string  `json:"queue"`
 }
 
 // createPoint stores a data point and accepts its enrichment.
 func (w *writer) createPoint(ctx context.Context, r *request, p intake.Principal) (response, error) {
 	var b pointBody
 	raw, err := decode(r, &b)
+	if err != nil {
+		return response{}, err
+	}
+	queue, err := given(r, b.Queue)
 	if err != nil {
 		return response{}, err
 	}
@@ -59,7 +63,7 @@ func (w *writer) createPoint(ctx context.Context, r *request, p intake.Principal
 	if len(broken) > 0 {
 		return response{}, job.Invalid(broken...)
 	}
-	accepted, err := w.in.CreatePoint(ctx, keyed(r, p, raw), reading, b.Queue)
+	accepted, err := w.in.CreatePoint(ctx, keyed(r, p, raw), reading, queue)
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
@@ -74,9 +78,9 @@ func (w *writer) createPoint(ctx context.Context, r *request, p intake.Principal
 
 // jobBody is the body of POST /v1/jobs.
 type jobBody struct {
-	Kind        string `json:"kind"`
-	DataPointID string `json:"data_point_id"`
-	Queue       string `json:"queue"`
+	Kind        string  `json:"kind"`
+	DataPointID string  `json:"data_point_id"`
+	Queue       *string `json:"queue"`
 }
 
 // dispatchJob accepts a job.
@@ -86,7 +90,11 @@ func (w *writer) dispatchJob(ctx context.Context, r *request, p intake.Principal
 	if err != nil {
 		return response{}, err
 	}
-	accepted, err := w.in.DispatchJob(ctx, keyed(r, p, raw), intake.Dispatch{Kind: b.Kind, Point: b.DataPointID, Queue: b.Queue})
+	queue, err := given(r, b.Queue)
+	if err != nil {
+		return response{}, err
+	}
+	accepted, err := w.in.DispatchJob(ctx, keyed(r, p, raw), intake.Dispatch{Kind: b.Kind, Point: b.DataPointID, Queue: queue})
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
@@ -108,4 +116,20 @@ func (w *writer) unsent(ctx context.Context, a intake.Accepted) {
 // keyed returns what all writes share.
 func keyed(r *request, p intake.Principal, raw []byte) intake.Request {
 	return intake.Request{Principal: p, Key: r.Headers["idempotency-key"], Body: raw}
+}
+
+// given refuses what is there but empty, which the use case would take for
+// absent: a client that sends an empty key believes that it may repeat the
+// request, and an empty queue is an unset variable of its program.
+func given(r *request, queue *string) (string, error) {
+	if key, ok := r.Headers["idempotency-key"]; ok && key == "" {
+		return "", job.Invalid(job.Violation{Field: "Idempotency-Key", Rule: "min_length", Detail: "must not be empty"})
+	}
+	if queue == nil {
+		return "", nil
+	}
+	if *queue == "" {
+		return "", job.Invalid(job.Violation{Field: "queue", Rule: "enum", Detail: "must be high, default or low"})
+	}
+	return *queue, nil
 }

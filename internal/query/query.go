@@ -10,6 +10,8 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"orbitq/internal/job"
@@ -54,11 +56,11 @@ func (q *Query) Point(ctx context.Context, owner, id string) (point.Point, error
 		return point.Point{}, job.Errorf(job.NotFound, "no data point %q", id)
 	}
 	p, err := q.store.Point(ctx, id)
+	if hidden(p.Owner, owner, err) {
+		return point.Point{}, job.Errorf(job.NotFound, "no data point %q", id)
+	}
 	if err != nil {
 		return point.Point{}, fmt.Errorf("read point: %w", err)
-	}
-	if p.Owner != owner {
-		return point.Point{}, job.Errorf(job.NotFound, "no data point %q", id)
 	}
 	return p, nil
 }
@@ -81,13 +83,20 @@ func (q *Query) Job(ctx context.Context, owner, id string) (job.Job, error) {
 		return job.Job{}, job.Errorf(job.NotFound, "no job %q", id)
 	}
 	j, err := q.store.Job(ctx, id)
+	if hidden(j.Owner, owner, err) {
+		return job.Job{}, job.Errorf(job.NotFound, "no job %q", id)
+	}
 	if err != nil {
 		return job.Job{}, fmt.Errorf("read job: %w", err)
 	}
-	if j.Owner != owner {
-		return job.Job{}, job.Errorf(job.NotFound, "no job %q", id)
-	}
 	return j, nil
+}
+
+// hidden reports whether a look-up must answer as if there were nothing: what is
+// another owner's and what does not exist take the same way, so that no detail
+// of the answer tells them apart.
+func hidden(holder, owner string, err error) bool {
+	return job.CodeOf(err) == job.NotFound || err == nil && holder != owner
 }
 
 // Filter says which jobs a list shows; empty fields match everything.
@@ -161,16 +170,20 @@ func cursor(position string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte("1" + position))
 }
 
-// position reads a cursor back.
+// position reads a cursor back. Only what job.Position writes passes: any other
+// text would be a place in the list too, only not one that means anything.
 func position(cursor string) (string, error) {
 	if cursor == "" {
 		return "", nil
 	}
-	raw, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || len(raw) < 2 || raw[0] != '1' || len(raw) > 200 {
-		e := job.Errorf(job.InvalidCursor, "the cursor is not one that this API gave")
-		e.Violations = []job.Violation{{Field: "cursor", Rule: "opaque", Detail: "use next_cursor of the page before, unchanged"}}
-		return "", e
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err == nil && len(raw) > 0 && raw[0] == '1' {
+		millis, id, _ := strings.Cut(string(raw[1:]), "#")
+		if _, err := strconv.ParseUint(millis, 10, 64); err == nil && len(millis) == 13 && job.ValidID(id) {
+			return string(raw[1:]), nil
+		}
 	}
-	return string(raw[1:]), nil
+	e := job.Errorf(job.InvalidCursor, "the cursor is not one that this API gave")
+	e.Violations = []job.Violation{{Field: "cursor", Rule: "opaque", Detail: "use next_cursor of the page before, unchanged"}}
+	return "", e
 }
