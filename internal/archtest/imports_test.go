@@ -89,6 +89,8 @@ func layers() map[string]layer {
 		"internal/memqueue":             {bench: true, may: of(core, cases)},
 		"internal/storetest":            {bench: true, may: of(core, cases)},
 		"internal/queuetest":            {bench: true, may: of(core, cases)},
+		"internal/faulty":               {bench: true, may: of(core, cases)},
+		"internal/sim":                  {bench: true},
 		"internal/archtest":             {bench: true},
 		"internal/templatetest":         {bench: true},
 		"internal/openapi/contracttest": {bench: true, may: of("internal/openapi", "github.com/getkin/kin-openapi/...")},

@@ -58,7 +58,7 @@ type stored struct {
 func (s *Store) AcceptPoint(ctx context.Context, p *point.Point, j *job.Job) (point.Point, job.Job, bool, error) {
 	got, err := call(s.Process, "AcceptPoint", func() (a stored, err error) {
 		a.point, a.job, a.existed, err = s.Table.AcceptPoint(ctx, p, j)
-		return a, err
+		return a, err //nolint:wrapcheck // a decorator hands errors on as they are
 	})
 	return got.point, got.job, got.existed, err
 }
@@ -67,7 +67,7 @@ func (s *Store) AcceptPoint(ctx context.Context, p *point.Point, j *job.Job) (po
 func (s *Store) Accept(ctx context.Context, j *job.Job) (job.Job, bool, error) {
 	got, err := call(s.Process, "Accept", func() (a stored, err error) {
 		a.job, a.existed, err = s.Table.Accept(ctx, j)
-		return a, err
+		return a, err //nolint:wrapcheck // a decorator hands errors on as they are
 	})
 	return got.job, got.existed, err
 }
@@ -87,7 +87,7 @@ type subject struct {
 func (s *Store) Subject(ctx context.Context, id string, revision int) (point.Point, *satellite.Analysis, error) {
 	got, err := call(s.Process, "Subject", func() (a subject, err error) {
 		a.point, a.analysis, err = s.Table.Subject(ctx, id, revision)
-		return a, err
+		return a, err //nolint:wrapcheck // a decorator hands errors on as they are
 	})
 	return got.point, got.analysis, err
 }
@@ -101,7 +101,7 @@ func (s *Store) Due(ctx context.Context, shard int, now time.Time, n int) ([]rel
 func (s *Store) Retake(ctx context.Context, h relay.Hint, t job.Timing, now time.Time) (job.Job, bool, error) {
 	got, err := call(s.Process, "Retake", func() (a stored, err error) {
 		a.job, a.existed, err = s.Table.Retake(ctx, h, t, now)
-		return a, err
+		return a, err //nolint:wrapcheck // a decorator hands errors on as they are
 	})
 	return got.job, got.existed, err
 }

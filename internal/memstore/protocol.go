@@ -73,7 +73,7 @@ func (s *Store) Settle(_ context.Context, held, ended *job.Job, a *satellite.Ana
 		return worker.Duplicate, nil
 	}
 	s.analyses[key] = *a
-	s.jobs[held.ID] = *ended
+	s.jobs[held.ID] = s.resent(*ended)
 	k := meterOf(held, ended.Finished)
 	if held.UsageKey != "" {
 		k.key = held.UsageKey
@@ -94,6 +94,13 @@ func (s *Store) Conclude(_ context.Context, held, next *job.Job) (worker.Settlem
 	if r, mine := s.mine(held); !mine {
 		return r, nil
 	}
+	if next.Ticket == held.Ticket {
+		s.write(held, s.resent(*next))
+		return worker.Written, nil
+	}
+	if s.jobs[held.ID].Ticket != held.Ticket {
+		return worker.LeaseLost, nil // the relay has sent the ticket that this release would send
+	}
 	s.write(held, *next)
 	return worker.Written, nil
 }
@@ -112,6 +119,14 @@ func (s *Store) Bury(_ context.Context, m job.Message, l deadletter.Letter, now 
 	default:
 		return deadletter.FateOf(&j, m), nil
 	}
+}
+
+// resent returns next with what the relay changed while its worker was late: the
+// lease is over then, but not taken, so the worker may still settle.
+func (s *Store) resent(next job.Job) job.Job {
+	row := s.jobs[next.ID]
+	next.Ticket, next.Resends = row.Ticket, row.Resends
+	return next
 }
 
 // mine reports whether the row is still under held's lease, and if not, what

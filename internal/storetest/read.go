@@ -125,6 +125,8 @@ func relayRules() []rule {
 				t.Errorf("taken %v, %v", ok, err)
 			}
 		}},
+		{"an attempt that ends after the relay sent again keeps the new ticket", lateEnd},
+		{"a release after the relay sent again is refused: its ticket is taken", lateRelease},
 		{"a final job leaves the open index", func(t *testing.T, s Store) {
 			held := running(t, s, nil)
 			settle(t, s, &held, start(), worker.Written)
@@ -150,6 +152,43 @@ func retakesOnce(t *testing.T, s Store) {
 		t.Errorf("stored %+v\nwant %+v", stored, got)
 	}
 	claim(t, s, request(j.Message(), "x", j.Look), job.Run)
+}
+
+// late returns a job whose lease is over and whose message the relay has sent
+// again, while its worker still works: a slow function, not a dead one.
+func late(t *testing.T, s Store) (held, row job.Job) {
+	t.Helper()
+	held = running(t, s, limited("u-"+id(t), 5))
+	row, ok, err := s.Retake(context.Background(), relay.Hint{ID: held.ID, Look: held.Look}, Timing(), held.Look)
+	if err != nil || !ok || row.Ticket != 2 {
+		t.Fatalf("got %+v, %v, %v", row, ok, err)
+	}
+	return held, row
+}
+
+func lateEnd(t *testing.T, s Store) {
+	held, _ := late(t, s)
+	now := held.Look.Add(time.Second)
+	conclude(t, s, &held, job.Failed(held, job.Errorf(job.ProviderUnavailable, "503"), Timing(), 0, job.Carried{}, report(now)), worker.Written)
+	if got := row(t, s, held.ID); got.State != job.Retrying || got.Ticket != 2 || got.Resends != 1 {
+		t.Errorf("after a failure: %+v", got)
+	}
+	held, _ = late(t, s)
+	settle(t, s, &held, now, worker.Written)
+	if got := row(t, s, held.ID); got.State != job.Succeeded || got.Ticket != 2 || got.Resends != 1 {
+		t.Errorf("after a success: %+v", got)
+	}
+}
+
+// lateRelease would send a ticket a second time: two messages could then die with
+// one ticket, and a console redrive could not tell them apart.
+func lateRelease(t *testing.T, s Store) {
+	held, before := late(t, s)
+	next := job.Released(held, job.ProviderRateLimit, "429", time.Minute, Timing(), held.Look.Add(time.Second))
+	conclude(t, s, &held, next, worker.LeaseLost)
+	if got := row(t, s, held.ID); !reflect.DeepEqual(got, before) {
+		t.Errorf("got %+v\nwant %+v", got, before)
+	}
 }
 
 func readRules() []rule {

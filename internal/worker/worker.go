@@ -273,7 +273,7 @@ func settled(s Settlement, err error, next job.Job) Handled {
 // when the send fails, because the row already has a newer ticket and the relay
 // repeats the send.
 func (w *Worker) resend(ctx context.Context, j job.Job, now time.Time) Handled {
-	wait := min(j.Due.Sub(now), w.Timing.MaxWait)
+	wait := max(min(j.Due.Sub(now), w.Timing.MaxWait), 0) // a revived job is due at once
 	err := w.Queue.Send(ctx, j.Queue, j.Message(), wait)
 	if err != nil {
 		err = fmt.Errorf("send released job: %w", err)

@@ -1,0 +1,79 @@
+package sim_test
+
+import (
+	"context"
+	"time"
+
+	"orbitq/internal/deadletter"
+	"orbitq/internal/job"
+	"orbitq/internal/memstore"
+	"orbitq/internal/point"
+	"orbitq/internal/relay"
+	"orbitq/internal/satellite"
+	"orbitq/internal/worker"
+)
+
+// observed is the table with the oracle behind every write. It stands inside the
+// faults: what it sees has happened, whoever learns of it.
+type observed struct {
+	*memstore.Store
+	oracle *oracle
+	limit  func(owner string) int // small limits, so that jobs meet them
+	log    func(format string, args ...any)
+}
+
+func (s *observed) see(ctx context.Context, e effect) {
+	s.oracle.see(ctx, e)
+	if s.log != nil {
+		j := s.oracle.rows[e.id]
+		s.log("%-8s %s %s gen %d tk %d/%d att %d lease %q %s%s", e.op, e.id[20:], j.State, j.Generation, j.Ticket, j.ValidTicket, j.Attempts, j.Lease, j.Outcome, j.Code)
+	}
+}
+
+func (s *observed) Claim(ctx context.Context, r job.ClaimRequest) (job.Claim, error) {
+	c, err := s.Store.Claim(ctx, r)
+	s.see(ctx, effect{op: "claim", id: r.Message.Job, at: r.Now})
+	return c, err
+}
+
+func (s *observed) Settle(ctx context.Context, held, ended *job.Job, a *satellite.Analysis) (worker.Settlement, error) {
+	r, err := s.Store.Settle(ctx, held, ended, a)
+	s.see(ctx, effect{op: "settle", id: held.ID, at: ended.Finished, holder: held.Lease})
+	return r, err
+}
+
+func (s *observed) Conclude(ctx context.Context, held, next *job.Job) (worker.Settlement, error) {
+	r, err := s.Store.Conclude(ctx, held, next)
+	at := next.Finished
+	if len(next.History) > 0 && next.State == job.Retrying {
+		at = next.History[len(next.History)-1].Ended
+	}
+	s.see(ctx, effect{op: "settle", id: held.ID, at: at, holder: held.Lease})
+	return r, err
+}
+
+func (s *observed) AcceptPoint(ctx context.Context, p *point.Point, j *job.Job) (point.Point, job.Job, bool, error) {
+	j.Limit = s.limit(j.Owner)
+	stored, accepted, existed, err := s.Store.AcceptPoint(ctx, p, j)
+	s.see(ctx, effect{op: "accept", id: accepted.ID})
+	return stored, accepted, existed, err
+}
+
+func (s *observed) Accept(ctx context.Context, j *job.Job) (job.Job, bool, error) {
+	j.Limit = s.limit(j.Owner)
+	accepted, existed, err := s.Store.Accept(ctx, j)
+	s.see(ctx, effect{op: "accept", id: accepted.ID})
+	return accepted, existed, err
+}
+
+func (s *observed) Retake(ctx context.Context, h relay.Hint, t job.Timing, now time.Time) (job.Job, bool, error) {
+	j, ok, err := s.Store.Retake(ctx, h, t, now)
+	s.see(ctx, effect{op: "relay", id: h.ID, at: now})
+	return j, ok, err
+}
+
+func (s *observed) Bury(ctx context.Context, m job.Message, l deadletter.Letter, now time.Time) (deadletter.Fate, error) {
+	f, err := s.Store.Bury(ctx, m, l, now)
+	s.see(ctx, effect{op: "bury", id: m.Job, at: now})
+	return f, err
+}
