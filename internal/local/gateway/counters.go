@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -35,8 +36,9 @@ func (c Counters) Total() int {
 
 // counter counts calls.
 type counter struct {
-	mu  sync.Mutex
-	all Counters
+	mu    sync.Mutex
+	all   Counters
+	named receipts
 }
 
 // newCounter returns a counter at zero.
@@ -64,6 +66,7 @@ func (c *counter) add(principal string, k *call) {
 	for id := range ids {
 		c.all.Items[id]++
 	}
+	c.named.add(named{principal: principal, operation: k.service + ":" + k.operation, ids: slices.Collect(maps.Keys(ids))})
 }
 
 // deny counts a call that was not allowed.

@@ -38,6 +38,7 @@ type Config struct {
 	Region, Account string
 	DynamoDB, SQS   string                    // URLs of the engines
 	Principals      map[string]*iam.Principal // by access key
+	HashKeys        map[string]string         // partition key by table, and by "table/index/name"
 	Secrets         []Secret
 	Functions       map[string]Invoker // by name
 }
@@ -221,6 +222,8 @@ func (g *Gateway) control(w http.ResponseWriter, r *http.Request, raw []byte) {
 	switch r.Method + " " + r.URL.Path {
 	case "GET /_orbitq/counters":
 		reply(w, http.StatusOK, g.Counters())
+	case "GET /_orbitq/calls":
+		reply(w, http.StatusOK, map[string]any{"calls": g.Naming(r.URL.Query()["id"]...)})
 	case "POST /_orbitq/faults":
 		var plan []Fault
 		if err := json.Unmarshal(raw, &plan); err != nil {
@@ -230,7 +233,7 @@ func (g *Gateway) control(w http.ResponseWriter, r *http.Request, raw []byte) {
 		g.SetFaults(plan...)
 		reply(w, http.StatusOK, plan)
 	default:
-		failure(w, http.StatusNotFound, "NotFound", "only GET /_orbitq/counters and POST /_orbitq/faults exist")
+		failure(w, http.StatusNotFound, "NotFound", "only GET /_orbitq/counters, GET /_orbitq/calls?id= and POST /_orbitq/faults exist")
 	}
 }
 

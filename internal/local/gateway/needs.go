@@ -1,0 +1,97 @@
+package gateway
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"orbitq/internal/local/iam"
+)
+
+// needs returns the permissions that a call needs, in a fixed order.
+func (g *Gateway) needs(c *call) []iam.Call {
+	own := ":" + g.Region + ":" + g.Account + ":"
+	switch c.service {
+	case "dynamodb":
+		return g.needsOfTables(c, "arn:aws:dynamodb"+own+"table/")
+	case "sqs":
+		return []iam.Call{permission("sqs:"+permissionName(c.operation), c.queue("arn:aws:sqs"+own))}
+	case "secretsmanager":
+		found, _ := g.secretOf(c.json.SecretID)
+		return []iam.Call{permission("secretsmanager:"+c.operation, found.ARN)}
+	case "lambda":
+		return []iam.Call{permission("lambda:"+c.operation, "arn:aws:lambda"+own+"function:"+c.function)}
+	default:
+		return []iam.Call{permission(c.service+":"+c.operation, "*")}
+	}
+}
+
+// permission is one call as IAM sees it. The stack listens on loopback only, so that what a TLS-only statement protects
+// from is not here, and every call counts as safe.
+func permission(action, resource string) iam.Call {
+	return iam.Call{Action: action, Resource: resource, Context: map[string][]string{"aws:SecureTransport": {"true"}}}
+}
+
+// permissionName is what IAM calls an operation: a batch needs the permission of its single form.
+func permissionName(operation string) string {
+	switch operation {
+	case "SendMessageBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch":
+		return strings.TrimSuffix(operation, "Batch")
+	default:
+		return operation
+	}
+}
+
+// queue is the ARN of the queue that a call names.
+func (c *call) queue(prefix string) string {
+	switch {
+	case c.json.SourceArn != "":
+		return c.json.SourceArn
+	case c.json.QueueName != "":
+		return prefix + c.json.QueueName
+	default:
+		return prefix + path.Base(c.json.QueueURL)
+	}
+}
+
+// needsOfTables returns what a DynamoDB call needs: a transaction needs the permission of each of its items, and no
+// permission of its own; a batch needs its permission on each table.
+func (g *Gateway) needsOfTables(c *call, prefix string) []iam.Call {
+	var all []iam.Call
+	for _, entry := range c.json.TransactItems {
+		for kind, op := range entry {
+			all = append(all, g.onTable("dynamodb:"+itemAction(kind), prefix, op.TableName, op))
+		}
+	}
+	for table, raw := range c.json.RequestItems {
+		all = append(all, g.onTable("dynamodb:"+c.operation, prefix, table, batched(raw)...))
+	}
+	if len(all) == 0 {
+		all = append(all, g.onTable("dynamodb:"+c.operation, prefix, c.json.TableName, c.json.keyed))
+	}
+	slices.SortStableFunc(all, func(a, b iam.Call) int { return strings.Compare(a.Resource, b.Resource) })
+	return all
+}
+
+// itemAction is the permission of an entry of a transaction.
+func itemAction(kind string) string {
+	if kind == "ConditionCheck" {
+		return "ConditionCheckItem"
+	}
+	return kind + "Item"
+}
+
+// onTable is a call on a table, or on one of its indexes, with the partition keys that it names.
+func (g *Gateway) onTable(action, prefix, table string, items ...keyed) iam.Call {
+	name := table
+	if len(items) == 1 && items[0].IndexName != "" {
+		name += "/index/" + items[0].IndexName
+	}
+	need := permission(action, prefix+name)
+	for i := range items {
+		if value, ok := items[i].leading(g.HashKeys[name]); ok {
+			need.Context["dynamodb:LeadingKeys"] = append(need.Context["dynamodb:LeadingKeys"], value)
+		}
+	}
+	return need
+}
