@@ -32,7 +32,7 @@ func (s *observed) see(ctx context.Context, e effect) {
 
 func (s *observed) Claim(ctx context.Context, r job.ClaimRequest) (job.Claim, error) {
 	c, err := s.Store.Claim(ctx, r)
-	s.see(ctx, effect{op: "claim", id: r.Message.Job, at: r.Now})
+	s.see(ctx, effect{op: "claim", id: r.Message.Job, at: r.Now, message: r.Message})
 	return c, err
 }
 
@@ -74,6 +74,6 @@ func (s *observed) Retake(ctx context.Context, h relay.Hint, t job.Timing, now t
 
 func (s *observed) Bury(ctx context.Context, m job.Message, l deadletter.Letter, now time.Time) (deadletter.Fate, error) {
 	f, err := s.Store.Bury(ctx, m, l, now)
-	s.see(ctx, effect{op: "bury", id: m.Job, at: now})
+	s.see(ctx, effect{op: "bury", id: m.Job, at: now, message: m})
 	return f, err
 }

@@ -25,6 +25,10 @@ type oracle struct {
 	bills map[string]meter    // job -> the meter that its analysis was billed on
 	legal map[edge]bool
 
+	clock    func() time.Time
+	deaths   map[string]time.Time // job -> when it died, by the true clock
+	redriven time.Time            // when a person last redrove the dead letters
+
 	wrong   []string // broken invariants
 	effects int      // writes that were checked
 	checks  int      // single comparisons
@@ -36,10 +40,10 @@ type edge struct {
 	from, to job.State
 }
 
-func newOracle(s *memstore.Store) *oracle {
+func newOracle(s *memstore.Store, clock func() time.Time) *oracle {
 	o := &oracle{
 		store: s, rows: map[string]job.Job{}, units: map[meter]job.Meter{}, bills: map[string]meter{},
-		legal: map[edge]bool{},
+		legal: map[edge]bool{}, clock: clock, deaths: map[string]time.Time{},
 	}
 	for _, t := range job.Transitions() {
 		o.legal[edge{operation(t.Event), t.From, t.To}] = true
@@ -67,10 +71,11 @@ func (o *oracle) mustf(ok bool, id, format string, args ...any) {
 
 // effect says what an operation wanted, for the invariants about the caller.
 type effect struct {
-	op     string
-	id     string
-	at     time.Time // the caller's clock
-	holder string    // lease token of the caller, for a settle
+	op      string
+	id      string
+	at      time.Time // the caller's clock
+	holder  string    // lease token of the caller, for a settle
+	message job.Message
 }
 
 // see looks at the row that an operation may have changed.
@@ -119,11 +124,7 @@ func (o *oracle) change(e effect, old, next *job.Job) {
 	o.mustf(old.State.Open() == (next.Generation == old.Generation), "I5", "%s: generation %d -> %d from %s", e.op, old.Generation, next.Generation, old.State)
 	switch next.State {
 	case job.Running:
-		if e.op == "relay" {
-			break
-		}
-		o.mustf(!old.LeaseLive(e.at), "I9", "claim of job %s took a live lease", e.id)
-		o.mustf(next.Attempts == old.Attempts+1, "I10", "claim made %d attempts of %d", next.Attempts, old.Attempts)
+		o.claimed(e, old, next)
 	case job.Waiting:
 		sent := e.op != "relay"
 		o.mustf(next.Ticket > old.Ticket, "ticket", "%s sent ticket %d again", e.op, next.Ticket)
@@ -133,7 +134,14 @@ func (o *oracle) change(e effect, old, next *job.Job) {
 		o.backoff(e, old, next)
 	case job.Dead:
 		o.mustf(next.Code != job.NoWorkerReport || !old.LeaseLive(e.at), "bury", "job %s was buried under a live lease", e.id)
-	case job.Scheduled, job.Queued, job.Succeeded, job.Skipped, job.Cancelled, job.Forgotten:
+		o.mustf(next.Code != job.NoWorkerReport || e.message.Ticket == old.Ticket, "bury", "ticket %d buried job %s at ticket %d", e.message.Ticket, e.id, old.Ticket)
+		o.deaths[e.id] = o.clock()
+	case job.Queued:
+		o.mustf(old.State != job.Dead || e.message.Ticket == old.DeadTicket && !o.redriven.Before(o.deaths[e.id]), "I13", "job %s revived, and nobody had asked", e.id)
+	case job.Skipped:
+		used := o.units[meter{old.Owner, usage.MeterKey(usage.Tier(old.Tier), time.Time{}, e.at)}].Used
+		o.mustf(used >= old.Limit, "I2", "job %s was skipped at %d of %d used", e.id, used, old.Limit)
+	case job.Scheduled, job.Succeeded, job.Cancelled, job.Forgotten:
 	}
 	if e.op == "settle" {
 		o.mustf(old.State == job.Running && old.Lease == e.holder, "I9", "a zombie wrote %s over %s", next.State, old.State)
@@ -141,6 +149,18 @@ func (o *oracle) change(e effect, old, next *job.Job) {
 	if e.op == "relay" {
 		o.mustf(!old.LeaseLive(e.at) && !e.at.Before(old.Look) && next.Look.After(e.at), "relay", "resent too early: %+v", old)
 	}
+}
+
+// claimed holds a claim against the row that it found.
+func (o *oracle) claimed(e effect, old, next *job.Job) {
+	if e.op != "claim" {
+		return
+	}
+	o.mustf(!old.LeaseLive(e.at), "I9", "claim of job %s took a live lease", e.id)
+	o.mustf(next.Attempts == old.Attempts+1, "I10", "claim made %d attempts of %d", next.Attempts, old.Attempts)
+	o.mustf(e.message.Ticket >= old.ValidTicket && e.message.Generation == old.Generation, "ticket", "claim by %+v of %+v", e.message, old)
+	o.mustf(e.at.Before(old.Deadline), "I10", "an attempt began at %v, after the deadline %v", e.at, old.Deadline)
+	o.mustf(old.State != job.Retrying || !e.at.Before(old.Due), "I10", "an attempt began before its backoff was over")
 }
 
 // acked holds an acknowledged message against its row: nothing may be left for
@@ -232,6 +252,7 @@ func (o *oracle) rest(dead int) {
 		}
 		all := o.analyses(context.Background(), j.Point)
 		o.mustf(len(all) <= 1, "I8", "point %s has %d analyses", j.Point, len(all))
+		o.mustf(!wasBilled || len(all) == 1 && all[0].Job == id, "I1", "job %s was billed, its analysis is gone", id)
 		for i := range all {
 			o.mustf(o.bills[all[i].Job] != meter{}, "I1", "analysis of job %s was never billed", all[i].Job)
 		}

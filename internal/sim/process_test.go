@@ -24,7 +24,8 @@ type process struct {
 	skew  time.Duration // of its clock
 	until time.Time     // the platform kills it then
 	open  int           // tasks that have not ended
-	end   func()        // the platform's part, after a proper end
+	batch []worker.Delivery
+	end   func() // the platform's part, after a proper end
 }
 
 // process starts an invocation that may last for d.
@@ -90,6 +91,7 @@ func (w *world) deliver(source string, n int) bool {
 // deleted if it died.
 func (w *world) invoke(batch []worker.Delivery) {
 	p := w.process(timeout)
+	p.batch = batch
 	w.deliveries += len(batch)
 	wk := worker.New(worker.Config{
 		Store: p.store(), Queue: p.queue(), Now: p.now, Token: func() string { return fmt.Sprintf("%016x", w.rand.Uint64()) },

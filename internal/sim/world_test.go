@@ -85,7 +85,7 @@ func newWorld(seed uint64, rules memstore.Rules) *world {
 	}
 	w.faults.Chance[faulty.Twice] = some(0.5)
 	store := memstore.NewWith(timing(), rules)
-	w.oracle = newOracle(store)
+	w.oracle = newOracle(store, func() time.Time { return w.now })
 	limits := map[string]int{}
 	for i := range 1 + w.rand.IntN(4) {
 		limits[fmt.Sprintf("user-%d", i)] = max(w.rand.IntN(18)-6, job.Unlimited)
@@ -197,12 +197,31 @@ func (w *world) mischief() {
 		}
 	case 1: // a throttled poller: received, never handed to a function
 		w.queues.Receive(queue, 5)
-	case 2: // a message comes back before its visibility timeout
-		for _, d := range w.queues.Receive(queue, 5) {
-			_ = w.queues.Hide(context.Background(), d.Source, d.Receipt, 0)
-		}
+	case 2: // messages come back before their visibility timeout, again and again
+		w.impatience(1 + w.rand.IntN(maxReceives+1))
 	case 3: // a person redrives the dead letters
+		w.oracle.redriven = w.now
 		w.redrives += w.queues.Dead().Redrive()
+	}
+}
+
+// impatience makes the messages of a running batch visible while they are worked
+// on, n times: up to their move to the dead letters.
+func (w *world) impatience(n int) {
+	if len(w.alive) == 0 {
+		return
+	}
+	for _, d := range w.alive[w.rand.IntN(len(w.alive))].batch {
+		for range n {
+			if w.queues.Hide(context.Background(), d.Source, d.Receipt, 0) != nil {
+				break
+			}
+			for _, again := range w.queues.Receive(d.Source, 10) {
+				if again.MessageID == d.MessageID {
+					d.Receipt = again.Receipt
+				}
+			}
+		}
 	}
 }
 
