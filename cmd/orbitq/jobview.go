@@ -51,6 +51,8 @@ func tries(j *client.Job) string { return fmt.Sprintf("%d of %d", j.Attempts, j.
 // verdict says in one line what became of a job.
 func verdict(j *client.Job) string {
 	switch {
+	case j.Outcome == job.Success:
+		return "succeeded: " + meaning(j.Outcome)
 	case j.Outcome != "":
 		return fmt.Sprintf("%s, %s: %s", j.State, j.Outcome, meaning(j.Outcome))
 	case j.Error != nil && j.State != job.Succeeded:

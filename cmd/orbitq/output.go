@@ -35,6 +35,7 @@ func show(cmd *cobra.Command, v any, people func(w io.Writer) error) error {
 type table struct {
 	head []string
 	rows [][]string
+	gap  int // blanks between columns; 0 is two
 }
 
 // add appends a row.
@@ -42,7 +43,11 @@ func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
 // write lays the table out.
 func (t *table) write(w io.Writer) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	gap := t.gap
+	if gap == 0 {
+		gap = 2
+	}
+	tw := tabwriter.NewWriter(w, 0, 0, gap, ' ', 0)
 	for _, row := range append([][]string{t.head}, t.rows...) {
 		// Empty cells at the end would leave blanks behind.
 		line := strings.TrimRight(strings.Join(row, "\t"), "\t")
@@ -95,12 +100,12 @@ func span(d time.Duration) string {
 // percent writes a share.
 func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
 
-// mean writes the mean of an index, in columns that line up.
-func mean(s *client.Stats) string {
+// short writes the mean of an index where there is little room.
+func short(s *client.Stats) string {
 	if s == nil {
-		return "      -"
+		return "     -"
 	}
-	return fmt.Sprintf("%7.4f", s.Mean)
+	return fmt.Sprintf("%6.3f", s.Mean)
 }
 
 // indexNames are the columns of the seven indices.

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"orbitq/internal/client"
+	"orbitq/internal/local/cdse/scene"
+	"orbitq/internal/local/stack"
+)
+
+// demoFlags are the flags of demo.
+type demoFlags struct {
+	once     bool
+	patience time.Duration
+	opts     stack.Options
+}
+
+// demo returns demo.
+func demo() *cobra.Command {
+	var f demoFlags
+	cmd := &cobra.Command{
+		Use: "demo", Short: "Run everything here and watch 25 points of a real scene being enriched", Args: none,
+		Long: `Starts the local stack (or uses the one that runs), stores 25 points of a real Sentinel-2 scene, some of them clouded,
+elsewhere or wrong on purpose, shows how their jobs go, and what came of each. It stays up until Ctrl-C.
+
+With --once it stops after the table, and the exit status is 0 only if every point ended as it had to.`,
+		Example: `  orbitq demo
+  orbitq demo --once -o json | jq .totals`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	cmd.Flags().BoolVar(&f.once, "once", false, "stop after the table")
+	cmd.Flags().DurationVar(&f.patience, "timeout", time.Minute, "how long the jobs may take")
+	cmd.Flags().IntVar(&f.opts.Port, "port", 8080, "port of the HTTP API; the next free one when it is taken")
+	dataFlag(cmd, &f.opts.Data)
+	return outputFlag(cmd)
+}
+
+// run is the whole demo: start, work, show, stay, stop.
+func (f *demoFlags) run(cmd *cobra.Command) (err error) {
+	ctx := cmd.Context()
+	state, mine, err := f.stack(cmd)
+	if err != nil {
+		return err
+	}
+	if mine != nil {
+		defer func() { err = errors.Join(err, mine.Stop()) }()
+	}
+	report, err := f.work(ctx, cmd, state)
+	if err != nil {
+		return err
+	}
+	if err := show(cmd, report, report.write); err != nil {
+		return err
+	}
+	if !f.once {
+		if err := f.stay(cmd, report, mine); err != nil {
+			return err
+		}
+	}
+	if len(report.Unexpected) > 0 {
+		return fmt.Errorf("not everything ended as it had to:\n    %s", strings.Join(report.Unexpected, "\n    "))
+	}
+	return nil
+}
+
+// stack returns the stack of the data folder; mine is nil when it ran before.
+func (f *demoFlags) stack(cmd *cobra.Command) (state stack.State, mine *stack.Stack, err error) {
+	f.opts.Say = func(line string) { cmd.PrintErrln("  " + line) }
+	began := time.Now()
+	mine, err = stack.Start(cmd.Context(), f.opts)
+	if errors.Is(err, stack.ErrRunning) {
+		state, err = runningStack(f.opts.Data)
+		cmd.PrintErrln("using the local stack that runs at " + state.APIURL)
+		return state, nil, err
+	}
+	if err != nil {
+		return state, nil, fmt.Errorf("start the local stack: %w", err)
+	}
+	cmd.PrintErrf("local stack up in %s: queues, table, functions, API, and a real scene for Copernicus\n", span(time.Since(began)))
+	return mine.State(), mine, nil
+}
+
+// work runs the samples and measures what they cost.
+func (f *demoFlags) work(ctx context.Context, cmd *cobra.Command, state stack.State) (*demoReport, error) {
+	picture, err := scene.Load()
+	if err != nil {
+		return nil, fmt.Errorf("load scene: %w", err)
+	}
+	began := time.Now()
+	samples, err := plan(picture, began)
+	if err != nil {
+		return nil, err
+	}
+	token, err := localToken(state)
+	if err != nil {
+		return nil, err
+	}
+	api := client.New(client.Config{BaseURL: state.APIURL, Token: token})
+	m := &meter{state: state, api: api, http: &http.Client{Timeout: 10 * time.Second}}
+	before, err := m.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cmd.PrintErrf("storing %d points as user %s (%s)\n", len(samples), localUser, localTier)
+	d := demonstration{
+		api: api, meter: m, key: fmt.Sprintf("demo-%d", began.UnixNano()), now: time.Now,
+		draw: newProgress(cmd.ErrOrStderr(), began), patience: f.patience,
+	}
+	rows, err := d.run(ctx, samples)
+	if err != nil {
+		return nil, err
+	}
+	after, err := m.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	report := &demoReport{Rows: rows, Totals: after.since(before), Took: d.draw.took, Stack: state, Credit: picture.Attribution()}
+	report.judge()
+	return report, nil
+}
+
+// stay keeps the stack up until Ctrl-C; one that ran before stays up by itself.
+func (f *demoFlags) stay(cmd *cobra.Command, r *demoReport, mine *stack.Stack) error {
+	var out io.Writer = cmd.ErrOrStderr()
+	if !wantsJSON(cmd) {
+		out = cmd.OutOrStdout()
+	}
+	if err := r.onwards(out); err != nil || mine == nil {
+		return err
+	}
+	cmd.PrintErrln("\nEverything stays up until Ctrl-C.")
+	select {
+	case <-cmd.Context().Done():
+		cmd.PrintErrln("stopping")
+		return nil
+	case err := <-mine.Done():
+		return fmt.Errorf("the local stack broke: %w", err)
+	}
+}

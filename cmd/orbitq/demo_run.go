@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"orbitq/internal/client"
+	"orbitq/internal/job"
+)
+
+// row is a sample and what became of it.
+type row struct {
+	Name     string           `json:"name"`
+	Lat      float64          `json:"latitude"`
+	Lon      float64          `json:"longitude"`
+	Want     string           `json:"expected"`
+	Got      string           `json:"actual"`
+	PointID  string           `json:"data_point_id,omitempty"`
+	Job      *client.Job      `json:"job,omitempty"`      // nil when the point was refused
+	Problem  *client.Problem  `json:"problem,omitempty"`  // why it was refused
+	Analysis *client.Analysis `json:"analysis,omitempty"` // nil without data
+	WaitMS   int64            `json:"wait_ms"`
+	RunMS    int64            `json:"run_ms"`
+	Requests int              `json:"aws_requests"`
+}
+
+// ok reports whether it ended as it had to.
+func (r *row) ok() bool { return r.Got == r.Want }
+
+// demonstration runs samples through an API.
+type demonstration struct {
+	api   *client.Client
+	meter *meter
+	key   string // in front of each idempotency key
+	now   func() time.Time
+	draw  *progress
+	// patience is how long jobs may take; rows of unfinished ones say how far they came.
+	patience time.Duration
+}
+
+// refused is the state of what never became a job.
+const refused job.State = "refused"
+
+// parallel is how many requests are under way at once; more would only queue up on two cores.
+const parallel = 8
+
+// lookEvery is the time between two looks at the jobs.
+const lookEvery = 100 * time.Millisecond
+
+// run stores the samples, watches their jobs until all are over or patience ends, and collects what came of it.
+func (d *demonstration) run(ctx context.Context, samples []sample) ([]row, error) {
+	rows := make([]row, len(samples))
+	for i, s := range samples {
+		rows[i] = row{Name: s.name, Lat: s.point.Latitude, Lon: s.point.Longitude, Want: s.want}
+	}
+	stored := make(chan error, 1)
+	accepted := &accepted{states: map[string]job.State{}}
+	go func() {
+		stored <- each(ctx, len(samples), func(ctx context.Context, i int) error {
+			return d.store(ctx, samples[i].point, i, &rows[i], accepted)
+		})
+	}()
+	if err := d.watch(ctx, accepted, len(samples), stored); err != nil {
+		return nil, err
+	}
+	return rows, each(ctx, len(rows), func(ctx context.Context, i int) error { return d.collect(ctx, &rows[i]) })
+}
+
+// accepted is the jobs of the demo by id, with the state that was seen last. Refused points count as over.
+type accepted struct {
+	mu     sync.Mutex
+	states map[string]job.State
+}
+
+// set notes a state; jobs of other runs are none of our business.
+func (a *accepted) set(id string, s job.State, isNew bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, known := a.states[id]; known || isNew {
+		a.states[id] = s
+	}
+}
+
+// snapshot returns the states, and whether all are over.
+func (a *accepted) snapshot() (states map[string]job.State, over bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	states, over = map[string]job.State{}, true
+	for id, s := range a.states {
+		states[id] = s
+		over = over && !s.Open()
+	}
+	return states, over
+}
+
+// store sends one point. A refusal is a result like any other.
+func (d *demonstration) store(ctx context.Context, p client.NewPoint, n int, r *row, a *accepted) error {
+	p.Key = fmt.Sprintf("%s-%d", d.key, n)
+	created, err := d.api.CreatePoint(ctx, p)
+	if errors.As(err, &r.Problem) {
+		r.Got = string(r.Problem.Code)
+		a.set(p.Key, refused, true)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("store point %q: %w", r.Name, err)
+	}
+	r.PointID, r.Job = created.PointID, &created.Job
+	a.set(created.JobID, created.Job.State, true)
+	return nil
+}
+
+// watch looks at the jobs until everything is stored and over.
+func (d *demonstration) watch(ctx context.Context, a *accepted, total int, stored <-chan error) error {
+	everything, late := false, time.After(d.patience)
+	for tired := false; ; {
+		select {
+		case err := <-stored:
+			if err != nil {
+				return err
+			}
+			everything, stored = true, nil
+		case <-time.After(lookEvery):
+		case <-late:
+			tired = true
+		case <-ctx.Done():
+			return fmt.Errorf("watch jobs: %w", context.Cause(ctx))
+		}
+		if err := d.look(ctx, a); err != nil {
+			return err
+		}
+		states, over := a.snapshot()
+		if everything && (over || tired) {
+			d.draw.end(states, total, d.now())
+			return nil
+		}
+		d.draw.show(states, total, d.now())
+	}
+}
+
+// look notes the states of the newest jobs, of which ours are the newest.
+func (d *demonstration) look(ctx context.Context, a *accepted) error {
+	const newest = 100
+	seen := 0
+	for j, err := range d.api.Jobs(ctx, client.Filter{Page: newest}) {
+		if err != nil {
+			return fmt.Errorf("watch jobs: %w", err)
+		}
+		a.set(j.ID, j.State, false)
+		if seen++; seen == newest {
+			break
+		}
+	}
+	return nil
+}
+
+// collect reads how a job ended.
+func (d *demonstration) collect(ctx context.Context, r *row) error {
+	if r.Job == nil {
+		return nil
+	}
+	j, err := d.api.Job(ctx, r.Job.ID)
+	if err != nil {
+		return fmt.Errorf("read job of %q: %w", r.Name, err)
+	}
+	analyses, err := d.api.Analyses(ctx, r.PointID)
+	if err != nil {
+		return fmt.Errorf("read analysis of %q: %w", r.Name, err)
+	}
+	if len(analyses) > 0 {
+		r.Analysis = &analyses[len(analyses)-1]
+	}
+	r.Job, r.Got = &j, reason(&j)
+	if j.State.Open() {
+		r.Got = string(j.State)
+	}
+	if j.StartedAt != nil {
+		r.WaitMS = j.StartedAt.Sub(j.CreatedAt).Milliseconds()
+	}
+	if j.StartedAt != nil && j.FinishedAt != nil {
+		r.RunMS = j.FinishedAt.Sub(*j.StartedAt).Milliseconds()
+	}
+	r.Requests, err = d.meter.requests(ctx, j.ID, r.PointID)
+	return err
+}
+
+// each calls f for 0 to n-1, a few at a time, and returns the errors.
+func each(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
+	var (
+		wait   sync.WaitGroup
+		errs   = make([]error, n)
+		tokens = make(chan struct{}, parallel)
+	)
+	for i := range n {
+		tokens <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-tokens }()
+			errs[i] = f(ctx, i)
+		})
+	}
+	wait.Wait()
+	return errors.Join(errs...)
+}
