@@ -70,7 +70,7 @@ func TestAThousandJobsTwiceDeliveredUnderKills(t *testing.T) {
 	close(stop)
 	chaos.Wait()
 	ends := map[string]int{}
-	for j, err := range c.Jobs(t.Context(), client.Filter{}) {
+	for j, err := range c.Jobs(t.Context(), client.Filter{Page: 100}) {
 		if err != nil {
 			t.Fatal(err)
 		}
