@@ -48,8 +48,31 @@ func (r *resolver) addTable(out *Stack, name string, p properties) error {
 	if err != nil {
 		return fmt.Errorf("encode table: %w", err)
 	}
-	out.Tables = append(out.Tables, Table{Name: physical, ARN: arn, Create: body, TTL: p.child("TimeToLiveSpecification").text("AttributeName")})
+	out.Tables = append(out.Tables, Table{Name: physical, ARN: arn, Create: body, TTL: p.child("TimeToLiveSpecification").text("AttributeName"), HashKeys: hashKeys(physical, p)})
 	return nil
+}
+
+// hashKeys finds the partition keys of a table and its indexes.
+func hashKeys(table string, p properties) map[string]string {
+	all := map[string]string{}
+	note := func(name string, p properties) {
+		schema, _ := p["KeySchema"].([]any)
+		for _, element := range schema {
+			e, _ := element.(map[string]any)
+			if properties(e).text("KeyType") == "HASH" {
+				all[name] = properties(e).text("AttributeName")
+			}
+		}
+	}
+	note(table, p)
+	for _, kind := range []string{"GlobalSecondaryIndexes", "LocalSecondaryIndexes"} {
+		indexes, _ := p[kind].([]any)
+		for _, index := range indexes {
+			i, _ := index.(map[string]any)
+			note(table+"/index/"+properties(i).text("IndexName"), i)
+		}
+	}
+	return all
 }
 
 func (r *resolver) addFunction(out *Stack, name string, p properties) error {

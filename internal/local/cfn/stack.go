@@ -39,6 +39,8 @@ type Table struct {
 	Name, ARN string
 	Create    json.RawMessage // the body of a CreateTable request
 	TTL       string          // attribute that holds an item's end; empty for none
+	// HashKeys are the partition keys of the table, under its name, and of its indexes, under "table/index/name".
+	HashKeys map[string]string
 }
 
 // Function is a Lambda function.

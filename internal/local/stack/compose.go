@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -27,7 +28,7 @@ const (
 
 // compose connects the parts as the template says; nothing runs yet.
 func (s *Stack) compose(context.Context) error {
-	principals := map[string]*iam.Principal{}
+	s.principals = map[string]*iam.Principal{}
 	invokers := map[string]gateway.Invoker{}
 
 	for _, f := range s.template.Functions {
@@ -36,7 +37,7 @@ func (s *Stack) compose(context.Context) error {
 			return err
 		}
 
-		principals[accessKey(f.Name)] = p
+		s.principals[accessKey(f.Name)] = p
 
 		made, err := s.function(f)
 		if err != nil {
@@ -50,7 +51,7 @@ func (s *Stack) compose(context.Context) error {
 
 	s.gateway = gateway.New(gateway.Config{
 		Region: s.opts.Region, Account: engines.Account, DynamoDB: s.tables.URL, SQS: s.queues.URL,
-		Principals: principals, Secrets: s.secrets(), Functions: invokers,
+		Principals: s.principals, HashKeys: s.hashKeys(), Secrets: s.secrets(), Functions: invokers,
 	})
 
 	return errors.Join(s.composeMappings(), s.composeSchedules(), s.composeAPI())
@@ -116,6 +117,15 @@ func (s *Stack) secrets() []gateway.Secret {
 	return all
 }
 
+func (s *Stack) hashKeys() map[string]string {
+	all := map[string]string{}
+	for _, t := range s.template.Tables {
+		maps.Copy(all, t.HashKeys)
+	}
+
+	return all
+}
+
 // call finds the function that a part of the template names.
 func (s *Stack) call(name string) (func(ctx context.Context, payload []byte) ([]byte, string, error), error) {
 	f, ok := s.functions[short(name)]
@@ -126,12 +136,28 @@ func (s *Stack) call(name string) (func(ctx context.Context, payload []byte) ([]
 	return f.Call, nil
 }
 
+// mayPoll refuses a mapping whose function may not do what polling needs, as Lambda does when a mapping is created.
+func (s *Stack) mayPoll(m cfn.Mapping) error {
+	p := s.principals[accessKey(m.Function)]
+	for _, action := range []string{"ReceiveMessage", "DeleteMessage", "GetQueueAttributes"} {
+		if err := p.Check(iam.Call{Action: "sqs:" + action, Resource: m.QueueARN}); err != nil {
+			return fmt.Errorf("event source mapping: the function execution role does not have permissions to call %s on SQS: %w", action, err)
+		}
+	}
+
+	return nil
+}
+
 // composeMappings lets each mapping poll with its function's role, as Lambda does.
 func (s *Stack) composeMappings() error {
 	for _, m := range s.template.Mappings {
 		call, err := s.call(m.Function)
 		if err != nil {
 			return fmt.Errorf("event source mapping of %s: %w", m.QueueARN, err)
+		}
+
+		if err := s.mayPoll(m); err != nil {
+			return err
 		}
 
 		i := slices.IndexFunc(s.template.Queues, func(q cfn.Queue) bool { return q.ARN == m.QueueARN })
