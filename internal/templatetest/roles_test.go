@@ -40,7 +40,7 @@ func allowed() map[string][]string {
 		),
 		"DlqFunction": slices.Concat(
 			on("Table.Arn", "dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:GetItem"),
-			on("DeadLetterQueue.Arn", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility", "sqs:ListMessageMoveTasks"),
+			on("DeadLetterQueue.Arn", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:ListMessageMoveTasks"),
 		),
 	}
 }

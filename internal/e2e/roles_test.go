@@ -1,0 +1,115 @@
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"orbitq/internal/client"
+	"orbitq/internal/job"
+	"orbitq/internal/local/cdse"
+	"orbitq/internal/local/gateway"
+)
+
+// actionsOfRoles reads template.yaml line by line: which actions each role allows.
+func actionsOfRoles(t *testing.T) map[string][]string {
+	t.Helper()
+	raw, err := os.ReadFile("../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resource, action := regexp.MustCompile(`^  (\w+):$`), regexp.MustCompile(`\b(dynamodb|sqs|secretsmanager):[A-Z]\w+`)
+	all := map[string][]string{}
+	role := ""
+	for line := range strings.Lines(string(raw)) {
+		if m := resource.FindStringSubmatch(strings.TrimRight(line, "\n")); m != nil {
+			role = ""
+			if name, ok := strings.CutSuffix(m[1], "Role"); ok {
+				role = "orbitq-" + strings.ToLower(name)
+			}
+		}
+		for _, a := range action.FindAllString(line, -1) {
+			if role != "" && !slices.Contains(all[role], a) {
+				all[role] = append(all[role], a)
+			}
+		}
+	}
+	return all
+}
+
+// used returns the actions that a function's calls need.
+func used(calls map[string]int) map[string]bool {
+	out := map[string]bool{
+		// Checked once when a mapping is made, as Lambda does, and not by a call.
+		"sqs:GetQueueAttributes": true,
+	}
+	for operation := range calls {
+		out[strings.TrimSuffix(operation, "Batch")] = true
+		out[operation] = true
+		if operation == "dynamodb:TransactWriteItems" {
+			out["dynamodb:PutItem"], out["dynamodb:UpdateItem"] = true, true
+		}
+	}
+	return out
+}
+
+// TestEveryAllowedActionIsUsed walks through everything that the functions do.
+// Every action of every role must have been needed: taking one away would have
+// failed this test with its name.
+func TestEveryAllowedActionIsUsed(t *testing.T) {
+	t.Parallel()
+	w := own(t, nil)
+	c := w.as(t, "roles", "pro")
+	// The relay sends what enqueue could not.
+	w.SetFaults(gateway.Fault{Principal: "enqueue", Operation: "SendMessage", Mode: "drop_request", Count: 1})
+	first, err := c.CreatePoint(t.Context(), w.clear(1)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended(t, c, first.JobID)
+	// A dead job goes to the dead letters; a letter of a finished job is deleted, a stranger is recorded.
+	w.Provider().SetFaults(cdse.Fault{Kind: "400", Endpoint: "statistics"})
+	second, err := c.CreatePoint(t.Context(), w.clear(2)[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended(t, c, second.JobID)
+	w.send(t, "satellite-dlq", firstMessage(first.JobID))
+	w.send(t, "satellite-dlq", "stranger")
+	// A letter of an open job without a worker is buried.
+	w.Provider().SetFaults()
+	w.SetFaults(gateway.Fault{Principal: "enqueue", Operation: "SendMessage", Mode: "drop_request", Count: 1})
+	third, err := c.Dispatch(t.Context(), client.NewJob{Kind: "enrich", PointID: second.PointID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.send(t, "satellite-dlq", firstMessage(third.ID))
+	if j := ended(t, c, third.ID); j.State != job.Dead && j.State != job.Succeeded {
+		t.Errorf("job %+v", j)
+	}
+	for _, err := range c.Jobs(t.Context(), client.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.Analyses(t.Context(), first.PointID); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() error {
+		for role, actions := range actionsOfRoles(t) {
+			seen := used(w.Counters().Calls[role])
+			for _, a := range actions {
+				if !seen[a] {
+					return fmt.Errorf("%s never needed %s", role, a)
+				}
+			}
+		}
+		return nil
+	})
+	if denied := w.Counters().Denied; len(denied) != 0 {
+		t.Errorf("denied: %v", denied)
+	}
+}
