@@ -35,7 +35,7 @@ func (w *world) process(d time.Duration) *process {
 	if w.skewed {
 		p.skew = time.Duration(w.rand.Int64N(int64(10*time.Minute))).Truncate(time.Millisecond) - 5*time.Minute
 	}
-	if !w.calm && w.chance(w.zombies) {
+	if w.script == nil && !w.calm && w.chance(w.zombies) {
 		p.until = p.until.Add(30 * time.Minute)
 	}
 	w.alive = append(w.alive, p)
@@ -167,6 +167,14 @@ func (w *world) request() {
 	default:
 		return
 	}
+	w.send(c, r)
+}
+
+// ask sends the request of a client.
+func (w *world) ask(c *client) { w.send(c, c.request) }
+
+// send brings a request to a function of the API.
+func (w *world) send(c *client, r intake.Request) {
 	p := w.process(29 * time.Second)
 	in := intake.New(intake.Config{
 		Store: p.store(), Sender: p.queue(), Kinds: []string{kinds.EnrichName}, Now: p.now, Entropy: w.entropy,
@@ -230,7 +238,7 @@ func (v *provider) Statistics(_ context.Context, _ satellite.Area, win satellite
 	w := v.p.w
 	w.calls++
 	w.pause()
-	if !w.calm {
+	if !w.calm && w.script == nil {
 		switch x := w.rand.Float64(); {
 		case x < w.throttled:
 			return satellite.Series{}, &job.Error{Code: job.ProviderRateLimit, Message: "429", RetryAfter: time.Duration(w.rand.IntN(120)) * time.Second}
@@ -242,9 +250,13 @@ func (v *provider) Statistics(_ context.Context, _ satellite.Area, win satellite
 			panic("the provider's client has a defect")
 		}
 	}
+	if w.refusals > 0 {
+		w.refusals--
+		return satellite.Series{}, job.Errorf(job.InvalidRequest, "400")
+	}
 	day := satellite.Day{Date: win.From.AddDate(0, 0, 3), ValidFraction: 0.9}
 	for i := range day.Indices {
-		if i == 0 || !w.chance(0.05) {
+		if i == 0 || w.script != nil || !w.chance(0.05) {
 			day.Indices[i] = &satellite.Stats{Mean: 0.5, SampleCount: 144}
 		}
 	}

@@ -43,17 +43,19 @@ type world struct {
 	rand   *rand.Rand
 	now    time.Time
 	faults faulty.Random
-	calm   bool // the faults are over
-	skewed bool // clocks differ by up to five minutes
+	script faulty.Script // instead of random faults, in scenarios
+	calm   bool          // the faults are over
+	skewed bool          // clocks differ by up to five minutes
 
-	table   *observed
-	queues  *memqueue.Queues
-	oracle  *oracle
-	clients []*client
-	points  map[string][]string // owner -> points that were answered for
-	alive   []*process
-	poison  []string
-	log     func(format string, args ...any)
+	table    *observed
+	queues   *memqueue.Queues
+	oracle   *oracle
+	clients  []*client
+	points   map[string][]string // owner -> points that were answered for
+	alive    []*process
+	poison   []string
+	refusals int // calls that the provider will refuse, in scenarios
+	log      func(format string, args ...any)
 
 	mood
 	tally
@@ -104,6 +106,9 @@ func newWorld(seed uint64, rules memstore.Rules) *world {
 func (w *world) Next(op string) faulty.Fault {
 	if w.calm {
 		return faulty.None
+	}
+	if w.script != nil {
+		return w.script.Next(op)
 	}
 	return w.faults.Next(op)
 }
