@@ -23,7 +23,8 @@ const MaxBody = 256 << 10
 // an answer that it can read, not its garbage back.
 const (
 	maxViolations = 20
-	maxQuoted     = 100 // bytes
+	maxQuoted     = 100 // bytes of a name or value
+	maxReason     = 500 // bytes of an error in the log
 )
 
 // decode reads a JSON body strictly into v: one object, no unknown or repeated
@@ -34,7 +35,7 @@ func decode(r *request, v any) ([]byte, error) {
 	// parser, and fail there with a less helpful word.
 	media, _, err := mime.ParseMediaType(r.Headers["content-type"])
 	if err != nil || media != "application/json" {
-		return nil, job.Errorf(job.UnsupportedMedia, "content-type must be application/json, not %q", clip(r.Headers["content-type"]))
+		return nil, job.Errorf(job.UnsupportedMedia, "content-type must be application/json, not %q", clip(r.Headers["content-type"], maxQuoted))
 	}
 	raw, err := body(r)
 	if err != nil {
@@ -95,7 +96,7 @@ func checkFields(raw []byte, known map[string]bool) error {
 		switch {
 		case !known[field]:
 			code = job.UnknownField
-			broken = append(broken, job.Violation{Field: clip(field), Rule: "known", Detail: "is not a field of this request"})
+			broken = append(broken, job.Violation{Field: clip(field, maxQuoted), Rule: "known", Detail: "is not a field of this request"})
 		case seen[field]:
 			broken = append(broken, job.Violation{Field: field, Rule: "unique", Detail: "must be given once"})
 		case string(value) == "null":
@@ -121,7 +122,7 @@ func checkFields(raw []byte, known map[string]bool) error {
 func decodeFault(err error) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return job.Invalid(job.Violation{
-			Field: wrong.Field, Rule: "type", Detail: "must be " + article(wrong.Type.Kind().String()) + ", not " + clip(wrong.Value),
+			Field: wrong.Field, Rule: "type", Detail: "must be " + article(wrong.Type.Kind().String()) + ", not " + clip(wrong.Value, maxQuoted),
 		})
 	}
 	return notJSON(err)
@@ -131,11 +132,11 @@ func decodeFault(err error) error {
 func notJSON(err error) error { return job.Errorf(job.InvalidJSON, "body is not JSON: %w", err) }
 
 // clip shortens what a stranger wrote before it is quoted.
-func clip(s string) string {
-	if len(s) <= maxQuoted {
+func clip(s string, most int) string {
+	if len(s) <= most {
 		return s
 	}
-	return strings.ToValidUTF8(s[:maxQuoted], "") + "..."
+	return strings.ToValidUTF8(s[:most], "") + "..."
 }
 
 // article names a JSON type for people.

@@ -151,7 +151,7 @@ func set(f *query.Filter, name, value string) *job.Violation {
 			return &job.Violation{Field: name, Rule: "opaque", Detail: "use next_cursor of the page before; leave it out for the first page"}
 		}
 	default:
-		return &job.Violation{Field: clip(name), Rule: "known", Detail: "is not a parameter of this list"}
+		return &job.Violation{Field: clip(name, maxQuoted), Rule: "known", Detail: "is not a parameter of this list"}
 	}
 	return nil
 }

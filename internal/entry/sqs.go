@@ -70,7 +70,8 @@ func logDelivery(ctx context.Context, log *slog.Logger, d *worker.Delivery, h *w
 	}
 	if h.Err != nil {
 		level = slog.LevelWarn
-		attrs = append(attrs, slog.String("code", string(job.CodeOf(h.Err))), slog.String("error", h.Err.Error()))
+		// Clipped, because the reason of a poison message quotes a stranger.
+		attrs = append(attrs, slog.String("code", string(job.CodeOf(h.Err))), slog.String("error", clip(h.Err.Error(), maxReason)))
 	}
 	log.LogAttrs(ctx, level, "delivery", attrs...)
 }

@@ -1,0 +1,172 @@
+package entry_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"orbitq/internal/job"
+)
+
+// routes lists every route of the API; %P and %J stand for the ids of a point and a job.
+func routes() []struct {
+	method, path, body string
+	public             bool
+	own, other         int // status for the owner of the ids, and for somebody else
+} {
+	return []struct {
+		method, path, body string
+		public             bool
+		own, other         int
+	}{
+		{"GET", "/v1/health", "", true, 200, 200},
+		{"GET", "/openapi.yaml", "", true, 200, 200},
+		{"POST", "/v1/data-points", reading(""), false, 201, 201},
+		{"POST", "/v1/jobs", `{"kind":"enrich","data_point_id":"%P"}`, false, 202, 404},
+		{"GET", "/v1/data-points/%P", "", false, 200, 404},
+		{"GET", "/v1/data-points/%P/analyses", "", false, 200, 404},
+		{"GET", "/v1/jobs/%J", "", false, 200, 404},
+		{"GET", "/v1/jobs", "", false, 200, 200},
+		{"GET", "/v1/usage", "", false, 200, 200},
+	}
+}
+
+// Every route x who asks: without claims, somebody else, the owner. A stranger changes nothing and sees nothing.
+func TestWhoMayDoWhat(t *testing.T) {
+	t.Parallel()
+	for _, r := range routes() {
+		t.Run(r.method+" "+r.path, func(t *testing.T) {
+			t.Parallel()
+			b := start(t)
+			pointID, jobID := b.seed(t, ann)
+			fill := strings.NewReplacer("%P", pointID, "%J", jobID)
+			c := call{method: r.method, path: fill.Replace(r.path), body: fill.Replace(r.body)}
+
+			before := b.snapshot()
+			got := b.do(t, c)
+			if want := map[bool]int{true: r.own, false: http.StatusForbidden}[r.public]; got.status != want {
+				t.Errorf("without claims: %d, want %d: %s", got.status, want, got.body)
+			}
+			if b.snapshot() != before {
+				t.Error("without claims: something changed")
+			}
+
+			c.owner = ben
+			if got = b.do(t, c); got.status != r.other {
+				t.Errorf("another user: %d, want %d: %s", got.status, r.other, got.body)
+			}
+			if r.method == "GET" && !r.public && (strings.Contains(got.body, ann) || strings.Contains(got.body, plantedNote) || r.other == 200 && strings.Contains(got.body, jobID)) {
+				t.Errorf("another user sees %s", got.body)
+			}
+			if r.other == http.StatusNotFound && b.snapshot() != before {
+				t.Error("another user: something changed")
+			}
+
+			c.owner = ann
+			if got = b.do(t, c); got.status != r.own {
+				t.Errorf("the owner: %d, want %d: %s", got.status, r.own, got.body)
+			}
+		})
+	}
+}
+
+// Claims that name nobody are as good as none, whatever else they say.
+func TestClaimsWithoutSubject(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	event := call{method: "GET", path: "/v1/usage", owner: ann, tier: "enterprise"}.event(t)
+	event.RequestContext.Authorizer.JWT.Claims["sub"] = ""
+	out, err := b.read(t.Context(), event)
+	if err != nil || out.StatusCode != http.StatusForbidden {
+		t.Errorf("empty subject: %d %v", out.StatusCode, err)
+	}
+	event.RequestContext.Authorizer.JWT = nil
+	if out, err = b.read(t.Context(), event); err != nil || out.StatusCode != http.StatusForbidden {
+		t.Errorf("no JWT: %d %v", out.StatusCode, err)
+	}
+}
+
+// Nothing that a client sends beside the token says who it is.
+func TestOnlyTheTokenNamesTheOwner(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	_, jobID := b.seed(t, ann)
+	got := b.do(t, call{method: "GET", path: "/v1/jobs/" + jobID, owner: ben, headers: map[string]string{"x-user": ann, "sub": ann, "x-amzn-oidc-identity": ann}})
+	if got.status != http.StatusNotFound {
+		t.Errorf("headers made ben into ann: %s", got.body)
+	}
+}
+
+// Cognito prefixes an attribute of its own; a tier in any other claim counts for nothing.
+func TestTierOfCognito(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	for claim, want := range map[string]string{"custom:tier": "pro", "Tier": "free", "plan": "free"} {
+		event := call{method: "GET", path: "/v1/usage", owner: ann}.event(t)
+		event.RequestContext.Authorizer.JWT.Claims[claim] = "pro"
+		out, err := b.read(t.Context(), event)
+		var got struct{ Tier string }
+		if err != nil || json.Unmarshal([]byte(out.Body), &got) != nil || got.Tier != want {
+			t.Errorf("claim %s: %s, want %s", claim, out.Body, want)
+		}
+	}
+}
+
+// A route that API Gateway would never send here is not found, and is no way around the token.
+func TestUnknownRoute(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	for _, key := range []string{"", "$default", "GET /v1/jobs", "DELETE /v1/jobs/{id}", "GET /v1/admin"} {
+		event := call{method: "GET", path: "/v1/nothing", owner: ann}.event(t)
+		event.RouteKey = key
+		handle := b.read
+		if key == "GET /v1/jobs" {
+			handle = b.write // belongs to the other function
+		}
+		out, err := handle(t.Context(), event)
+		var p problem
+		if err != nil || json.Unmarshal([]byte(out.Body), &p) != nil || out.StatusCode != http.StatusNotFound || p.Code != "NOT_FOUND" {
+			t.Errorf("route %q: %d %s %v", key, out.StatusCode, out.Body, err)
+		}
+	}
+}
+
+// A stranger cannot even learn that an object exists: what is somebody else's and what is nowhere answer alike.
+func TestNothingTellsForeignFromAbsent(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	people := []string{ann, ben, "user-cho", "user-ann ", "USER-ANN"}
+	owner := map[string]string{}
+	var points, jobs []string
+	for _, who := range people {
+		pointID, jobID := b.seed(t, who)
+		points, jobs = append(points, pointID), append(jobs, jobID)
+		owner["point "+pointID], owner["job "+jobID] = who, who
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		who := rapid.SampledFrom(people).Draw(rt, "who")
+		absent := job.DerivedID(rapid.StringN(1, 8, 8).Draw(rt, "absent"))
+		// Ids of points where jobs belong, and the other way round, are only wrong ids.
+		id := rapid.SampledFrom(append(append([]string{absent}, points...), jobs...)).Draw(rt, "id")
+		for _, r := range routes() {
+			thing := "point "
+			if strings.Contains(r.path, "%J") {
+				thing = "job "
+			}
+			if r.other != http.StatusNotFound || owner[thing+id] == who {
+				continue
+			}
+			ask := func(id string) answer {
+				fill := strings.NewReplacer("%P", id, "%J", id)
+				return b.do(t, call{method: r.method, path: fill.Replace(r.path), body: fill.Replace(r.body), owner: who})
+			}
+			got, nowhere := ask(id), ask(absent)
+			if got.status != http.StatusNotFound || strings.ReplaceAll(got.body, id, "") != strings.ReplaceAll(nowhere.body, absent, "") {
+				rt.Fatalf("%s asks %s for %s: %d %s, for nothing: %s", who, r.path, id, got.status, got.body, nowhere.body)
+			}
+		}
+	})
+}
