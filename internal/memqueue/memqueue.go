@@ -232,11 +232,12 @@ func (d *DeadLetters) Return(ctx context.Context, receipt string) error {
 
 // Redrive moves every visible dead letter back to the queue it came from, as the
 // console's redrive does: with a new SentTimestamp and a receive count of zero.
-func (d *DeadLetters) Redrive() int {
+// It returns their bodies.
+func (d *DeadLetters) Redrive() []string {
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
 	now := d.q.Now()
-	moved := 0
+	var moved []string
 	var kept []*message
 	for _, m := range d.q.all[deadName] {
 		if now.Before(m.visible) {
@@ -245,7 +246,7 @@ func (d *DeadLetters) Redrive() int {
 		}
 		m.sent, m.visible, m.receives, m.receipt = now, now, 0, ""
 		d.q.all[m.source] = append(d.q.all[m.source], m)
-		moved++
+		moved = append(moved, m.body)
 	}
 	d.q.all[deadName] = kept
 	return moved

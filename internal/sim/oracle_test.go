@@ -25,9 +25,7 @@ type oracle struct {
 	bills map[string]meter    // job -> the meter that its analysis was billed on
 	legal map[edge]bool
 
-	clock    func() time.Time
-	deaths   map[string]time.Time // job -> when it died, by the true clock
-	redriven time.Time            // when a person last redrove the dead letters
+	redriven map[job.Message]bool // what a person moved out of the dead letters
 
 	wrong   []string // broken invariants
 	effects int      // writes that were checked
@@ -40,10 +38,10 @@ type edge struct {
 	from, to job.State
 }
 
-func newOracle(s *memstore.Store, clock func() time.Time) *oracle {
+func newOracle(s *memstore.Store) *oracle {
 	o := &oracle{
 		store: s, rows: map[string]job.Job{}, units: map[meter]job.Meter{}, bills: map[string]meter{},
-		legal: map[edge]bool{}, clock: clock, deaths: map[string]time.Time{},
+		legal: map[edge]bool{}, redriven: map[job.Message]bool{},
 	}
 	for _, t := range job.Transitions() {
 		o.legal[edge{operation(t.Event), t.From, t.To}] = true
@@ -135,9 +133,8 @@ func (o *oracle) change(e effect, old, next *job.Job) {
 	case job.Dead:
 		o.mustf(next.Code != job.NoWorkerReport || !old.LeaseLive(e.at), "bury", "job %s was buried under a live lease", e.id)
 		o.mustf(next.Code != job.NoWorkerReport || e.message.Ticket == old.Ticket, "bury", "ticket %d buried job %s at ticket %d", e.message.Ticket, e.id, old.Ticket)
-		o.deaths[e.id] = o.clock()
 	case job.Queued:
-		o.mustf(old.State != job.Dead || e.message.Ticket == old.DeadTicket && !o.redriven.Before(o.deaths[e.id]), "I13", "job %s revived, and nobody had asked", e.id)
+		o.mustf(old.State != job.Dead || e.message.Ticket == old.DeadTicket && o.redriven[e.message], "I13", "job %s revived, and nobody had asked", e.id)
 	case job.Skipped:
 		used := o.units[meter{old.Owner, usage.MeterKey(usage.Tier(old.Tier), time.Time{}, e.at)}].Used
 		o.mustf(used >= old.Limit, "I2", "job %s was skipped at %d of %d used", e.id, used, old.Limit)

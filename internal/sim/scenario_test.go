@@ -219,8 +219,7 @@ func TestRedriveRunsOnceMore(t *testing.T) {
 	s.end(0, 1, 1, "")
 	s.advance(time.Hour)
 	for range 2 { // the second finds nothing to move
-		s.oracle.redriven = s.now
-		s.redrives += s.queues.Dead().Redrive()
+		s.redrive()
 	}
 	s.end(1, 2, 0, job.Success)
 	if j := s.row(c); j.Generation != 1 || j.Attempts != 1 || s.redrives != 1 {

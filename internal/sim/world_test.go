@@ -87,7 +87,7 @@ func newWorld(seed uint64, rules memstore.Rules) *world {
 	}
 	w.faults.Chance[faulty.Twice] = some(0.5)
 	store := memstore.NewWith(timing(), rules)
-	w.oracle = newOracle(store, func() time.Time { return w.now })
+	w.oracle = newOracle(store)
 	limits := map[string]int{}
 	for i := range 1 + w.rand.IntN(4) {
 		limits[fmt.Sprintf("user-%d", i)] = max(w.rand.IntN(18)-6, job.Unlimited)
@@ -120,6 +120,7 @@ func (w *world) broken() bool { return len(w.oracle.wrong) > 0 }
 
 // run lives the seed through and returns what broke.
 func (w *world) run() []string {
+	defer w.close()
 	w.storm()
 	if !w.broken() {
 		w.settleDown()
@@ -205,8 +206,17 @@ func (w *world) mischief() {
 	case 2: // messages come back before their visibility timeout, again and again
 		w.impatience(1 + w.rand.IntN(maxReceives+1))
 	case 3: // a person redrives the dead letters
-		w.oracle.redriven = w.now
-		w.redrives += w.queues.Dead().Redrive()
+		w.redrive()
+	}
+}
+
+// redrive moves the dead letters back, as from the console.
+func (w *world) redrive() {
+	for _, body := range w.queues.Dead().Redrive() {
+		w.redrives++
+		if m, err := job.DecodeMessage(body); err == nil {
+			w.oracle.redriven[m] = true
+		}
 	}
 }
 
