@@ -120,7 +120,7 @@ func printStatus(cmd *cobra.Command, state stack.State) error {
 
 // describe tells people where everything is and what to try next.
 func describe(out io.Writer, state stack.State) error {
-	_, err := fmt.Fprintf(out, `orbitq runs here (process %d, since %s)
+	return printf(out, `orbitq runs here (process %d, since %s)
 
   API         %s
   AWS         %s   region %s
@@ -138,8 +138,12 @@ Try it:
 `, state.PIDs["stack"], state.StartedAt.Format("15:04:05 UTC"), state.APIURL, state.AWSURL, state.Region, state.CopernicusURL,
 		strings.Join(queueNames(state), ", "), state.Table, stack.LogFolder(state.Data),
 		state.APIURL, state.APIURL, state.Region, state.AWSURL)
-	if err != nil {
-		return fmt.Errorf("print status: %w", err)
+}
+
+// printf prints text.
+func printf(out io.Writer, format string, args ...any) error {
+	if _, err := fmt.Fprintf(out, format, args...); err != nil {
+		return fmt.Errorf("print: %w", err)
 	}
 
 	return nil

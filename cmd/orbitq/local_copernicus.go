@@ -37,9 +37,7 @@ logged to standard error; faults are set at /__faults.`,
 			ready := func(url string) {
 				where := map[string]string{"copernicus_url": url, "token_url": url + cdse.TokenPath, "client_id": id}
 				if err := show(cmd, where, func(out io.Writer) error {
-					_, err := fmt.Fprintf(out, "Copernicus stand-in on %s, client %s, token endpoint %s\n", url, id, cdse.TokenPath)
-
-					return err
+					return printf(out, "Copernicus stand-in on %s, client %s, token endpoint %s\n", url, id, cdse.TokenPath)
 				}); err != nil {
 					cmd.PrintErrln(err)
 				}

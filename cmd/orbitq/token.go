@@ -49,11 +49,7 @@ the stack was deployed with.`,
 				return fmt.Errorf("make token: %w", err)
 			}
 
-			return show(cmd, map[string]string{"token": signed}, func(out io.Writer) error {
-				_, err := fmt.Fprintln(out, signed)
-
-				return err
-			})
+			return show(cmd, map[string]string{"token": signed}, func(out io.Writer) error { return printf(out, "%s\n", signed) })
 		},
 	}
 	dataFlag(cmd, &data)

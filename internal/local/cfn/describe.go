@@ -2,6 +2,7 @@ package cfn
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -96,7 +97,7 @@ func (r *resolver) addFunction(out *Stack, name string, p properties) error {
 
 func (*resolver) addMapping(out *Stack, _ string, p properties) error {
 	if _, filtered := p["FilterCriteria"]; filtered {
-		return fmt.Errorf("FilterCriteria on a queue deletes what does not match, and is not supported")
+		return errors.New("FilterCriteria on a queue deletes what does not match, and is not supported")
 	}
 	partial := false
 	for _, t := range p.texts("FunctionResponseTypes") {
@@ -113,7 +114,7 @@ func (*resolver) addMapping(out *Stack, _ string, p properties) error {
 
 func (r *resolver) addSchedule(out *Stack, name string, p properties) error {
 	if p.text("ScheduleExpression") == "" {
-		return fmt.Errorf("only rules with a schedule are run locally")
+		return errors.New("only rules with a schedule are run locally")
 	}
 	physical, arn, err := r.identity(name)
 	if err != nil {

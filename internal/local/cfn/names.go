@@ -61,7 +61,7 @@ func arnOf(kind, region, account, name string) (string, bool) {
 		"AWS::SQS::Queue":             "arn:aws:sqs:%s:%s:%s",
 		"AWS::DynamoDB::Table":        "arn:aws:dynamodb:%s:%s:table/%s",
 		"AWS::Lambda::Function":       "arn:aws:lambda:%s:%s:function:%s",
-		"AWS::SecretsManager::Secret": "arn:aws:secretsmanager:%s:%s:secret:%s-LocAl1",
+		"AWS::SecretsManager::Secret": "arn:aws:secretsmanager:%s:%s:secret:%s-LocAl1", //nolint:gosec // the form of a name
 		"AWS::Logs::LogGroup":         "arn:aws:logs:%s:%s:log-group:%s:*",
 		"AWS::SNS::Topic":             "arn:aws:sns:%s:%s:%s",
 		"AWS::Events::Rule":           "arn:aws:events:%s:%s:rule/%s",

@@ -76,10 +76,11 @@ func start(ctx context.Context, cfg Config, p program) (*Engine, error) {
 }
 
 func launch(ctx context.Context, cfg Config, p program) (*Engine, error) {
-	port, err := freePort(ctx)
+	port, release, err := reservePort()
 	if err != nil {
 		return nil, err
 	}
+	defer release()
 
 	args, err := p.args(port)
 	if err != nil {
@@ -93,7 +94,7 @@ func launch(ctx context.Context, cfg Config, p program) (*Engine, error) {
 
 	path := filepath.Join(logs, p.name+".log")
 
-	out, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600) //nolint:gosec // the caller's folder
+	out, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open log of %s engine: %w", p.name, err)
 	}
@@ -149,7 +150,9 @@ func (e *Engine) ready(ctx context.Context) error {
 		}
 
 		if res, err := http.DefaultClient.Do(req); err == nil {
-			return res.Body.Close()
+			_ = res.Body.Close() // an answer is all that was wanted
+
+			return nil
 		}
 
 		select {
@@ -182,20 +185,6 @@ func (e *Engine) Stop() error {
 	<-e.gone
 
 	return nil
-}
-
-// freePort asks the system for a port that nobody listens on now.
-func freePort(ctx context.Context) (int, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(loopback, "0"))
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-
-	_, text := split(l.Addr().String())
-
-	port, err := strconv.Atoi(text)
-
-	return port, errors.Join(err, l.Close())
 }
 
 func address(port int) string { return net.JoinHostPort(loopback, strconv.Itoa(port)) }

@@ -35,7 +35,7 @@ type part struct {
 	name string // folder below Home
 	from string // the pin file
 	took string // what to expect
-	make func(ctx context.Context, dir string) error
+	make func(dir string) error
 }
 
 // Install installs what is missing and does nothing when all is there.
@@ -51,9 +51,9 @@ func (i Installer) Install(ctx context.Context) error {
 	defer unlock()
 
 	parts := []part{
-		{name: "elasticmq", from: "pom.xml", took: "40 MB", make: i.makeQueues},
-		{name: "sam", from: "requirements.txt", took: "about 20 s", make: i.makeTranslator},
-		{name: "dynoxide", from: "crates.txt", took: "compiled here, about 2 minutes on two cores", make: i.makeTables},
+		{name: "elasticmq", from: "pom.xml", took: "40 MB", make: func(dir string) error { return i.makeQueues(ctx, dir) }},
+		{name: "sam", from: "requirements.txt", took: "about 20 s", make: func(dir string) error { return i.makeTranslator(ctx, dir) }},
+		{name: "dynoxide", from: "crates.txt", took: "compiled here, about 2 minutes on two cores", make: func(dir string) error { return i.makeTables(ctx, dir) }},
 	}
 	failures := make([]error, len(parts))
 
@@ -61,7 +61,7 @@ func (i Installer) Install(ctx context.Context) error {
 
 	for n, p := range parts {
 		all.Go(func() {
-			if err := i.install(ctx, p); err != nil {
+			if err := i.install(p); err != nil {
 				failures[n] = fmt.Errorf("install %s: %w", p.name, err)
 			}
 		})
@@ -72,7 +72,7 @@ func (i Installer) Install(ctx context.Context) error {
 	return errors.Join(failures...)
 }
 
-func (i Installer) install(ctx context.Context, p part) error {
+func (i Installer) install(p part) error {
 	pin, err := os.ReadFile(filepath.Join(i.Pins, p.from))
 	if err != nil {
 		return fmt.Errorf("read pin: %w", err)
@@ -98,7 +98,7 @@ func (i Installer) install(ctx context.Context, p part) error {
 		return fmt.Errorf("make folder: %w", err)
 	}
 
-	if err := p.make(ctx, dir); err != nil {
+	if err := p.make(dir); err != nil {
 		return err
 	}
 
@@ -194,7 +194,7 @@ func (i Installer) makeTables(ctx context.Context, dir string) error {
 type pinned struct{ name, version, features string }
 
 func crate(path string) (pinned, error) {
-	text, err := os.ReadFile(path) //nolint:gosec // the repository's own file
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return pinned{}, fmt.Errorf("read pin: %w", err)
 	}

@@ -9,22 +9,35 @@ import (
 	"time"
 )
 
-// Lock takes a file for this process alone; the system gives it back when the process ends in any way. waiting is
-// called once when somebody else has it.
-func Lock(ctx context.Context, path string, waiting func()) (unlock func(), err error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the caller's folder
+// ErrLocked means that another process has the lock.
+var ErrLocked = errors.New("another process has the lock")
+
+// TryLock takes a file for this process alone, or gives ErrLocked. The system gives the file back when the process
+// ends in any way.
+func TryLock(path string) (unlock func(), err error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}
 
-	for first := true; ; first = false {
-		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // descriptors are small
-		if err == nil {
-			return func() { _ = file.Close() }, nil
-		}
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = ErrLocked
+	}
 
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), file.Close())
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), file.Close())
+	}
+
+	return func() { _ = file.Close() }, nil // closing is unlocking
+}
+
+// Lock is TryLock, again and again until the context ends. waiting is called once when somebody else has the file.
+func Lock(ctx context.Context, path string, waiting func()) (unlock func(), err error) {
+	for first := true; ; first = false {
+		unlock, err := TryLock(path)
+		if !errors.Is(err, ErrLocked) {
+			return unlock, err
 		}
 
 		if first {
@@ -33,7 +46,7 @@ func Lock(ctx context.Context, path string, waiting func()) (unlock func(), err 
 
 		select {
 		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("wait for lock %s: %w", path, ctx.Err()), file.Close())
+			return nil, fmt.Errorf("wait for lock %s: %w", path, ctx.Err())
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

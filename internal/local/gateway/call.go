@@ -24,12 +24,12 @@ type call struct {
 type body struct {
 	keyed
 
-	RequestItems  map[string]json.RawMessage
-	TransactItems []map[string]keyed
-	QueueURL      string `json:"QueueUrl"`
-	QueueName     string
-	SourceArn     string
-	SecretID      string `json:"SecretId"`
+	RequestItems  map[string]json.RawMessage `json:"RequestItems"`
+	TransactItems []map[string]keyed         `json:"TransactItems"`
+	QueueURL      string                     `json:"QueueUrl"`
+	QueueName     string                     `json:"QueueName"`
+	SourceArn     string                     `json:"SourceArn"`
+	SecretID      string                     `json:"SecretId"`
 }
 
 // credential is the part of a signature that names key and service.

@@ -82,11 +82,15 @@ func (c *counter) spend(k *call, answer []byte) {
 		return
 	}
 	type consumed struct {
-		TableName     string
-		CapacityUnits float64
+		TableName     string  `json:"TableName"`
+		CapacityUnits float64 `json:"CapacityUnits"`
 	}
-	var one struct{ ConsumedCapacity consumed }
-	var many struct{ ConsumedCapacity []consumed }
+	var one struct {
+		ConsumedCapacity consumed `json:"ConsumedCapacity"`
+	}
+	var many struct {
+		ConsumedCapacity []consumed `json:"ConsumedCapacity"`
+	}
 	if json.Unmarshal(answer, &one) == nil {
 		many.ConsumedCapacity = []consumed{one.ConsumedCapacity}
 	} else if json.Unmarshal(answer, &many) != nil {

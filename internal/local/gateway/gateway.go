@@ -18,6 +18,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -158,9 +159,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, c *call, engin
 		return
 	}
 	g.counter.spend(c, answer)
-	for name, values := range resp.Header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), resp.Header)
 	w.Header().Del("Connection")
 	w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 	w.WriteHeader(resp.StatusCode)
@@ -266,6 +265,11 @@ func hangUp(w http.ResponseWriter) {
 // discard is a reply that nobody reads.
 type discard struct{ header http.Header }
 
-func (d discard) Header() http.Header       { return d.header }
+// Header implements http.ResponseWriter.
+func (d discard) Header() http.Header { return d.header }
+
+// Write implements http.ResponseWriter.
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
-func (discard) WriteHeader(int)             {}
+
+// WriteHeader implements http.ResponseWriter.
+func (discard) WriteHeader(int) {}

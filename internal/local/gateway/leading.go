@@ -10,13 +10,13 @@ type attributes map[string]map[string]any
 
 // keyed is the part of a request, or of one entry of a batch or transaction, that names an item.
 type keyed struct {
-	TableName                 string
-	IndexName                 string
-	Key                       attributes
-	Item                      attributes
-	KeyConditionExpression    string
-	ExpressionAttributeNames  map[string]string
-	ExpressionAttributeValues attributes
+	TableName                 string            `json:"TableName"`
+	IndexName                 string            `json:"IndexName"`
+	Key                       attributes        `json:"Key"`
+	Item                      attributes        `json:"Item"`
+	KeyConditionExpression    string            `json:"KeyConditionExpression"`
+	ExpressionAttributeNames  map[string]string `json:"ExpressionAttributeNames"`
+	ExpressionAttributeValues attributes        `json:"ExpressionAttributeValues"`
 }
 
 // equality is "name = :value" in a key condition; a partition key has no other operator.
@@ -53,7 +53,9 @@ func scalar(value map[string]any) string {
 
 // batched returns the keys of the entries for one table: those of BatchGetItem, or those of BatchWriteItem.
 func batched(raw json.RawMessage) []keyed {
-	var get struct{ Keys []attributes }
+	var get struct {
+		Keys []attributes `json:"Keys"`
+	}
 	if json.Unmarshal(raw, &get) == nil {
 		all := make([]keyed, 0, len(get.Keys))
 		for _, key := range get.Keys {

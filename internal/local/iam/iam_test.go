@@ -61,27 +61,33 @@ func TestCheck(t *testing.T) {
 		{"own keys by pattern", []cfn.Statement{own}, "dynamodb:Query", table, leading("USER#1", "USER#1#x"), true},
 		{"a foreign key among them", []cfn.Statement{own}, "dynamodb:Query", table, leading("USER#1", "USER#2"), false},
 		{
-			"equal, not like", []cfn.Statement{when(allow("dynamodb:Query", table), "ForAllValues:StringEquals", "dynamodb:LeadingKeys", "USER#*")},
+			"equal, not like",
+			[]cfn.Statement{when(allow("dynamodb:Query", table), "ForAllValues:StringEquals", "dynamodb:LeadingKeys", "USER#*")},
 			"dynamodb:Query", table, leading("USER#1"), false,
 		},
 		{
-			"a key that must be there", []cfn.Statement{when(allow("dynamodb:Query", table), "StringEquals", "dynamodb:LeadingKeys", "USER#1")},
+			"a key that must be there",
+			[]cfn.Statement{when(allow("dynamodb:Query", table), "StringEquals", "dynamodb:LeadingKeys", "USER#1")},
 			"dynamodb:Query", table, nil, false,
 		},
 		{
-			"TLS only, with TLS", []cfn.Statement{allow("*", "*"), when(deny("*", "*"), "Bool", "aws:SecureTransport", "false")},
+			"TLS only, with TLS",
+			[]cfn.Statement{allow("*", "*"), when(deny("*", "*"), "Bool", "aws:SecureTransport", "false")},
 			"sqs:SendMessage", queue, tls("true"), true,
 		},
 		{
-			"TLS only, without", []cfn.Statement{allow("*", "*"), when(deny("*", "*"), "Bool", "aws:SecureTransport", false)},
+			"TLS only, without",
+			[]cfn.Statement{allow("*", "*"), when(deny("*", "*"), "Bool", "aws:SecureTransport", false)},
 			"sqs:SendMessage", queue, tls("false"), false,
 		},
 		{
-			"an unknown operator allows nothing", []cfn.Statement{when(allow("*", "*"), "IpAddress", "aws:SourceIp", "10.0.0.0/8")},
+			"an unknown operator allows nothing",
+			[]cfn.Statement{when(allow("*", "*"), "IpAddress", "aws:SourceIp", "10.0.0.0/8")},
 			"sqs:SendMessage", queue, nil, false,
 		},
 		{
-			"an unknown operator denies", []cfn.Statement{allow("*", "*"), when(deny("*", "*"), "IpAddress", "aws:SourceIp", "10.0.0.0/8")},
+			"an unknown operator denies",
+			[]cfn.Statement{allow("*", "*"), when(deny("*", "*"), "IpAddress", "aws:SourceIp", "10.0.0.0/8")},
 			"sqs:SendMessage", queue, nil, false,
 		},
 	} {

@@ -85,9 +85,7 @@ func (s *Stack) function(f cfn.Function) (*lambdart.Function, error) {
 		"AWS_ENDPOINT_URL": s.aws.url(), "AWS_ACCESS_KEY_ID": accessKey(f.Name), "AWS_SECRET_ACCESS_KEY": "local",
 		"AWS_LAMBDA_LOG_FORMAT": "JSON",
 	}
-	for name, value := range f.Env {
-		env[name] = value
-	}
+	maps.Copy(env, f.Env)
 
 	out, err := s.logs.open(short(f.Name))
 	if err != nil {
@@ -237,11 +235,11 @@ func (s *Stack) composeAPI() error {
 }
 
 // run opens the doors.
-func (s *Stack) run(context.Context) error {
+func (s *Stack) run(ctx context.Context) error {
 	s.aws.serve(s.handlerOfAWS(), s.fail)
 	s.api.serve(s.httpAPI, s.fail)
 
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // Stop ends it, not the end of the start
 	ended := make(chan struct{})
 
 	go func() {

@@ -46,12 +46,13 @@ func (p provisioner) provision(ctx context.Context, t *cfn.Stack) error {
 
 // table makes a table unless the data folder has it already.
 func (p provisioner) table(ctx context.Context, t cfn.Table) error {
-	status, answer, err := p.call(ctx, p.tables, "dynamodb", targetTables+"DescribeTable", map[string]string{"TableName": t.Name})
+	status, _, err := p.call(ctx, p.tables, "dynamodb", targetTables+"DescribeTable", map[string]string{"TableName": t.Name})
 	if err != nil || status == http.StatusOK {
 		return err
 	}
 
-	if status, answer, err = p.call(ctx, p.tables, "dynamodb", targetTables+"CreateTable", t.Create); err != nil || status != http.StatusOK {
+	status, answer, err := p.call(ctx, p.tables, "dynamodb", targetTables+"CreateTable", t.Create)
+	if err != nil || status != http.StatusOK {
 		return refused(status, answer, err)
 	}
 

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -85,8 +87,8 @@ func (s *Stack) onStop(undo func() error) { s.undo = append(s.undo, undo) }
 func (s *Stack) Stop() error {
 	s.once.Do(func() {
 		var all []error
-		for i := len(s.undo) - 1; i >= 0; i-- {
-			all = append(all, s.undo[i]())
+		for _, undo := range slices.Backward(s.undo) {
+			all = append(all, undo())
 		}
 
 		s.stopE = errors.Join(all...)
@@ -180,9 +182,7 @@ func (s *Stack) read(ctx context.Context) error {
 		"CopernicusApiUrl": s.provided.url(), "CopernicusTokenUrl": s.provided.url() + cdse.TokenPath,
 		"CopernicusClientId": id, "CopernicusClientSecret": secret,
 	}
-	for name, value := range s.opts.Parameters {
-		parameters[name] = value
-	}
+	maps.Copy(parameters, s.opts.Parameters)
 
 	s.template, err = cfn.Load(ctx, cfn.Source{
 		Template: s.opts.Template, Python: python, Script: filepath.Join(s.opts.Root, "local", "expand.py"),

@@ -3,6 +3,7 @@ package stack_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -147,7 +148,7 @@ func TestStateFileLivesAsLongAsTheStack(t *testing.T) {
 		t.Error(err)
 	}
 
-	if _, err := stack.Read(data); err != stack.ErrNotRunning {
+	if _, err := stack.Read(data); !errors.Is(err, stack.ErrNotRunning) {
 		t.Errorf("after stop: got %v", err)
 	}
 
@@ -160,7 +161,7 @@ func TestStateFileLivesAsLongAsTheStack(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if _, err := stack.Read(data); err != stack.ErrNotRunning {
+	if _, err := stack.Read(data); !errors.Is(err, stack.ErrNotRunning) {
 		t.Errorf("stale state: got %v", err)
 	}
 }

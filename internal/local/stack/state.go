@@ -40,6 +40,8 @@ type State struct {
 
 func stateFile(data string) string { return filepath.Join(data, "state.json") }
 
+func lockFile(data string) string { return filepath.Join(data, "lock") }
+
 // LogFolder is where a stack keeps what its functions and engines write.
 func LogFolder(data string) string { return filepath.Join(data, "logs") }
 
@@ -52,7 +54,7 @@ func claim(ctx context.Context, data string, patience time.Duration) (release fu
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 
-	release, err = engines.Lock(ctx, filepath.Join(data, "lock"), func() {})
+	release, err = engines.Lock(ctx, lockFile(data), func() {})
 	if err != nil {
 		return nil, fmt.Errorf("%w in %s", ErrRunning, data)
 	}
@@ -62,12 +64,12 @@ func claim(ctx context.Context, data string, patience time.Duration) (release fu
 
 // Claimed reports whether a stack in a data folder starts, runs or stops.
 func Claimed(data string) bool {
-	release, err := claim(context.Background(), data, 0)
+	release, err := engines.TryLock(lockFile(data))
 	if err == nil {
 		release()
 	}
 
-	return errors.Is(err, ErrRunning)
+	return errors.Is(err, engines.ErrLocked)
 }
 
 // write puts the state file in place in one step.
