@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -120,6 +119,11 @@ func (s *Stack) claim(ctx context.Context) error {
 	}
 
 	s.onStop(func() error { release(); return nil })
+
+	if err := removeState(s.opts.Data); err != nil { // one that was killed has left it
+		return err
+	}
+
 	s.logs = newLogBook(LogFolder(s.opts.Data))
 	s.onStop(s.logs.close)
 
@@ -246,13 +250,7 @@ func (s *Stack) build(ctx context.Context) error {
 // publish tells other processes that the stack is ready.
 func (s *Stack) publish(context.Context) error {
 	s.state = s.describe()
-	s.onStop(func() error {
-		if err := os.Remove(stateFile(s.opts.Data)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("remove state: %w", err)
-		}
-
-		return nil
-	})
+	s.onStop(func() error { return removeState(s.opts.Data) })
 
 	return s.state.write()
 }

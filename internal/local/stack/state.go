@@ -87,6 +87,14 @@ func (s State) write() error {
 	return nil
 }
 
+func removeState(data string) error {
+	if err := os.Remove(stateFile(data)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove state: %w", err)
+	}
+
+	return nil
+}
+
 // Read returns the state of the stack that runs in a data folder. What a killed stack left behind does not count.
 func Read(data string) (State, error) {
 	var s State
