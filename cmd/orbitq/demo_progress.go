@@ -81,7 +81,7 @@ func tally(states map[string]job.State, total int) string {
 	}
 	filled := barWidth * over / max(total, 1)
 	parts := []string{fmt.Sprintf("%s%s  %d/%d", strings.Repeat("█", filled), strings.Repeat("░", barWidth-filled), over, total)}
-	for _, s := range append(job.States(), refused) {
+	for _, s := range append(job.States(), postponed, refused) {
 		if counts[s] > 0 {
 			parts = append(parts, fmt.Sprintf("%s %d", s, counts[s]))
 		}

@@ -44,6 +44,9 @@ type demonstration struct {
 // refused is the state of what never became a job.
 const refused job.State = "refused"
 
+// postponed is the state of a job that looks again on another day.
+const postponed job.State = "postponed"
+
 // parallel is how many requests are under way at once; more would only queue up on two cores.
 const parallel = 8
 
@@ -149,6 +152,9 @@ func (d *demonstration) look(ctx context.Context, a *accepted) error {
 		if err != nil {
 			return fmt.Errorf("watch jobs: %w", err)
 		}
+		if j.Settled() && j.State.Open() {
+			j.State = postponed
+		}
 		a.set(j.ID, j.State, false)
 		if seen++; seen == newest {
 			break
@@ -174,7 +180,7 @@ func (d *demonstration) collect(ctx context.Context, r *row) error {
 		r.Analysis = &analyses[len(analyses)-1]
 	}
 	r.Job, r.Got = &j, reason(&j)
-	if j.State.Open() {
+	if !j.Settled() {
 		r.Got = string(j.State)
 	}
 	if j.StartedAt != nil {

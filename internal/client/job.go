@@ -77,11 +77,17 @@ func (c *Client) Job(ctx context.Context, id string) (Job, error) {
 	return out, err
 }
 
-// Wait asks for a job again and again, every so often, until it is final.
+// Settled reports whether nothing more is to be expected of the job for now: it is
+// final, or it waits for a day on which the answer may be another.
+func (j *Job) Settled() bool {
+	return !j.State.Open() || j.State == job.Waiting && j.Outcome != ""
+}
+
+// Wait asks for a job again and again, every so often, until it is settled.
 func (c *Client) Wait(ctx context.Context, id string, every time.Duration) (Job, error) {
 	for {
 		j, err := c.Job(ctx, id)
-		if err != nil || !j.State.Open() {
+		if err != nil || j.Settled() {
 			return j, err
 		}
 		if err := pause(ctx, every); err != nil {

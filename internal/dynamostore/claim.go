@@ -51,7 +51,7 @@ const atOnce = "gen = :g AND vtk <= :t AND (st IN (:queued, :waiting, :scheduled
 // claimAtOnce tries the one-write claim. Its verdict is Run, or Hold with the row
 // that must be looked at (nil if there is none).
 func (s *Store) claimAtOnce(ctx context.Context, r job.ClaimRequest) (item, job.Claim, error) {
-	guard, update := atOnce, "SET st = :running, lt = :lt, lu = :lu, sa = :now ADD att :one"
+	guard, update := atOnce, "SET st = :running, lt = :lt, lu = :lu, sa = :now REMOVE oc ADD att :one"
 	var out *dynamodb.UpdateItemOutput
 	err := s.repeat(ctx, func() (err error) {
 		out, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{

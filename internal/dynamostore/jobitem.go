@@ -36,6 +36,7 @@ func encodeJob(j *job.Job) item {
 	w["tk"], w["vtk"] = num(j.Ticket), num(j.ValidTicket)
 	w["att"], w["max"] = num(j.Attempts), num(j.MaxAttempts)
 	w.num("rs", j.Resends)
+	w.num("ps", j.Passes)
 	w.str("lt", j.Lease)
 	w.time("lu", j.LeaseUntil)
 	w.str("uk", j.UsageKey)
@@ -94,7 +95,7 @@ func decodeJob(row item) job.Job {
 		ID: afterHash(r.str("pk")), Kind: r.str("kd"), Owner: afterHash(r.str("own")), Tier: r.str("tier"),
 		Limit: job.Unlimited, Queue: r.str("q"), Point: r.str("pt"), Revision: r.num("rev"), BodyHash: r.str("bh"),
 		State: job.State(r.str("st")), Generation: r.num("gen"), Ticket: r.num("tk"), ValidTicket: r.num("vtk"),
-		Attempts: r.num("att"), MaxAttempts: r.num("max"), Resends: r.num("rs"),
+		Attempts: r.num("att"), MaxAttempts: r.num("max"), Resends: r.num("rs"), Passes: r.num("ps"),
 		Lease: r.str("lt"), LeaseUntil: r.time("lu"), UsageKey: r.str("uk"),
 		Created: r.time("cr"), Due: r.time("due"), Deadline: r.time("dl"), Look: r.time("look"),
 		Started: r.time("sa"), Finished: r.time("fin"),

@@ -85,7 +85,6 @@ func TestOutcomes(t *testing.T) {
 		}
 		return &d
 	}
-	now := time.Now().UTC()
 	cases := []struct {
 		name     string
 		lat, lon float64
@@ -100,7 +99,6 @@ func TestOutcomes(t *testing.T) {
 		{"near the pole", 89.9, 0, sensed(), job.OutOfCoverage},
 		{"Null Island", 0, 0, sensed(), job.OutOfCoverage},
 		{"before the mission", clear.Lat, clear.Lon, at("2014-06-01T10:00:00Z"), job.PreMission},
-		{"today", clear.Lat, clear.Lon, &now, job.NotYetAvailable},
 		{"Fiji, at 180 degrees", -16.8, 179.9998, at("2025-08-01T10:00:00Z"), job.OutOfCoverage},
 	}
 	for _, x := range cases {
@@ -177,4 +175,54 @@ func TestTenJobsAtTheLimit(t *testing.T) {
 	if err != nil || counts["succeeded SUCCEEDED"] != 1 || counts["skipped USER_QUOTA_EXCEEDED"] != 9 || u.Used != 10 || u.Reserved != 0 {
 		t.Errorf("ends %v, usage %+v, %v", counts, u, err)
 	}
+}
+
+// TestAReadingOfTodayLooksAgain posts a reading whose image cannot be published
+// yet: the job waits in the table, is looked at again, and ends in the end.
+func TestAReadingOfTodayLooksAgain(t *testing.T) {
+	t.Parallel()
+	w := theWorld(t)
+	c := w.as(t, "today", "free")
+	p, now := w.clear(1)[0], time.Now().UTC()
+	p.CollectedAt = &now
+	created, err := c.CreatePoint(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := c.Wait(t.Context(), created.JobID, 50*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	day := 24 * time.Hour / speed
+	if j.State != job.Waiting || j.Outcome != job.NotYetAvailable || j.Attempts != 0 || j.NextAt == nil || j.NextAt.Sub(j.CreatedAt) < day {
+		t.Errorf("job %+v, next at %v", j, j.NextAt)
+	}
+}
+
+// TestADelayedJobRunsWhenItIsDue schedules jobs by delay and by time.
+func TestADelayedJobRunsWhenItIsDue(t *testing.T) {
+	t.Parallel()
+	w := theWorld(t)
+	c := w.as(t, "delay", "enterprise")
+	created, err := c.CreatePoint(t.Context(), w.clear(1)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended(t, c, created.JobID)
+	token := w.token(t, "delay", "enterprise", time.Hour, "orbitq/read", "orbitq/write")
+	body := `{"kind":"enrich","data_point_id":"` + created.PointID + `",`
+	status, got, _ := w.raw(t, "POST", "/v1/jobs", token, body+`"delay":3}`, nil)
+	id, _ := got["id"].(string)
+	if status != 202 || got["state"] != "scheduled" || got["next_at"] == nil {
+		t.Fatalf("status %d, %v", status, got)
+	}
+	if j := ended(t, c, id); j.Outcome != job.AlreadyDone || j.StartedAt.Sub(j.CreatedAt) < 2900*time.Millisecond {
+		t.Errorf("job %+v started after %v", j, j.StartedAt.Sub(j.CreatedAt))
+	}
+	far := time.Now().UTC().Add(30 * 24 * time.Hour).Format(time.RFC3339)
+	if status, got, _ = w.raw(t, "POST", "/v1/jobs", token, body+`"run_at":"`+far+`"}`, nil); status != 202 || got["next_at"] != far {
+		t.Errorf("status %d, %v, want next_at %s", status, got, far)
+	}
+	status, got, _ = w.raw(t, "POST", "/v1/jobs", token, body+`"delay":1,"run_at":"`+far+`"}`, nil)
+	problem(t, "both", status, got, "INVALID_FIELD", "run_at", "exclusive")
 }

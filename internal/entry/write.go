@@ -81,6 +81,8 @@ type jobBody struct {
 	Kind        string  `json:"kind"`
 	DataPointID string  `json:"data_point_id"`
 	Queue       *string `json:"queue"`
+	Delay       *int    `json:"delay"`  // seconds
+	RunAt       *string `json:"run_at"` // RFC 3339
 }
 
 // dispatchJob accepts a job.
@@ -94,7 +96,14 @@ func (w *writer) dispatchJob(ctx context.Context, r *request, p intake.Principal
 	if err != nil {
 		return response{}, err
 	}
-	accepted, err := w.in.DispatchJob(ctx, keyed(r, p, raw), intake.Dispatch{Kind: b.Kind, Point: b.DataPointID, Queue: queue})
+	var broken []job.Violation
+	runAt := instant("run_at", b.RunAt, &broken)
+	if len(broken) > 0 {
+		return response{}, job.Invalid(broken...)
+	}
+	accepted, err := w.in.DispatchJob(ctx, keyed(r, p, raw), intake.Dispatch{
+		Kind: b.Kind, Point: b.DataPointID, Queue: queue, Delay: b.Delay, RunAt: runAt,
+	})
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}

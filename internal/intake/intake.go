@@ -94,7 +94,7 @@ func (in *Intake) CreatePoint(ctx context.Context, r Request, reading point.Inpu
 	}
 	p.Owner, p.BodyHash = r.Principal.Owner, bodyHash(r.Body)
 	p.ID = in.id(now, r, "POST /v1/data-points", "point")
-	j := in.job(now, r, "enrich", p.ID, p.Revision, queue)
+	j := in.job(now, time.Time{}, r, "enrich", p.ID, p.Revision, queue)
 	j.ID = in.id(now, r, "POST /v1/data-points", "job")
 	stored, accepted, existed, err := in.Store.AcceptPoint(ctx, &p, &j)
 	if err != nil {
@@ -111,12 +111,41 @@ type Dispatch struct {
 	Kind  string
 	Point string
 	Queue string // empty for default
+	// Delay and RunAt say when the job is first due; at most one of them.
+	Delay *int // seconds
+	RunAt *time.Time
+}
+
+// MaxAhead is how far ahead a job may be scheduled.
+const MaxAhead = 366 * 24 * time.Hour
+
+// due returns when the job is first due, zero for at once.
+func (d Dispatch) due(now time.Time, broken []job.Violation) (time.Time, []job.Violation) {
+	field, at := "run_at", time.Time{}
+	switch {
+	case d.Delay != nil && d.RunAt != nil:
+		return at, append(broken, job.Violation{Field: "run_at", Rule: "exclusive", Detail: "cannot be given together with delay"})
+	case d.Delay != nil:
+		field = "delay"
+		if *d.Delay < 0 {
+			return at, append(broken, job.Violation{Field: field, Rule: "range", Detail: "must not be negative"})
+		}
+		at = now.Add(time.Duration(*d.Delay) * time.Second)
+	case d.RunAt != nil:
+		at = *d.RunAt
+	}
+	if at.Sub(now) > MaxAhead {
+		return at, append(broken, job.Violation{Field: field, Rule: "range", Detail: "must be at most 366 days ahead"})
+	}
+	return at, broken
 }
 
 // DispatchJob accepts a job for a point that the principal owns.
 func (in *Intake) DispatchJob(ctx context.Context, r Request, d Dispatch) (Accepted, error) {
 	queue, broken := checkQueue(d.Queue, nil)
 	broken = checkKey(r.Key, broken)
+	now := in.Now()
+	due, broken := d.due(now, broken)
 	if !job.ValidID(d.Point) {
 		broken = append(broken, job.Violation{Field: "data_point_id", Rule: "id", Detail: "must be an id of 26 characters"})
 	}
@@ -135,8 +164,7 @@ func (in *Intake) DispatchJob(ctx context.Context, r Request, d Dispatch) (Accep
 	if p.Owner != r.Principal.Owner {
 		return Accepted{}, job.Errorf(job.NotFound, "no data point %s", d.Point)
 	}
-	now := in.Now()
-	j := in.job(now, r, d.Kind, p.ID, p.Revision, queue)
+	j := in.job(now, due, r, d.Kind, p.ID, p.Revision, queue)
 	j.ID = in.id(now, r, "POST /v1/jobs", "job")
 	accepted, existed, err := in.Store.Accept(ctx, &j)
 	if err != nil {
@@ -148,23 +176,25 @@ func (in *Intake) DispatchJob(ctx context.Context, r Request, d Dispatch) (Accep
 	return in.send(ctx, Accepted{Point: p, Job: accepted, Repeated: existed}), nil
 }
 
-// send sends the message of a job that was accepted just now. A failed send is
+// send sends the message of a job that was accepted just now, unless it is due
+// later than a message can wait: then the relay sends it. A failed send is
 // not a failed request: the job is accepted, and the relay finds it.
 func (in *Intake) send(ctx context.Context, a Accepted) Accepted {
-	if a.Repeated {
+	now := in.Now()
+	if a.Repeated || a.Job.Parked(now) {
 		return a
 	}
-	if err := in.Sender.Send(ctx, a.Job.Queue, a.Job.Message(), 0); err != nil {
+	if err := in.Sender.Send(ctx, a.Job.Queue, a.Job.Message(), max(a.Job.Due.Sub(now), 0)); err != nil {
 		a.SendErr = fmt.Errorf("send job %s: %w", a.Job.ID, err)
 	}
 	return a
 }
 
 // job returns the row of a job to be accepted.
-func (in *Intake) job(now time.Time, r Request, kind, pointID string, revision int, queue string) job.Job {
+func (in *Intake) job(now, due time.Time, r Request, kind, pointID string, revision int, queue string) job.Job {
 	return job.Accepted(job.Job{
 		Kind: kind, Owner: r.Principal.Owner, Tier: string(r.Principal.Tier), Limit: r.Principal.Tier.Limit(),
-		Queue: queue, Point: pointID, Revision: revision, BodyHash: bodyHash(r.Body), MaxAttempts: in.Tries,
+		Queue: queue, Point: pointID, Revision: revision, BodyHash: bodyHash(r.Body), MaxAttempts: in.Tries, Due: due,
 	}, now, in.Deadline, in.Resend)
 }
 

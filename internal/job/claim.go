@@ -85,7 +85,7 @@ func Claimed(j Job, lease Lease, now time.Time) Job {
 			Number: j.Attempts, Started: j.Started, Ended: j.LeaseUntil, Code: AttemptLost,
 		})
 	}
-	j.State = Running
+	j.State, j.Outcome = Running, ""
 	j.Attempts++
 	j.Lease, j.LeaseUntil = lease.Token, lease.Until
 	j.Started = now

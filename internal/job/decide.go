@@ -10,9 +10,9 @@ type Timing struct {
 	Backoff     []time.Duration // wait after the 1st, 2nd, ... failed attempt; the last repeats
 	QuotaWait   time.Duration   // wait for a unit that is only reserved
 	ReleaseWait time.Duration   // wait after a rate limit without Retry-After
-	MaxWait     time.Duration   // longest wait by message delay, 15 min on SQS
 	Resend      time.Duration   // the relay looks this long after the job should have moved
 	RetryUntil  time.Duration   // no attempt starts this long after the job was first due
+	Passes      []time.Duration // waits before the 2nd, 3rd, ... look for an answer that may still come
 }
 
 // DefaultTiming returns the waits of the queue that orbitq replaces: backoff
@@ -22,9 +22,9 @@ func DefaultTiming() Timing {
 		Backoff:     []time.Duration{10 * time.Second, 30 * time.Second, 60 * time.Second},
 		QuotaWait:   10 * time.Second,
 		ReleaseWait: time.Minute,
-		MaxWait:     15 * time.Minute,
 		Resend:      15 * time.Minute,
 		RetryUntil:  24 * time.Hour,
+		Passes:      []time.Duration{24 * time.Hour, 72 * time.Hour, 168 * time.Hour},
 	}
 }
 
@@ -39,13 +39,18 @@ func (t Timing) BackoffFor(n int, jitter float64) time.Duration {
 	return base + time.Duration(jitter*float64(base)/10)
 }
 
-// ReleaseFor returns the wait of a release: the provider's wish clamped to
-// 1 s .. MaxWait, or ReleaseWait when it gave none.
-func (t Timing) ReleaseFor(retryAfter time.Duration) time.Duration {
-	if retryAfter <= 0 {
+// ReleaseFor returns the wait of a release: the provider's wish, at least a
+// second and at most MaxDelay, or ReleaseWait when it gave none. Only a used up
+// quota is waited for to its end.
+func (t Timing) ReleaseFor(fault *Error) time.Duration {
+	switch {
+	case fault.RetryAfter <= 0:
 		return t.ReleaseWait
+	case fault.Code == ProviderQuota:
+		return fault.RetryAfter
+	default:
+		return min(max(fault.RetryAfter, time.Second), MaxDelay)
 	}
-	return min(max(retryAfter, time.Second), t.MaxWait)
 }
 
 // Report is what a worker says at the end of an attempt.
@@ -101,8 +106,21 @@ func Released(j Job, code Code, reason string, wait time.Duration, t Timing, now
 	j.ValidTicket = j.Ticket
 	j.Due = now.Add(wait)
 	j.Deadline = j.Deadline.Add(wait)
-	j.Look = j.Due.Add(t.Resend)
+	j.Look = lookAfter(j.Due, now, t.Resend)
 	return j
+}
+
+// Postponed returns the row of a job that came to an outcome which may still
+// change: it waits for its next pass, keeping the outcome so far for people to
+// see. False means that it has looked often enough, and the outcome is final.
+func Postponed(j Job, o Outcome, t Timing, now time.Time) (Job, bool) {
+	if j.Passes >= len(t.Passes) {
+		return j, false
+	}
+	next := Released(j, "", "", t.Passes[j.Passes], t, now)
+	next.Passes++
+	next.Outcome = o
+	return next, true
 }
 
 // SkippedByQuota returns the row of a job that did not run because its owner's
@@ -143,7 +161,7 @@ func Buried(j Job, code Code, reason string, carrier Carried, now time.Time) Job
 			Number: j.Attempts, Started: j.Started, Ended: j.LeaseUntil, Code: AttemptLost,
 		})
 	}
-	j.State = Dead
+	j.State, j.Outcome = Dead, ""
 	j.Code, j.Reason = code, reason
 	j.DeadTicket, j.DeadSent = carrier.Ticket, carrier.Sent
 	return closed(j, now)
@@ -155,7 +173,7 @@ func Buried(j Job, code Code, reason string, carrier Carried, now time.Time) Job
 func Revived(j Job, t Timing, now time.Time) Job {
 	j.State = Queued
 	j.Generation++
-	j.Attempts, j.Resends = 0, 0
+	j.Attempts, j.Resends, j.Passes = 0, 0, 0
 	j.Ticket++
 	j.ValidTicket = j.Ticket
 	j.DeadTicket, j.DeadSent = 0, time.Time{}
@@ -179,6 +197,9 @@ func Unrunnable(j *Job, v Verdict) (Code, string) {
 // Resent returns the row after the relay took a new ticket. Older tickets stay
 // valid, so that copies already in a backlog are not starved.
 func Resent(j Job, t Timing, now time.Time) Job {
+	if j.State == Scheduled {
+		j.State = Queued
+	}
 	j.Ticket++
 	j.Resends++
 	j.Look = now.Add(ResendAfter(t.Resend, j.Resends))

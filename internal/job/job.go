@@ -52,6 +52,7 @@ type Job struct {
 	Attempts    int // of this generation
 	MaxAttempts int // tries, fixed when the job was accepted
 	Resends     int // how often the relay had to send again
+	Passes      int // how often the job looked for an answer that was not there yet
 
 	Lease      string    // token of the running attempt
 	LeaseUntil time.Time // end of that lease
@@ -86,15 +87,40 @@ type Attempt struct {
 
 // Accepted returns the row of a job at the moment of its acceptance. Ticket 1
 // belongs to the send that follows the write; resendAfter is when the relay
-// should look whether that send ever happened.
+// should look whether that send ever happened. A job with a due time in the
+// future is scheduled: its deadline counts from then, and beyond MaxDelay no
+// message is sent before the relay does it.
 func Accepted(j Job, now time.Time, deadline, resendAfter time.Duration) Job {
 	j.State = Queued
 	j.Generation = 0
 	j.Ticket, j.ValidTicket = 1, 1
 	j.Created = now
-	j.Deadline = now.Add(deadline)
-	j.Look = now.Add(resendAfter)
+	first := now
+	if j.Due.After(now) {
+		j.State, first = Scheduled, j.Due
+	} else {
+		j.Due = time.Time{}
+	}
+	j.Deadline = first.Add(deadline)
+	j.Look = lookAfter(first, now, resendAfter)
 	return j
+}
+
+// MaxDelay is the longest delay that a message may have on SQS; whoever waits
+// longer waits in the table, without a message.
+const MaxDelay = 15 * time.Minute
+
+// Parked reports whether the job waits in the table alone: the relay sends its
+// message when it is due.
+func (j *Job) Parked(now time.Time) bool { return j.Due.Sub(now) > MaxDelay }
+
+// lookAfter returns when the relay looks at a job that is due at a time: then, if
+// nobody else sends its message, else a while later.
+func lookAfter(due, now time.Time, resend time.Duration) time.Time {
+	if due.Sub(now) > MaxDelay {
+		return due
+	}
+	return due.Add(resend)
 }
 
 // Message returns the message that carries the job with its newest ticket.

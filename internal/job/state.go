@@ -56,6 +56,8 @@ func Transitions() []Transition {
 		{Running, "fail, transient", Retrying, "the lease is mine, attempts are left"},
 		{Running, "fail, permanent or last attempt", Dead, "the lease is mine"},
 		{Running, "release", Waiting, "the lease is mine"},
+		{"", "accept, due later", Scheduled, "the id is new"},
+		{Scheduled, "relay, due", Queued, "look passed"},
 	}
 	table = append(table, Transition{Dead, "redrive", Queued, "the message that carried the job to death was sent anew"})
 	for _, from := range []State{Scheduled, Queued, Waiting, Retrying, Running} {

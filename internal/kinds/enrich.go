@@ -61,7 +61,7 @@ func (e *Enrich) Run(ctx context.Context, j *job.Job) (worker.Result, error) {
 	}
 	now := e.Now()
 	if outcome := satellite.Before(&p, now); outcome != "" {
-		return worker.Result{Outcome: outcome}, nil
+		return worker.Result{Outcome: outcome, Again: outcome == job.NotYetAvailable}, nil
 	}
 	return e.ask(ctx, &p, now)
 }
@@ -99,5 +99,9 @@ func (e *Enrich) explain(ctx context.Context, p *point.Point, a satellite.Area, 
 		}
 		inCatalog = seen
 	}
-	return worker.Result{Outcome: satellite.WithoutImage(images, p.CollectedAt, now, inCatalog)}, nil
+	// While the window is open, an image may still be published, or the sky clear.
+	return worker.Result{
+		Outcome: satellite.WithoutImage(images, p.CollectedAt, now, inCatalog),
+		Again:   satellite.WindowOpen(p.CollectedAt, now),
+	}, nil
 }

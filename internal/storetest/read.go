@@ -117,6 +117,21 @@ func relayRules() []rule {
 			}
 		}},
 		{"retake takes one ticket, once, and keeps older ones valid", retakesOnce},
+		{"a parked job is due at its time, and retake queues it", func(t *testing.T, s Store) {
+			due := start().Add(48 * time.Hour)
+			j := accepted(t, s, func(j *job.Job) { j.Due = due })
+			if j.State != job.Scheduled || !j.Look.Equal(due) || !j.Deadline.Equal(due.Add(24*time.Hour)) {
+				t.Errorf("accepted %+v", j)
+			}
+			if _, early := hint(t, s, j.ID, due.Add(-time.Second)); early {
+				t.Error("due before its time")
+			}
+			got, ok, err := s.Retake(context.Background(), relay.Hint{ID: j.ID, Look: due}, Timing(), due)
+			if err != nil || !ok || got.State != job.Queued {
+				t.Fatalf("got %+v, %v, %v", got, ok, err)
+			}
+			claim(t, s, request(got.Message(), "x", due), job.Run)
+		}},
 		{"retake leaves a job with a live lease alone", func(t *testing.T, s Store) {
 			j := accepted(t, s, nil)
 			claim(t, s, request(j.Message(), "x", j.Look), job.Run)

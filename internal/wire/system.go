@@ -106,6 +106,7 @@ func (s *System) timing() job.Timing {
 	t.ReleaseWait = s.env.seconds("ORBITQ_RELEASE_WAIT_SECONDS")
 	t.Resend = s.env.seconds("ORBITQ_RESEND_AFTER_SECONDS")
 	t.RetryUntil = s.env.seconds("ORBITQ_DEADLINE_SECONDS")
+	t.Passes = s.env.secondsList("ORBITQ_PASSES_SECONDS")
 	return t
 }
 

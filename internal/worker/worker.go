@@ -34,6 +34,7 @@ type Kind interface {
 type Result struct {
 	Outcome  job.Outcome
 	Analysis *satellite.Analysis
+	Again    bool // the outcome may still change: look again later
 }
 
 // Settlement is what a store did with the end of an attempt.
@@ -189,6 +190,9 @@ func (w *Worker) run(ctx context.Context, d Delivery, carried job.Carried, held 
 	if err != nil {
 		return w.fail(ctx, d, carried, held, fault(err, timedOut), report)
 	}
+	if next, later := job.Postponed(held, result.Outcome, w.Timing, report.Now); result.Again && later {
+		return w.release(ctx, &held, next, report.Now)
+	}
 	ended := job.Ended(held, result.Outcome, report)
 	if result.Analysis == nil {
 		return w.conclude(ctx, &held, ended)
@@ -222,13 +226,8 @@ func (w *Worker) attempt(ctx context.Context, held *job.Job) (r Result, err erro
 // fail settles a failed attempt: released, retrying or dead.
 func (w *Worker) fail(ctx context.Context, d Delivery, c job.Carried, held job.Job, f *job.Error, r job.Report) Handled {
 	if f.Code.Class() == job.Release {
-		wait := w.Timing.ReleaseFor(f.RetryAfter)
-		next := job.Released(held, f.Code, f.Message, wait, w.Timing, r.Now)
-		h := w.conclude(ctx, &held, next)
-		if h.Action != string(job.Waiting) {
-			return h
-		}
-		return w.resend(ctx, next, r.Now)
+		next := job.Released(held, f.Code, f.Message, w.Timing.ReleaseFor(f), w.Timing, r.Now)
+		return w.release(ctx, &held, next, r.Now)
 	}
 	next := job.Failed(held, f, w.Timing, w.Jitter(), c, r)
 	h := w.conclude(ctx, &held, next)
@@ -242,6 +241,15 @@ func (w *Worker) fail(ctx context.Context, d Delivery, c job.Carried, held job.J
 	h = w.hide(ctx, d, next, string(next.State), wait)
 	h.Err = errors.Join(f, h.Err)
 	return h
+}
+
+// release lets a job wait, and sends the message that brings it back.
+func (w *Worker) release(ctx context.Context, held *job.Job, next job.Job, now time.Time) Handled {
+	h := w.conclude(ctx, held, next)
+	if h.Action != string(job.Waiting) {
+		return h
+	}
+	return w.resend(ctx, next, now)
 }
 
 // conclude writes the end of an attempt without an effect.
@@ -268,13 +276,15 @@ func settled(s Settlement, err error, next job.Job) Handled {
 	return Handled{Keep: true, Action: "lease lost", Job: job.Job{ID: next.ID}}
 }
 
-// resend sends the message of a released or revived job; the old one is
-// acknowledged even
-// when the send fails, because the row already has a newer ticket and the relay
-// repeats the send.
+// resend sends the message of a released or revived job. The old one is
+// acknowledged even when the send fails, because the row already has a newer
+// ticket and the relay repeats the send. A job that waits longer than a message
+// can is left to the relay altogether.
 func (w *Worker) resend(ctx context.Context, j job.Job, now time.Time) Handled {
-	wait := max(min(j.Due.Sub(now), w.Timing.MaxWait), 0) // a revived job is due at once
-	err := w.Queue.Send(ctx, j.Queue, j.Message(), wait)
+	if j.Parked(now) {
+		return Handled{Action: string(j.State), Job: j}
+	}
+	err := w.Queue.Send(ctx, j.Queue, j.Message(), max(j.Due.Sub(now), 0)) // a revived job is due at once
 	if err != nil {
 		err = fmt.Errorf("send released job: %w", err)
 	}
