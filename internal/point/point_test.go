@@ -15,11 +15,9 @@ import (
 
 func now() time.Time { return time.Date(2026, 3, 15, 12, 0, 0, 0, time.UTC) }
 
-func ptr[T any](v T) *T { return &v }
-
 // reading returns a good reading after one change.
 func reading(edit func(*point.Input)) point.Input {
-	in := point.Input{Latitude: ptr(55.7), Longitude: ptr(12.5), Value: ptr(1.0)}
+	in := point.Input{Latitude: new(55.7), Longitude: new(12.5), Value: new(1.0)}
 	if edit != nil {
 		edit(&in)
 	}
@@ -38,37 +36,37 @@ func TestRules(t *testing.T) {
 		{"no latitude", func(i in) { i.Latitude = nil }, "latitude required"},
 		{"no longitude", func(i in) { i.Longitude = nil }, "longitude required"},
 		{"no value", func(i in) { i.Value = nil }, "value required"},
-		{"Null Island: zero is a value", func(i in) { i.Latitude, i.Longitude, i.Value = ptr(0.0), ptr(0.0), ptr(0.0) }, ""},
-		{"north pole", func(i in) { i.Latitude = ptr(90.0) }, ""},
-		{"beyond it", func(i in) { i.Latitude = ptr(math.Nextafter(90, 91)) }, "latitude range"},
-		{"south pole", func(i in) { i.Latitude = ptr(-90.0) }, ""},
-		{"beyond it, too", func(i in) { i.Latitude = ptr(-91.0) }, "latitude range"},
-		{"date line, east", func(i in) { i.Longitude = ptr(180.0) }, ""},
-		{"date line, west", func(i in) { i.Longitude = ptr(-180.0) }, ""},
-		{"over the date line", func(i in) { i.Longitude = ptr(-180.01) }, "longitude range"},
-		{"over it eastwards", func(i in) { i.Longitude = ptr(180.0000001) }, "longitude range"},
-		{"swapped coordinates are formally valid", func(i in) { i.Latitude, i.Longitude = ptr(12.5704), ptr(55.7072) }, ""},
-		{"latitude NaN", func(i in) { i.Latitude = ptr(math.NaN()) }, "latitude finite"},
-		{"longitude infinite", func(i in) { i.Longitude = ptr(math.Inf(-1)) }, "longitude finite"},
-		{"value infinite", func(i in) { i.Value = ptr(math.Inf(1)) }, "value finite"},
-		{"accuracy NaN", func(i in) { i.Accuracy = ptr(math.NaN()) }, "accuracy finite"},
-		{"largest value", func(i in) { i.Value = ptr(point.MaxValue) }, ""},
-		{"smallest value", func(i in) { i.Value = ptr(-point.MaxValue) }, ""},
-		{"value too large", func(i in) { i.Value = ptr(100_000_000.0) }, "value range"},
-		{"value too small", func(i in) { i.Value = ptr(-99_999_999.995) }, "value range"},
-		{"typed coordinates have accuracy 0", func(i in) { i.Accuracy = ptr(0.0) }, ""},
-		{"negative accuracy", func(i in) { i.Accuracy = ptr(-0.01) }, "accuracy range"},
-		{"worst accuracy", func(i in) { i.Accuracy = ptr(point.MaxAccuracy) }, ""},
-		{"accuracy too large", func(i in) { i.Accuracy = ptr(1e6) }, "accuracy range"},
-		{"collected now", func(i in) { i.CollectedAt = ptr(now()) }, ""},
-		{"a clock that runs fast", func(i in) { i.CollectedAt = ptr(now().Add(point.FutureSkew)) }, ""},
-		{"in the future", func(i in) { i.CollectedAt = ptr(now().Add(point.FutureSkew + 1)) }, "collected_at not_future"},
-		{"2030", func(i in) { i.CollectedAt = ptr(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)) }, "collected_at not_future"},
-		{"leap day", func(i in) { i.CollectedAt = ptr(time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC)) }, ""},
-		{"before the mission is a valid reading", func(i in) { i.CollectedAt = ptr(time.Date(2014, 6, 1, 0, 0, 0, 0, time.UTC)) }, ""},
-		{"year 0", func(i in) { i.CollectedAt = ptr(time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)) }, "collected_at range"},
-		{"calibrated today", func(i in) { i.CalibratedAt = ptr(now()) }, ""},
-		{"calibrated tomorrow", func(i in) { i.CalibratedAt = ptr(now().AddDate(0, 0, 1)) }, "calibration_at not_future"},
+		{"Null Island: zero is a value", func(i in) { i.Latitude, i.Longitude, i.Value = new(0.0), new(0.0), new(0.0) }, ""},
+		{"north pole", func(i in) { i.Latitude = new(90.0) }, ""},
+		{"beyond it", func(i in) { i.Latitude = new(math.Nextafter(90, 91)) }, "latitude range"},
+		{"south pole", func(i in) { i.Latitude = new(-90.0) }, ""},
+		{"beyond it, too", func(i in) { i.Latitude = new(-91.0) }, "latitude range"},
+		{"date line, east", func(i in) { i.Longitude = new(180.0) }, ""},
+		{"date line, west", func(i in) { i.Longitude = new(-180.0) }, ""},
+		{"over the date line", func(i in) { i.Longitude = new(-180.01) }, "longitude range"},
+		{"over it eastwards", func(i in) { i.Longitude = new(180.0000001) }, "longitude range"},
+		{"swapped coordinates are formally valid", func(i in) { i.Latitude, i.Longitude = new(12.5704), new(55.7072) }, ""},
+		{"latitude NaN", func(i in) { i.Latitude = new(math.NaN()) }, "latitude finite"},
+		{"longitude infinite", func(i in) { i.Longitude = new(math.Inf(-1)) }, "longitude finite"},
+		{"value infinite", func(i in) { i.Value = new(math.Inf(1)) }, "value finite"},
+		{"accuracy NaN", func(i in) { i.Accuracy = new(math.NaN()) }, "accuracy finite"},
+		{"largest value", func(i in) { i.Value = new(point.MaxValue) }, ""},
+		{"smallest value", func(i in) { i.Value = new(-point.MaxValue) }, ""},
+		{"value too large", func(i in) { i.Value = new(100_000_000.0) }, "value range"},
+		{"value too small", func(i in) { i.Value = new(-99_999_999.995) }, "value range"},
+		{"typed coordinates have accuracy 0", func(i in) { i.Accuracy = new(0.0) }, ""},
+		{"negative accuracy", func(i in) { i.Accuracy = new(-0.01) }, "accuracy range"},
+		{"worst accuracy", func(i in) { i.Accuracy = new(point.MaxAccuracy) }, ""},
+		{"accuracy too large", func(i in) { i.Accuracy = new(1e6) }, "accuracy range"},
+		{"collected now", func(i in) { i.CollectedAt = new(now()) }, ""},
+		{"a clock that runs fast", func(i in) { i.CollectedAt = new(now().Add(point.FutureSkew)) }, ""},
+		{"in the future", func(i in) { i.CollectedAt = new(now().Add(point.FutureSkew + 1)) }, "collected_at not_future"},
+		{"2030", func(i in) { i.CollectedAt = new(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)) }, "collected_at not_future"},
+		{"leap day", func(i in) { i.CollectedAt = new(time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC)) }, ""},
+		{"before the mission is a valid reading", func(i in) { i.CollectedAt = new(time.Date(2014, 6, 1, 0, 0, 0, 0, time.UTC)) }, ""},
+		{"year 0", func(i in) { i.CollectedAt = new(time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)) }, "collected_at range"},
+		{"calibrated today", func(i in) { i.CalibratedAt = new(now()) }, ""},
+		{"calibrated tomorrow", func(i in) { i.CalibratedAt = new(now().AddDate(0, 0, 1)) }, "calibration_at not_future"},
 		{"longest notes, in characters", func(i in) { i.Notes = strings.Repeat("\u00e6", point.MaxNotes) }, ""},
 		{"notes too long", func(i in) { i.Notes = strings.Repeat("a", point.MaxNotes+1) }, "notes max_length"},
 		{"notes are no text", func(i in) { i.Notes = "\xff" }, "notes utf8"},
@@ -94,7 +92,7 @@ func TestRules(t *testing.T) {
 
 func TestEveryBrokenRuleIsNamed(t *testing.T) {
 	t.Parallel()
-	_, broken := point.New(point.Input{Accuracy: ptr(-1.0), Notes: "\xff"}, now())
+	_, broken := point.New(point.Input{Accuracy: new(-1.0), Notes: "\xff"}, now())
 	var got []string
 	for _, v := range broken {
 		got = append(got, v.Field)
@@ -108,13 +106,13 @@ func TestNewFillsAndRounds(t *testing.T) {
 	t.Parallel()
 	zone := time.FixedZone("", 7200)
 	p, broken := point.New(reading(func(i *point.Input) {
-		i.Latitude, i.Longitude = ptr(55.12345678), ptr(-12.98765432)
-		i.Value, i.Accuracy = ptr(3.14159), ptr(4.999)
-		i.CollectedAt, i.CalibratedAt = ptr(time.Date(2026, 3, 1, 2, 0, 0, 0, zone)), ptr(time.Date(2026, 1, 1, 1, 0, 0, 0, zone))
+		i.Latitude, i.Longitude = new(55.12345678), new(-12.98765432)
+		i.Value, i.Accuracy = new(3.14159), new(4.999)
+		i.CollectedAt, i.CalibratedAt = new(time.Date(2026, 3, 1, 2, 0, 0, 0, zone)), new(time.Date(2026, 1, 1, 1, 0, 0, 0, zone))
 		i.MetricID, i.CampaignID, i.DeviceModel, i.SensorType, i.Notes = "m", "c", "d", "s", "n"
 	}), now())
 	want := point.Point{
-		Latitude: ptr(55.1234568), Longitude: ptr(-12.9876543), Value: 3.14, Accuracy: 5,
+		Latitude: new(55.1234568), Longitude: new(-12.9876543), Value: 3.14, Accuracy: 5,
 		CollectedAt: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), CalibratedAt: time.Date(2025, 12, 31, 23, 0, 0, 0, time.UTC),
 		MetricID: "m", CampaignID: "c", DeviceModel: "d", SensorType: "s", Notes: "n", Revision: 1, CreatedAt: now(),
 	}
@@ -129,7 +127,7 @@ func TestNewFillsAndRounds(t *testing.T) {
 
 func TestHasLocation(t *testing.T) {
 	t.Parallel()
-	for _, p := range []point.Point{{}, {Latitude: ptr(1.0)}, {Longitude: ptr(1.0)}} {
+	for _, p := range []point.Point{{}, {Latitude: new(1.0)}, {Longitude: new(1.0)}} {
 		if p.HasLocation() {
 			t.Errorf("%+v has a location", p)
 		}
