@@ -32,7 +32,7 @@ func exactly(name string) cobra.PositionalArgs {
 		case len(args) == 0:
 			return usageError{fmt.Errorf("%s is missing", name)}
 		case len(args) > 1:
-			return usageError{fmt.Errorf("one %s at a time, not %d", name, len(args))}
+			return usageError{fmt.Errorf("%s is all that is wanted, not %d arguments", name, len(args))}
 		default:
 			return nil
 		}

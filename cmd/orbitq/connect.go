@@ -67,11 +67,11 @@ func text(cmd *cobra.Command, flag string) string {
 func runningStack(data string) (stack.State, error) {
 	folder, err := dataFolder(data)
 	if err != nil {
-		return stack.State{}, notRunning{err}
+		return stack.State{}, notRunningError{err}
 	}
 	state, err := stack.Read(folder)
 	if errors.Is(err, stack.ErrNotRunning) {
-		return state, notRunning{fmt.Errorf("%w in %s: start one with orbitq local up", err, folder)}
+		return state, notRunningError{fmt.Errorf("%w in %s: start one with orbitq local up", err, folder)}
 	}
 	if err != nil {
 		return state, fmt.Errorf("find the local stack: %w", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -122,14 +121,20 @@ func (f *demoFlags) work(ctx context.Context, cmd *cobra.Command, state stack.St
 	if err != nil {
 		return nil, err
 	}
-	report := &demoReport{Rows: rows, Totals: after.since(before), Took: d.draw.took, Stack: state, Credit: picture.Attribution()}
+	report := &demoReport{
+		Rows: rows, Totals: after.since(before), TookMS: d.draw.took.Milliseconds(), Credit: picture.Attribution(),
+		URLs: urls{API: state.APIURL, AWS: state.AWSURL, Copernicus: state.CopernicusURL},
+	}
+	if f.opts.Data != "" {
+		report.URLs.flags = " --data " + f.opts.Data
+	}
 	report.judge()
 	return report, nil
 }
 
 // stay keeps the stack up until Ctrl-C; one that ran before stays up by itself.
 func (f *demoFlags) stay(cmd *cobra.Command, r *demoReport, mine *stack.Stack) error {
-	var out io.Writer = cmd.ErrOrStderr()
+	out := cmd.ErrOrStderr()
 	if !wantsJSON(cmd) {
 		out = cmd.OutOrStdout()
 	}

@@ -46,7 +46,9 @@ func plan(s *scene.Scene, now time.Time) ([]sample, error) {
 		all = append(all, sample{fmt.Sprintf("clear %+dd", days), reading(p, at, accuracy), string(job.Success)})
 	}
 	for i, p := range cloud {
-		all = append(all, sample{fmt.Sprintf("cloud %d", i+1), reading(p, s.Sensed(), 0), string(job.Clouded)})
+		clouded := reading(p, s.Sensed(), 0)
+		clouded.Queue = []string{"high", "default", "low"}[i%3] // every queue has a part in it
+		all = append(all, sample{fmt.Sprintf("cloud %d", i+1), clouded, string(job.Clouded)})
 	}
 	rest := bare[clearSamples:]
 	outside := rest[0]

@@ -9,18 +9,26 @@ import (
 	"time"
 
 	"orbitq/internal/job"
-	"orbitq/internal/local/stack"
 )
 
 // demoReport is what the demo has to show.
 type demoReport struct {
-	Rows       []row         `json:"points"`
-	Unexpected []string      `json:"unexpected"` // empty when everything ended as it had to
-	Totals     bill          `json:"totals"`
-	Billable   int           `json:"billable"` // outcomes that must be billed
-	Took       time.Duration `json:"took_ns"`
-	Stack      stack.State   `json:"stack"`
-	Credit     string        `json:"attribution"`
+	Rows       []row    `json:"points"`
+	Unexpected []string `json:"unexpected"` // empty when everything ended as it had to
+	Totals     bill     `json:"totals"`
+	Billable   int      `json:"billable"` // outcomes that must be billed
+	TookMS     int64    `json:"took_ms"`
+	URLs       urls     `json:"urls"`
+	Credit     string   `json:"attribution"`
+}
+
+// urls is where the stack of the demo listens; flags are what makes the commands find it.
+type urls struct {
+	flags string
+
+	API        string `json:"api"`
+	AWS        string `json:"aws"`
+	Copernicus string `json:"copernicus"`
 }
 
 // judge fills in what follows from rows and totals.
@@ -66,11 +74,11 @@ func (r *demoReport) write(w io.Writer) error {
 		return err
 	}
 	s := sheet{}
-	s.put("points", "%d, %d as expected, in %s", len(r.Rows), len(r.Rows)-r.wrong(), span(r.Took))
-	s.put("provider calls", "%s", counts(r.Totals.Provider))
-	s.put("AWS requests", "%s", counts(r.Totals.AWS))
-	s.put("billed", "%d units for %d analyses", r.Totals.Billed, r.Billable)
-	s.put("pixels", "%s", r.Credit)
+	s.putf("points", "%d, %d as expected, in %s", len(r.Rows), len(r.Rows)-r.wrong(), span(time.Duration(r.TookMS)*time.Millisecond))
+	s.putf("provider calls", "%s", counts(r.Totals.Provider))
+	s.putf("AWS requests", "%s", counts(r.Totals.AWS))
+	s.putf("billed", "%d units for %d analyses", r.Totals.Billed, r.Billable)
+	s.putf("pixels", "%s", r.Credit)
 	if err := say(w, "\nWAIT and RUN are milliseconds; AWS is requests that name the point or its job.\n"); err != nil {
 		return err
 	}
@@ -144,8 +152,8 @@ func (r *demoReport) onwards(w io.Writer) error {
   Copernicus  %[3]s   a stand-in with one real scene
 
 Go on, in another terminal:
-  bin/orbitq points show %[4]s
-  bin/orbitq points create --lat %[5]g --lon %[6]g --value 21.5 --collected-at 2020-02-19 --wait
-  curl -H "Authorization: Bearer $(bin/orbitq token)" "%[1]s/v1/jobs?limit=3"`,
-		r.Stack.APIURL, r.Stack.AWSURL, r.Stack.CopernicusURL, id, first.Lat, first.Lon)
+  bin/orbitq points show %[4]s%[7]s
+  bin/orbitq points create --lat %[5]g --lon %[6]g --value 21.5 --collected-at 2020-02-19 --wait%[7]s
+  curl -H "Authorization: Bearer $(bin/orbitq token%[7]s)" "%[1]s/v1/jobs?limit=3"`,
+		r.URLs.API, r.URLs.AWS, r.URLs.Copernicus, id, first.Lat, first.Lon, r.URLs.flags)
 }

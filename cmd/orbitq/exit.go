@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,17 +32,17 @@ type usageError struct{ error }
 // Unwrap returns the cause.
 func (e usageError) Unwrap() error { return e.error }
 
-// notRunning is a command that needs an API and knows none.
-type notRunning struct{ error }
+// notRunningError is a command that needs an API and knows none.
+type notRunningError struct{ error }
 
 // Unwrap returns the cause.
-func (e notRunning) Unwrap() error { return e.error }
+func (e notRunningError) Unwrap() error { return e.error }
 
 // exitCode maps an error to the code, once for all commands.
 func exitCode(err error) int {
 	var (
 		usage   usageError
-		lost    notRunning
+		lost    notRunningError
 		silent  *client.Unreachable
 		problem *client.Problem
 	)
@@ -66,8 +67,11 @@ func exitCode(err error) int {
 // report tells a person, or with -o json a program, what went wrong.
 func report(w io.Writer, cmd *cobra.Command, err error) {
 	if wantsJSON(cmd) {
-		_ = json.NewEncoder(w).Encode(faultOf(err)) // nowhere left to complain
+		_ = json.NewEncoder(w).Encode(faultOf(err)) //nolint:errchkjson // nowhere left to complain
 		return
+	}
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
 	}
 	lines := append([]string{"orbitq: " + err.Error()}, advice(cmd, err)...)
 	_, _ = fmt.Fprintln(w, strings.Join(lines, "\n  ")) // nowhere left to complain
@@ -85,8 +89,7 @@ type fault struct {
 // faultOf writes an error down for programs.
 func faultOf(err error) fault {
 	f := fault{Error: err.Error(), Exit: exitCode(err)}
-	var p *client.Problem
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*client.Problem](err); ok {
 		f.Code, f.Fields, f.RequestID = p.Code, p.Errors, p.RequestID
 	}
 	return f
@@ -98,7 +101,7 @@ func advice(cmd *cobra.Command, err error) []string {
 	switch code := exitCode(err); {
 	case code == exitUsage:
 		return []string{"usage: " + cmd.UseLine(), "more:  " + cmd.CommandPath() + " --help"}
-	case errors.As(err, new(notRunning)):
+	case errors.As(err, new(notRunningError)):
 		return []string{"or name another API with --api-url or ORBITQ_API_URL"}
 	case code == exitUnreachable:
 		return []string{"is the address right (--api-url, ORBITQ_API_URL)? Is the local stack up (orbitq local status)?"}

@@ -106,7 +106,7 @@ func jobsList() *cobra.Command {
 			list := jobList{Items: []client.Job{}}
 			for j, err := range c.Jobs(cmd.Context(), f) {
 				if err != nil {
-					return err //nolint:wrapcheck // the client's errors are written for people
+					return err
 				}
 				if list.More = limit > 0 && len(list.Items) == limit; list.More {
 					break

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 
 	"orbitq/internal/client"
 	"orbitq/internal/job"
@@ -65,19 +66,19 @@ func verdict(j *client.Job) string {
 // writeJob shows a job with its attempts.
 func writeJob(w io.Writer, j *client.Job) error {
 	s := sheet{}
-	s.put("job", "%s  %s in %s", j.ID, j.Kind, j.Queue)
-	s.put("state", "%s", verdict(j))
-	s.put("point", "%s", j.PointID)
-	s.put("attempts", "%s", tries(j))
+	s.putf("job", "%s  %s in %s", j.ID, j.Kind, j.Queue)
+	s.putf("state", "%s", verdict(j))
+	s.putf("point", "%s", j.PointID)
+	s.putf("attempts", "%s", tries(j))
 	if j.Generation > 0 {
-		s.put("generation", "%d", j.Generation)
+		s.putf("generation", "%d", j.Generation)
 	}
-	s.put("created", "%s", moment(j.CreatedAt))
-	s.put("started", "%s", later(j.StartedAt))
-	s.put("finished", "%s", later(j.FinishedAt))
-	s.put("due", "%s", later(j.NextAt))
+	s.putf("created", "%s", moment(j.CreatedAt))
+	s.putf("started", "%s", later(j.StartedAt))
+	s.putf("finished", "%s", later(j.FinishedAt))
+	s.putf("due", "%s", later(j.NextAt))
 	if j.StartedAt != nil && j.FinishedAt != nil {
-		s.put("took", "waited %s, ran %s", span(j.StartedAt.Sub(j.CreatedAt)), span(j.FinishedAt.Sub(*j.StartedAt)))
+		s.putf("took", "waited %s, ran %s", span(j.StartedAt.Sub(j.CreatedAt)), span(j.FinishedAt.Sub(*j.StartedAt)))
 	}
 	if err := s.write(w); err != nil || len(j.History) == 0 {
 		return err
@@ -88,7 +89,7 @@ func writeJob(w io.Writer, j *client.Job) error {
 		if a.EndedAt != nil {
 			took = span(a.EndedAt.Sub(a.StartedAt))
 		}
-		t.add(fmt.Sprint(a.Number), moment(a.StartedAt), took, string(a.Code), a.Version, a.RequestID)
+		t.add(strconv.Itoa(a.Number), moment(a.StartedAt), took, string(a.Code), a.Version, a.RequestID)
 	}
 	return t.write(w)
 }

@@ -33,7 +33,7 @@ func run() int {
 
 // execute runs a command line and returns its exit code.
 func execute(ctx context.Context, args []string, out, errOut io.Writer) int {
-	cmd := root()
+	cmd := root() //nolint:contextcheck // commands get their context from cobra
 	cmd.SetArgs(args)
 	cmd.SetOut(out)
 	cmd.SetErr(errOut)

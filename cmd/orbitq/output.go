@@ -67,8 +67,8 @@ func (t *table) write(w io.Writer) error {
 // sheet is names and values, one pair a line; pairs without a value are left out.
 type sheet struct{ table }
 
-// put appends a pair.
-func (s *sheet) put(name, format string, args ...any) {
+// putf appends a pair.
+func (s *sheet) putf(name, format string, args ...any) {
 	if value := strings.TrimSpace(fmt.Sprintf(format, args...)); value != "" {
 		s.add(name, value)
 	}

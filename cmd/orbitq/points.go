@@ -144,10 +144,10 @@ func createPoint(cmd *cobra.Command, p client.NewPoint, w waiting) error {
 // writeCreated shows what was accepted, and how to follow it.
 func writeCreated(out io.Writer, c *client.Created) error {
 	s := sheet{}
-	s.put("point", "%s", c.PointID)
-	s.put("job", "%s  %s in %s", c.JobID, c.Job.State, c.Job.Queue)
-	s.put("follow it", "orbitq jobs show %s", c.JobID)
-	s.put("result", "orbitq points show %s", c.PointID)
+	s.putf("point", "%s", c.PointID)
+	s.putf("job", "%s  %s in %s", c.JobID, c.Job.State, c.Job.Queue)
+	s.putf("follow it", "orbitq jobs show %s", c.JobID)
+	s.putf("result", "orbitq points show %s", c.PointID)
 	return s.write(out)
 }
 
@@ -193,7 +193,7 @@ func readPoint(ctx context.Context, c *client.Client, id string) (pointView, err
 	seen := 0
 	for j, err := range c.Jobs(ctx, client.Filter{Page: recent}) {
 		if err != nil {
-			return v, err //nolint:wrapcheck // as above
+			return v, err
 		}
 		if seen++; j.PointID == id {
 			v.Job = &j

@@ -17,14 +17,14 @@ type pointView struct {
 // write shows it to people.
 func (v *pointView) write(w io.Writer) error {
 	p, s := &v.Point, sheet{}
-	s.put("point", "%s", p.ID)
-	s.put("place", "%.6f, %.6f  accuracy %g m", p.Latitude, p.Longitude, p.Accuracy)
-	s.put("value", "%g %s", p.Value, p.MetricID)
-	s.put("collected", "%s", moment(p.CollectedAt))
-	s.put("campaign", "%s", p.CampaignID)
-	s.put("notes", "%s", p.Notes)
+	s.putf("point", "%s", p.ID)
+	s.putf("place", "%.6f, %.6f  accuracy %g m", p.Latitude, p.Longitude, p.Accuracy)
+	s.putf("value", "%g %s", p.Value, p.MetricID)
+	s.putf("collected", "%s", moment(p.CollectedAt))
+	s.putf("campaign", "%s", p.CampaignID)
+	s.putf("notes", "%s", p.Notes)
 	if v.Job != nil {
-		s.put("job", "%s  %s", v.Job.ID, verdict(v.Job))
+		s.putf("job", "%s  %s", v.Job.ID, verdict(v.Job))
 	}
 	if err := s.write(w); err != nil {
 		return err

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,12 +32,12 @@ func usage() *cobra.Command {
 // writeUsage shows it to people.
 func writeUsage(w io.Writer, u *client.Usage) error {
 	s := sheet{}
-	s.put("tier", "%s", u.Tier)
-	s.put("cycle", "%s to %s", u.Cycle.Start.UTC().Format(time.DateOnly), u.Cycle.End.UTC().Format(time.DateOnly))
-	s.put("used", "%d of %s", u.Used, allowed(u.Limit))
-	s.put("reserved", "%d by running jobs", u.Reserved)
-	s.put("remaining", "%s", allowed(u.Remaining))
-	s.put("resets at", "%s", moment(u.ResetsAt))
+	s.putf("tier", "%s", u.Tier)
+	s.putf("cycle", "%s to %s", u.Cycle.Start.UTC().Format(time.DateOnly), u.Cycle.End.UTC().Format(time.DateOnly))
+	s.putf("used", "%d of %s", u.Used, allowed(u.Limit))
+	s.putf("reserved", "%d by running jobs", u.Reserved)
+	s.putf("remaining", "%s", allowed(u.Remaining))
+	s.putf("resets at", "%s", moment(u.ResetsAt))
 	return s.write(w)
 }
 
@@ -46,5 +46,5 @@ func allowed(n *int) string {
 	if n == nil {
 		return "unlimited"
 	}
-	return fmt.Sprint(*n)
+	return strconv.Itoa(*n)
 }

@@ -181,7 +181,7 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // Unreachable says that the API did not answer at all.
-type Unreachable struct {
+type Unreachable struct { //nolint:errname // it reads as what it is
 	URL string
 	Err error
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // Problem is an answer that says why orbitq did not do it (RFC 9457).
-type Problem struct {
+type Problem struct { //nolint:errname // the word of RFC 9457
 	Type      string          `json:"type"`
 	Title     string          `json:"title"`
 	Status    int             `json:"status"`
@@ -27,7 +27,7 @@ type Problem struct {
 func (p *Problem) Error() string { return string(p.Code) + ": " + p.Detail }
 
 // Denied says that the gateway did not accept the token.
-type Denied struct {
+type Denied struct { //nolint:errname // it reads as what it is
 	Status int    // 401 or 403
 	Reason string // the gateway's own words
 }
@@ -35,13 +35,13 @@ type Denied struct {
 // Error implements error and says what to do.
 func (d *Denied) Error() string {
 	if d.Status == http.StatusForbidden {
-		return "the token may not do this (" + d.Reason + "): get one with the scope, orbitq token --scope 'orbitq/read orbitq/write'"
+		return "the token may not do this (" + d.Reason + "): get one with the scope (locally: orbitq token --scope 'orbitq/read orbitq/write')"
 	}
-	return "the token was not accepted (" + d.Reason + "): get a new one, orbitq token --user YOU, and pass it by --token or ORBITQ_TOKEN"
+	return "the token was not accepted (" + d.Reason + "): get a new one (locally: orbitq token --user YOU) and pass it by --token or ORBITQ_TOKEN"
 }
 
 // Refused is any other answer that is no success, from a gateway or from something that is not orbitq at all.
-type Refused struct {
+type Refused struct { //nolint:errname // it reads as what it is
 	Status int
 	URL    string
 	Text   string // as much of the body as a person may want to see
@@ -69,15 +69,10 @@ func (a answer) failure(url string) error {
 // problem decodes the body if it is one.
 func (a answer) problem() (*Problem, bool) {
 	media, _, err := mime.ParseMediaType(a.header.Get("Content-Type"))
-	if err != nil || media != "application/problem+json" {
-		return nil, false
-	}
 	var p Problem
-	if err := json.Unmarshal(a.body, &p); err != nil || p.Code == "" {
-		return nil, false
-	}
+	ok := err == nil && media == "application/problem+json" && json.Unmarshal(a.body, &p) == nil && p.Code != ""
 	p.Status = a.status
-	return &p, true
+	return &p, ok
 }
 
 // reason is why the gateway denied the token, as exactly as it says.

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"orbitq/internal/copernicus"
+	"orbitq/internal/entry"
+	"orbitq/internal/intake"
+	"orbitq/internal/job"
+	"orbitq/internal/kinds"
+	"orbitq/internal/local/apigw"
+	"orbitq/internal/local/cdse"
+	"orbitq/internal/local/issuer"
+	"orbitq/internal/memstore"
+	"orbitq/internal/query"
+	"orbitq/internal/worker"
+)
+
+// world is the product in one process: the real API behind its gateway, the real worker and real pixels; only the
+// table and the queues are in memory. A message is worked on as soon as it is sent.
+type world struct {
+	url      string
+	issuer   *issuer.Issuer
+	provider *cdse.Server
+	worker   *worker.Worker
+	running  sync.WaitGroup
+	asleep   bool // nobody works
+}
+
+// newWorld starts a world that ends with the test.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{}
+	provider, err := cdse.New(cdse.Config{ClientID: "id", ClientSecret: "secret"})
+	if err != nil {
+		t.Fatalf("make provider: %v", err)
+	}
+	w.provider = provider
+	sky := httptest.NewServer(provider)
+	t.Cleanup(sky.Close)
+
+	store := memstore.New(job.DefaultTiming())
+	now := func() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+	imagery := copernicus.New(copernicus.Config{
+		HTTP: http.DefaultClient, APIURL: sky.URL, TokenURL: sky.URL + cdse.TokenPath, Tokens: store, Now: now,
+		Secret: func(context.Context) (id, secret string, err error) { return "id", "secret", nil },
+	})
+	w.worker = worker.New(worker.Config{
+		Store: store, Queue: w, Now: now, Token: rand.Text, Jitter: func() float64 { return 0 }, Timing: job.DefaultTiming(),
+		LeaseMargin: time.Minute, Version: "test",
+		Kinds: []worker.Kind{&kinds.Enrich{Points: store, Imagery: imagery, Now: now}},
+	})
+	in := intake.New(intake.Config{
+		Store: store, Sender: w, Kinds: []string{kinds.EnrichName}, Now: now, Deadline: time.Hour, Resend: time.Minute, Tries: 3,
+		Entropy: func() (b [10]byte) { _, _ = rand.Read(b[:]); return b },
+	})
+	w.serve(t, in, query.New(store, now))
+	t.Cleanup(w.running.Wait) // before anything is closed
+	return w
+}
+
+// serve puts the API and the issuer of its tokens behind one address.
+func (w *world) serve(t *testing.T, in *intake.Intake, q *query.Query) {
+	t.Helper()
+	var handler http.Handler
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { handler.ServeHTTP(rw, r) }))
+	t.Cleanup(server.Close)
+	tokens, err := issuer.New(issuer.Config{URL: server.URL + "/issuer", Dir: t.TempDir()})
+	if err != nil {
+		t.Fatalf("make issuer: %v", err)
+	}
+	silent := slog.New(slog.DiscardHandler)
+	write, read := lambda(entry.Write(in, silent)), lambda(entry.Read(q, silent, "test"))
+	routes := []apigw.Route{{Key: "GET /v1/health", Invoke: read}}
+	for _, key := range []string{"POST /v1/data-points", "POST /v1/jobs"} {
+		routes = append(routes, apigw.Route{Key: key, Invoke: write, Authorize: true, Scopes: []string{"orbitq/write"}})
+	}
+	for _, key := range []string{"GET /v1/data-points/{id}", "GET /v1/data-points/{id}/analyses", "GET /v1/jobs/{id}", "GET /v1/jobs", "GET /v1/usage"} {
+		routes = append(routes, apigw.Route{Key: key, Invoke: read, Authorize: true, Scopes: []string{"orbitq/read"}})
+	}
+	api, err := apigw.New(apigw.Config{Routes: routes, JWT: &apigw.JWT{Issuer: tokens.URL(), Audience: []string{"orbitq"}}})
+	if err != nil {
+		t.Fatalf("make API: %v", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/issuer/", tokens)
+	mux.Handle("/", api)
+	handler, w.url, w.issuer = mux, server.URL, tokens
+}
+
+// lambda makes a handler what the gateway invokes.
+func lambda[In, Out any](f func(context.Context, In) (Out, error)) apigw.Invoke {
+	return func(ctx context.Context, payload []byte) ([]byte, string, error) {
+		var in In
+		if err := json.Unmarshal(payload, &in); err != nil {
+			return nil, "", err
+		}
+		out, err := f(ctx, in)
+		if err != nil {
+			return nil, "", err
+		}
+		raw, err := json.Marshal(out)
+		return raw, "", err
+	}
+}
+
+// Send works on a message instead of keeping it.
+func (w *world) Send(_ context.Context, queue string, m job.Message, _ time.Duration) error {
+	if w.asleep {
+		return nil
+	}
+	w.running.Go(func() { //nolint:contextcheck // the work outlives the request that sent the message
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		w.worker.Handle(ctx, worker.Delivery{Source: queue, Body: m.Encode(), Sent: time.Now(), Receives: 1})
+	})
+	return nil
+}
+
+// Hide has nothing to do: no message comes back.
+func (*world) Hide(context.Context, string, string, time.Duration) error { return nil }
+
+// token is a good token of a user.
+func (w *world) token(t *testing.T, user, tier string, scopes ...string) string {
+	t.Helper()
+	signed, err := w.issuer.Mint(issuer.Claims{Subject: user, Tier: tier, Scopes: scopes, Audience: "orbitq"})
+	if err != nil {
+		t.Fatalf("mint token: %v", err)
+	}
+	return signed
+}
