@@ -24,7 +24,12 @@ func (c *Client) Seen(ctx context.Context, a satellite.Area, w satellite.Window)
 		Features []json.RawMessage `json:"features"`
 	}
 	if err := json.Unmarshal(got.body, &found); err != nil {
-		return false, job.Errorf(job.ProviderUnavailable, "catalog answer cannot be read: %w", err)
+		return false, unreadable("catalog answer", err)
+	}
+	// Without the list there is no answer. "None seen" would end the job for good
+	// with "out of coverage", and no retry would ever correct it.
+	if found.Features == nil {
+		return false, job.Errorf(job.ProviderUnavailable, "catalog answer has no list of features")
 	}
 	return len(found.Features) > 0, nil
 }

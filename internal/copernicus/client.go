@@ -7,8 +7,10 @@
 // table and cached in memory; a 401 drops it and asks once more with a new one.
 //
 // It treats the provider as hostile: answers are read up to a limit, numbers may
-// be the strings "NaN" or "Infinity", and a 200 may hold HTML. Neither token nor
-// secret is ever part of an error.
+// be the strings "NaN" or "Infinity", a 200 may hold HTML, and an answer that
+// lacks what was asked for is an error, never a value of zero. Redirects are not
+// followed, because a token or secret would go with them. Neither is ever part
+// of an error, not even when the provider's own words quote it.
 //
 // Source: domain brief 3.
 package copernicus
@@ -22,6 +24,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"orbitq/internal/job"
@@ -50,8 +53,12 @@ type Client struct {
 	token tokens
 }
 
-// New returns a Client.
+// New returns a Client. It uses the transport and timeout of c.HTTP, but follows
+// no redirect: a 307 would carry the client secret to whatever host it names.
 func New(c Config) *Client {
+	direct := *c.HTTP
+	direct.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	c.HTTP = &direct
 	cl := &Client{Config: c}
 	cl.token.parent = cl
 	return cl
@@ -99,17 +106,19 @@ func (c *Client) post(ctx context.Context, path, token string, body []byte) (ans
 		return answer{}, status, err
 	}
 	if status/100 != 2 {
-		return answer{}, status, fault(status, a, c.Now())
+		return answer{}, status, fault(status, a, c.Now(), strings.NewReplacer(token, "[token]"))
 	}
 	return a, status, nil
 }
 
-// exchange sends a request and reads the whole answer.
+// exchange sends a request and reads the whole answer, so that the connection can
+// be used again.
 func (c *Client) exchange(req *http.Request) (answer, int, error) {
 	resp, err := c.HTTP.Do(req)
 	if err != nil {
 		return answer{}, 0, silence(err)
 	}
+	// One byte more than allowed tells a long answer from one that just fits.
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if closeErr := resp.Body.Close(); err == nil {
 		err = closeErr
@@ -131,6 +140,12 @@ func silence(err error) error {
 		return &job.Error{Code: job.ProviderTimeout, Message: "provider did not answer in time", Err: err}
 	}
 	return &job.Error{Code: job.ProviderUnavailable, Message: fmt.Sprintf("connection to the provider broke: %v", root(err)), Err: err}
+}
+
+// unreadable is the error for an answer of the wrong shape. The parser's words
+// may quote the answer, so they are clipped like everything that it says.
+func unreadable(what string, err error) error {
+	return job.Errorf(job.ProviderUnavailable, "%s cannot be read: %s", what, clip(err.Error()))
 }
 
 // root returns the innermost error, without addresses.

@@ -2,6 +2,7 @@ package copernicus
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -39,19 +40,25 @@ func decodeBoom(body []byte) boom {
 	return b
 }
 
-// fault maps an answer that is not 2xx. Source: domain brief 3.7.
-func fault(status int, a answer, now time.Time) error {
+// fault maps an answer that is not 2xx; hide takes the token out of what the
+// provider says, should it quote it. Source: domain brief 3.7.
+func fault(status int, a answer, now time.Time, hide *strings.Replacer) error {
 	b := decodeBoom(a.body)
-	e := job.Errorf(job.ProviderUnavailable, "provider answered %d %s %s", status, b.Code, clip(b.Message))
+	words := strings.Fields(strconv.Itoa(status) + " " + b.Code + " " + b.Message)
+	e := job.Errorf(job.ProviderUnavailable, "provider answered %s", clip(hide.Replace(strings.Join(words, " "))))
 	switch {
+	// Not the job's fault, both: it waits without losing an attempt.
 	case status == http.StatusTooManyRequests:
 		e.Code, e.RetryAfter = job.ProviderRateLimit, retryAfter(a.header.Get("Retry-After"))
 	case status == http.StatusForbidden && b.Code == quotaCode:
 		e.Code, e.RetryAfter = job.ProviderQuota, untilNextMonth(now)
+	// Our credentials are wrong; repeating the call would only lock them out.
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		e.Code = job.ProviderDenied
 	case status == http.StatusRequestTimeout:
 		e.Code = job.ProviderTimeout
+	// The request is wrong, and will be the next time. What is left (5xx, and a
+	// redirect, which is not followed) may be better in a moment.
 	case status/100 == 4:
 		e.Code = job.InvalidRequest
 	}
@@ -59,17 +66,19 @@ func fault(status int, a answer, now time.Time) error {
 }
 
 // retryAfter reads the header, which this provider gives in MILLISECONDS: read
-// as seconds, "3398" would be 57 minutes. Clamped to 1 s .. 15 min.
+// as seconds, "3398" would be 57 minutes. Clamped to 1 s .. 15 min, the longest
+// delay of a message.
 func retryAfter(header string) time.Duration {
-	n, err := strconv.ParseInt(strings.TrimSpace(header), 10, 64)
-	if err != nil || n < 0 {
-		return defaultRetryAfter
-	}
 	const most = 15 * time.Minute
-	if n > most.Milliseconds() {
+	n, err := strconv.ParseInt(strings.TrimSpace(header), 10, 64)
+	switch {
+	case errors.Is(err, strconv.ErrRange) && n > 0, err == nil && n > most.Milliseconds():
 		return most
+	case err != nil || n < 0:
+		return defaultRetryAfter // none, or an HTTP date as other services send it
+	default:
+		return max(time.Duration(n)*time.Millisecond, time.Second)
 	}
-	return max(time.Duration(n)*time.Millisecond, time.Second)
 }
 
 // untilNextMonth is how long the provider's monthly allowance stays used up.

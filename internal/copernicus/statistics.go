@@ -3,6 +3,7 @@ package copernicus
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"math"
 	"strconv"
 	"time"
@@ -70,12 +71,13 @@ type (
 		Stats bandStats `json:"stats"`
 	}
 	bandStats struct {
-		Min         number `json:"min"`
-		Max         number `json:"max"`
-		Mean        number `json:"mean"`
-		StDev       number `json:"stDev"`
-		SampleCount int    `json:"sampleCount"`
-		NoDataCount int    `json:"noDataCount"`
+		// Pointers, because absent is not zero.
+		Min         *number `json:"min"`
+		Max         *number `json:"max"`
+		Mean        *number `json:"mean"`
+		StDev       *number `json:"stDev"`
+		SampleCount int     `json:"sampleCount"`
+		NoDataCount int     `json:"noDataCount"`
 	}
 )
 
@@ -91,7 +93,7 @@ func (n *number) UnmarshalJSON(b []byte) error {
 	}
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil {
-		return job.Errorf(job.ProviderUnavailable, "statistics hold %s instead of a number", clip(text))
+		return errors.New("a value is not a number")
 	}
 	*n = number(f)
 	return nil
@@ -124,28 +126,49 @@ func (c *Client) statistics(ctx context.Context, a satellite.Area, w satellite.W
 	}
 	var s statisticsAnswer
 	if err := json.Unmarshal(got.body, &s); err != nil {
-		return satellite.Series{}, nil, job.Errorf(job.ProviderUnavailable, "statistics cannot be read: %w", err)
+		return satellite.Series{}, nil, unreadable("statistics", err)
 	}
-	series := satellite.Series{
-		PUSpent:   spent(got.header.Get("x-processingunits-spent")),
-		RequestID: got.header.Get("x-request-id"),
+	days, failed, err := s.read(w)
+	if err != nil {
+		return satellite.Series{}, nil, err
 	}
-	var failed []satellite.Window
+	return satellite.Series{
+		Days: days, PUSpent: spent(got.header.Get("x-processingunits-spent")), RequestID: clip(got.header.Get("x-request-id")),
+	}, failed, nil
+}
+
+// read sorts the intervals of an answer into days, and windows to ask for again.
+func (s *statisticsAnswer) read(w satellite.Window) (days []satellite.Day, failed []satellite.Window, err error) {
+	if most := int(w.To.Sub(w.From).Hours() / 24); len(s.Data) > most {
+		// Each failed interval costs a request of its own, so their number is not
+		// the provider's to choose.
+		return nil, nil, job.Errorf(job.ProviderUnavailable, "statistics have %d intervals for %d days", len(s.Data), most)
+	}
 	for i := range s.Data {
 		iv := &s.Data[i]
+		at := satellite.Window{From: iv.Interval.From.UTC(), To: iv.Interval.To.UTC()}
+		if at.From.Before(w.From) || at.To.After(w.To) || !at.From.Before(at.To) {
+			return nil, nil, job.Errorf(job.ProviderUnavailable, "statistics have an interval that was not asked for")
+		}
 		switch {
 		case iv.Error == nil:
-			series.Days = append(series.Days, iv.day())
+			d, err := iv.day()
+			if err != nil {
+				return nil, nil, err
+			}
+			days = append(days, d)
 		case iv.Error.Type == "BAD_REQUEST":
-			return satellite.Series{}, nil, job.Errorf(job.InvalidRequest, "provider refused the interval from %s", iv.Interval.From.Format(time.DateOnly))
+			return nil, nil, job.Errorf(job.InvalidRequest, "provider refused the interval from %s", at.From.Format(time.DateOnly))
 		default:
-			failed = append(failed, satellite.Window{From: iv.Interval.From, To: iv.Interval.To})
+			failed = append(failed, at)
 		}
 	}
-	if s.Status == "FAILED" && len(failed) == 0 || s.Status == "" {
-		return satellite.Series{}, nil, job.Errorf(job.ProviderUnavailable, "provider answered with status %q", s.Status)
+	if s.Status != "OK" && len(failed) == 0 {
+		// Something is missing and the answer does not say what: taken as it is, it
+		// could pass for "no image".
+		return nil, nil, job.Errorf(job.ProviderUnavailable, "provider answered with status %q", clip(s.Status))
 	}
-	return series, failed, nil
+	return days, failed, nil
 }
 
 // question returns the request body.
@@ -175,51 +198,66 @@ func boundsOf(a satellite.Area) bounds {
 	return bounds{BBox: [4]float64{a.West, a.South, a.East, a.North}, Properties: map[string]string{"crs": crs84}}
 }
 
-// day reads one interval.
-func (iv *interval) day() satellite.Day {
+// day reads one interval. A band that is missing, or counts pixels that cannot
+// be, is an error: as a value of zero it would be stored, and believed.
+func (iv *interval) day() (satellite.Day, error) {
 	d := satellite.Day{Date: satellite.DayOf(iv.Interval.From)}
+	indices, quality := iv.Outputs["indices"].Bands, iv.Outputs["quality"].Bands
 	for i, name := range satellite.IndexNames() {
-		d.Indices[i] = iv.Outputs["indices"].Bands[name].Stats.finite()
+		b, ok := indices[name]
+		if !ok || !b.Stats.plausible() {
+			return satellite.Day{}, job.Errorf(job.ProviderUnavailable, "statistics have no usable %s", name)
+		}
+		d.Indices[i] = b.Stats.finite()
 	}
-	first := iv.Outputs["indices"].Bands[satellite.IndexNames()[0]].Stats
-	if first.SampleCount > 0 {
-		d.ValidFraction = float64(first.SampleCount-first.NoDataCount) / float64(first.SampleCount)
+	for name, share := range map[string]*float64{"cloud": &d.CloudFraction, "snow": &d.SnowFraction, "water": &d.WaterFraction} {
+		b, ok := quality[name]
+		if !ok || !b.Stats.plausible() {
+			return satellite.Day{}, job.Errorf(job.ProviderUnavailable, "statistics have no usable %s", name)
+		}
+		*share = b.Stats.share()
 	}
-	quality := iv.Outputs["quality"].Bands
-	d.CloudFraction = share(quality["cloud"].Stats)
-	d.SnowFraction = share(quality["snow"].Stats)
-	d.WaterFraction = share(quality["water"].Stats)
-	return d
+	// One mask serves all seven indices, so any of them counts for all.
+	first := indices[satellite.IndexNames()[0]].Stats
+	d.ValidFraction = float64(first.SampleCount-first.NoDataCount) / float64(first.SampleCount)
+	return d, nil
+}
+
+// plausible reports whether the counts can be those of an area.
+func (b *bandStats) plausible() bool {
+	return b.SampleCount > 0 && b.NoDataCount >= 0 && b.NoDataCount <= b.SampleCount
 }
 
 // finite returns the statistics, or nil when no pixel had a value.
-func (b bandStats) finite() *satellite.Stats {
-	for _, n := range []number{b.Mean, b.Min, b.Max, b.StDev} {
-		if math.IsNaN(float64(n)) || math.IsInf(float64(n), 0) {
-			return nil
-		}
-	}
+func (b *bandStats) finite() *satellite.Stats {
 	if b.SampleCount <= b.NoDataCount {
 		return nil
 	}
+	for _, n := range []*number{b.Mean, b.Min, b.Max, b.StDev} {
+		if n == nil || math.IsNaN(float64(*n)) || math.IsInf(float64(*n), 0) {
+			return nil
+		}
+	}
 	return &satellite.Stats{
-		Mean: float64(b.Mean), Min: float64(b.Min), Max: float64(b.Max), StDev: float64(b.StDev),
+		Mean: float64(*b.Mean), Min: float64(*b.Min), Max: float64(*b.Max), StDev: float64(*b.StDev),
 		SampleCount: b.SampleCount, NoDataCount: b.NoDataCount,
 	}
 }
 
-// share returns the mean of a band of zeros and ones, 0 without pixels.
-func share(b bandStats) float64 {
+// share returns the mean of a band of zeros and ones, 0 without pixels. It is
+// clamped because a float may come out a hair above 1, which is no share.
+func (b *bandStats) share() float64 {
 	if s := b.finite(); s != nil {
 		return min(max(s.Mean, 0), 1)
 	}
 	return 0
 }
 
-// spent reads the processing units of a call; without the header it is 0.
+// spent reads the processing units of a call; without the header it is 0, as
+// nothing else may depend on it: the public documentation does not promise it.
 func spent(header string) float64 {
 	f, err := strconv.ParseFloat(header, 64)
-	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) || f < 0 {
 		return 0
 	}
 	return f

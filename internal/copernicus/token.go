@@ -29,6 +29,9 @@ type Tokens interface {
 const (
 	lockTime = 10 * time.Second
 	pollTime = 100 * time.Millisecond
+	// maxLife bounds what a token endpoint may claim: beyond it a Duration would
+	// overflow, and the token be over before its first use.
+	maxLife = 24 * time.Hour
 )
 
 // tokens is the memory cache over the shared token; its mutex makes one worker
@@ -40,7 +43,9 @@ type tokens struct {
 	expires time.Time
 }
 
-// get returns a token that is not the stale one ("" for any).
+// get returns a token that is not the stale one ("" for any). The mutex is held
+// while another worker fetches: whoever waits here wants the same token, and
+// would only ask the table as well. The wait ends with ctx.
 func (t *tokens) get(ctx context.Context, stale string) (string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -57,6 +62,7 @@ func (t *tokens) get(ctx context.Context, stale string) (string, error) {
 			return value, nil
 		}
 		now := t.parent.Now()
+		// A lock that nobody gives back, because its holder crashed, ends by itself.
 		mine, err := t.parent.Tokens.LockToken(ctx, now, now.Add(lockTime))
 		if err != nil {
 			return "", fmt.Errorf("lock shared token: %w", err)
@@ -102,7 +108,7 @@ func (t *tokens) fetch(ctx context.Context) (string, error) {
 	if err := json.Unmarshal(a.body, &granted); err != nil || granted.Token == "" || granted.Seconds <= 0 {
 		return "", job.Errorf(job.ProviderUnavailable, "token endpoint gave no usable token")
 	}
-	life := time.Duration(granted.Seconds * float64(time.Second))
+	life := time.Duration(min(granted.Seconds, maxLife.Seconds()) * float64(time.Second))
 	t.value, t.expires = granted.Token, t.parent.Now().Add(life-min(life/10, time.Minute))
 	if err := t.parent.Tokens.SaveToken(ctx, t.value, t.expires); err != nil {
 		return "", fmt.Errorf("save shared token: %w", err)
