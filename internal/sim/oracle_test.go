@@ -26,6 +26,7 @@ type oracle struct {
 	legal map[edge]bool
 
 	redriven map[job.Message]bool // what a person moved out of the dead letters
+	skew     time.Duration        // most that two clocks differ
 
 	wrong   []string // broken invariants
 	effects int      // writes that were checked
@@ -108,7 +109,8 @@ func (o *oracle) shape(j *job.Job) {
 	o.mustf(open || j.UsageKey == "", "I1", "%s keeps a reservation", j.State)
 	o.mustf((j.State == job.Dead) == (j.DeadTicket > 0), "I11", "%s with dead ticket %d", j.State, j.DeadTicket)
 	o.mustf(j.State != job.Dead || j.Code != "" && j.Reason != "" && !j.DeadSent.IsZero(), "I11", "dead without a reason: %+v", j)
-	o.mustf((j.State == job.Succeeded || j.State == job.Skipped) == (j.Outcome != ""), "I4", "%s with outcome %q", j.State, j.Outcome)
+	ended := j.State == job.Succeeded || j.State == job.Skipped
+	o.mustf(ended == (j.Outcome != "") || j.State == job.Waiting, "I4", "%s with outcome %q", j.State, j.Outcome)
 	o.mustf(len(j.History) <= job.HistorySize, "row", "history of %d", len(j.History))
 }
 
@@ -158,6 +160,7 @@ func (o *oracle) claimed(e effect, old, next *job.Job) {
 	o.mustf(e.message.Ticket >= old.ValidTicket && e.message.Generation == old.Generation, "ticket", "claim by %+v of %+v", e.message, old)
 	o.mustf(e.at.Before(old.Deadline), "I10", "an attempt began at %v, after the deadline %v", e.at, old.Deadline)
 	o.mustf(old.State != job.Retrying || !e.at.Before(old.Due), "I10", "an attempt began before its backoff was over")
+	o.mustf(!e.at.Before(old.Due.Add(-o.skew)), "due", "a %s job ran at %v, due %v", old.State, e.at, old.Due)
 }
 
 // acked holds an acknowledged message against its row: nothing may be left for

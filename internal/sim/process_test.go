@@ -135,6 +135,8 @@ type client struct {
 	request intake.Request
 	point   string // to dispatch a job for; empty to create a point
 	queue   string
+	delay   *int          // seconds, for a job that is due later
+	age     time.Duration // of the reading
 	tries   int
 	job     string // that the API answered with
 	probed  bool   // asked with the same key and another body
@@ -145,6 +147,10 @@ func newClient(w *world, n int, owner string) *client {
 	c.request = intake.Request{
 		Principal: intake.Principal{Owner: owner, Tier: usage.Free}, Body: fmt.Appendf(nil, "body-%d", n),
 	}
+	if w.rand.IntN(4) == 0 {
+		c.delay = new(w.rand.IntN(int(6 * time.Hour / time.Second)))
+	}
+	c.age = time.Duration(w.rand.Int64N(int64(30 * 24 * time.Hour)))
 	if w.rand.IntN(4) > 0 {
 		c.request.Key = fmt.Sprintf("key-%d", n)
 	}
@@ -195,10 +201,10 @@ func (c *client) choosePoint(w *world) {
 
 func (c *client) ask(in *intake.Intake, r intake.Request) (intake.Accepted, error) {
 	if c.point != "" {
-		return in.DispatchJob(context.Background(), r, intake.Dispatch{Kind: kinds.EnrichName, Point: c.point, Queue: c.queue})
+		return in.DispatchJob(context.Background(), r, intake.Dispatch{Kind: kinds.EnrichName, Point: c.point, Queue: c.queue, Delay: c.delay})
 	}
 	lat, lon, value := 55.7, 12.5, 1.0
-	at := in.Now().AddDate(0, 0, -20)
+	at := in.Now().Add(-c.age)
 	return in.CreatePoint(context.Background(), r, point.Input{Latitude: &lat, Longitude: &lon, Value: &value, CollectedAt: &at}, c.queue)
 }
 
@@ -254,7 +260,7 @@ func (v *provider) Statistics(_ context.Context, _ satellite.Area, win satellite
 		w.refusals--
 		return satellite.Series{}, job.Errorf(job.InvalidRequest, "400")
 	}
-	day := satellite.Day{Date: win.From.AddDate(0, 0, 3), ValidFraction: 0.9}
+	day := satellite.Day{Date: win.From, ValidFraction: 0.9}
 	for i := range day.Indices {
 		if i == 0 || w.script != nil || !w.chance(0.05) {
 			day.Indices[i] = &satellite.Stats{Mean: 0.5, SampleCount: 144}

@@ -27,6 +27,7 @@ func newScene(t *testing.T, limit int, script faulty.Script) *scene {
 // accept lets an application create a point, or dispatch another job for one.
 func (s *scene) accept(pointID string) *client {
 	c := newClient(s.world, len(s.clients), "user")
+	c.delay, c.age = nil, 20*24*time.Hour
 	c.request.Key, c.point, c.queue = "key"+strings.Repeat("+", len(s.clients)), pointID, "default"
 	s.clients = append(s.clients, c)
 	s.again(c)
