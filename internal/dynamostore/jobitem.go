@@ -65,10 +65,17 @@ func (w writer) index(j *job.Job) {
 		w.time("look", j.Look)
 		return
 	}
-	if j.State != job.Dead {
-		w["ttl"] = num(j.Finished.Add(keepFinal).Unix())
+	if j.State == job.Dead {
+		// The same index lists an owner's failures: somebody has to act on them.
+		w["ok"] = str(graveKey(j.Owner))
+		w.time("look", j.Finished)
+		return
 	}
+	w["ttl"] = num(j.Finished.Add(keepFinal).Unix())
 }
+
+// graveKey returns the partition of an owner's dead jobs in the open index.
+func graveKey(owner string) string { return "dead#" + owner }
 
 // shardKey returns the partition of the open index.
 func shardKey(shard int) string { return "open#" + strconv.Itoa(shard) }
@@ -101,6 +108,9 @@ func decodeJob(row item) job.Job {
 		Started: r.time("sa"), Finished: r.time("fin"),
 		Outcome: job.Outcome(r.str("oc")), Code: job.Code(r.str("code")), Reason: r.str("why"),
 		DeadTicket: r.num("dtk"), DeadSent: r.time("dsent"),
+	}
+	if j.State == job.Dead {
+		j.Look = time.Time{} // its place in the index is its time of death
 	}
 	if r.has("lim") {
 		j.Limit = r.num("lim")

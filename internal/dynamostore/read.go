@@ -118,22 +118,22 @@ func (s *Store) Jobs(ctx context.Context, owner, after string, n int) ([]job.Job
 	if err != nil {
 		return nil, "", coded("query owner index", err)
 	}
-	keys := make([]item, 0, len(out.Items))
-	next := ""
-	for _, row := range out.Items {
-		keys = append(keys, item{"pk": row["pk"], "sk": row["sk"]})
-		next = reader(row).str("os")
-	}
-	if out.LastEvaluatedKey == nil {
-		next = ""
-	}
-	jobs, err := s.jobs(ctx, keys)
-	return jobs, next, err
+	jobs, err := s.jobs(ctx, keysOf(out.Items), (*job.Job).Position)
+	return jobs, reader(out.LastEvaluatedKey).str("os"), err
 }
 
-// jobs reads rows by their keys, newest first. A job whose row has expired
-// meanwhile is left out.
-func (s *Store) jobs(ctx context.Context, keys []item) ([]job.Job, error) {
+// keysOf returns the table's keys of rows of an index.
+func keysOf(rows []item) []item {
+	keys := make([]item, 0, len(rows))
+	for _, row := range rows {
+		keys = append(keys, item{"pk": row["pk"], "sk": row["sk"]})
+	}
+	return keys
+}
+
+// jobs reads rows by their keys and orders them by position, the highest first. A
+// job whose row has expired meanwhile is left out.
+func (s *Store) jobs(ctx context.Context, keys []item, position func(*job.Job) string) ([]job.Job, error) {
 	var all []job.Job
 	for tries := 0; len(keys) > 0; tries++ {
 		if tries == maxTries {
@@ -150,6 +150,6 @@ func (s *Store) jobs(ctx context.Context, keys []item) ([]job.Job, error) {
 		}
 		keys = out.UnprocessedKeys[s.table].Keys
 	}
-	sort.Slice(all, func(i, k int) bool { return all[i].Position() > all[k].Position() })
+	sort.Slice(all, func(i, k int) bool { return position(&all[i]) > position(&all[k]) })
 	return all, nil
 }

@@ -10,6 +10,7 @@
 //	TOKEN#copernicus  TOKEN                 the provider's token, shared by all workers
 //
 //	index open   ok ("open#<shard>"), look   jobs that somebody may have to look at
+//	             ok ("dead#<owner>"), look   an owner's dead jobs by time of death
 //	index owner  own ("USER#<owner>"), os    an owner's jobs by acceptance
 //
 // It promises what storetest demands, by the conditions of the job protocol:
@@ -33,6 +34,7 @@ import (
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
+	"orbitq/internal/operate"
 	"orbitq/internal/query"
 	"orbitq/internal/relay"
 	"orbitq/internal/worker"
@@ -45,6 +47,7 @@ var (
 	_ query.Store      = (*Store)(nil)
 	_ relay.Store      = (*Store)(nil)
 	_ deadletter.Store = (*Store)(nil)
+	_ operate.Store    = (*Store)(nil)
 	_ kinds.Points     = (*Store)(nil)
 )
 

@@ -182,6 +182,40 @@ func Revived(j Job, t Timing, now time.Time) Job {
 	return j
 }
 
+// Cancel returns the row of a job that its owner took back. A running worker is
+// not stopped, but its settlement will be refused. Cancelling twice is once.
+func Cancel(j Job, now time.Time) (Job, error) {
+	if j.State == Cancelled {
+		return j, nil
+	}
+	if !j.State.Open() {
+		return j, Errorf(StateConflict, "the job is %s already; only an open job can be cancelled", j.State)
+	}
+	j.State, j.Outcome = Cancelled, ""
+	return closed(j, now), nil
+}
+
+// Rerun returns the row of a dead or skipped job that its owner wants to run again.
+func Rerun(j Job, t Timing, now time.Time) (Job, error) {
+	if j.State != Dead && j.State != Skipped {
+		return j, Errorf(StateConflict, "the job is %s; only a dead or skipped job can be retried", j.State)
+	}
+	return Revived(j, t, now), nil
+}
+
+// Forget returns the tombstone of a dead job: its letter is deleted by the next
+// sweep of the dead letters, its row by the table's TTL. Forgetting twice is once.
+func Forget(j Job, now time.Time) (Job, error) {
+	if j.State == Forgotten {
+		return j, nil
+	}
+	if j.State != Dead {
+		return j, Errorf(StateConflict, "the job is %s; only a dead job can be forgotten", j.State)
+	}
+	j.State = Forgotten
+	return closed(j, now), nil
+}
+
 // Unrunnable returns why a claim buries a job without running it.
 func Unrunnable(j *Job, v Verdict) (Code, string) {
 	last := ""

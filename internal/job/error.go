@@ -38,6 +38,7 @@ const (
 	Forbidden           Code = "FORBIDDEN"              // request: the token lacks the right
 	MethodNotAllowed    Code = "METHOD_NOT_ALLOWED"     // request: path exists, method does not
 	Unavailable         Code = "UNAVAILABLE"            // request: try again later
+	StateConflict       Code = "STATE_CONFLICT"         // request: the job is in no state for that
 )
 
 // Error is a failure with a code. Message is for people and holds no secret.

@@ -149,6 +149,12 @@ func (j *Job) Position() string {
 	return fmt.Sprintf("%013d#%s", j.Created.UnixMilli(), j.ID)
 }
 
+// Grave returns where a dead job stands in its owner's list of failures: by time of
+// death, then by id, as text that sorts.
+func (j *Job) Grave() string {
+	return fmt.Sprintf("%013d#%s", j.Finished.UnixMilli(), j.ID)
+}
+
 // recorded returns history with a added, the oldest entries dropped.
 func recorded(history []Attempt, a Attempt) []Attempt {
 	kept := append(append([]Attempt{}, history...), a)

@@ -60,6 +60,8 @@ func Transitions() []Transition {
 		{Scheduled, "relay, due", Queued, "look passed"},
 	}
 	table = append(table, Transition{Dead, "redrive", Queued, "the message that carried the job to death was sent anew"})
+	table = append(table,
+		Transition{Dead, "retry", Queued, ""}, Transition{Skipped, "retry", Queued, ""}, Transition{Dead, "forget", Forgotten, ""})
 	for _, from := range []State{Scheduled, Queued, Waiting, Retrying, Running} {
 		guard := "generation and ticket valid"
 		switch from {
@@ -76,6 +78,7 @@ func Transitions() []Transition {
 			Transition{from, "claim, limit reserved", Waiting, guard + ", used < limit <= taken"},
 			Transition{from, "bury", Dead, "the dead letter carries the newest ticket, no live lease"},
 			Transition{from, "relay", from, "look passed, no live lease"},
+			Transition{from, "cancel", Cancelled, ""},
 		)
 	}
 	return table

@@ -19,6 +19,7 @@ import (
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
+	"orbitq/internal/operate"
 	"orbitq/internal/point"
 	"orbitq/internal/query"
 	"orbitq/internal/relay"
@@ -34,6 +35,7 @@ var (
 	_ query.Store      = (*Store)(nil)
 	_ relay.Store      = (*Store)(nil)
 	_ deadletter.Store = (*Store)(nil)
+	_ operate.Store    = (*Store)(nil)
 	_ kinds.Points     = (*Store)(nil)
 )
 

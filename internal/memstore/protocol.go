@@ -2,6 +2,7 @@ package memstore
 
 import (
 	"context"
+	"sort"
 	"time"
 
 	"orbitq/internal/deadletter"
@@ -127,6 +128,39 @@ func (s *Store) resent(next job.Job) job.Job {
 	row := s.jobs[next.ID]
 	next.Ticket, next.Resends = row.Ticket, row.Resends
 	return next
+}
+
+// Amend implements operate.Store.
+func (s *Store) Amend(_ context.Context, id string, decide func(job.Job) (job.Job, error)) (job.Job, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j, ok := s.jobs[id]
+	if !ok {
+		return job.Job{}, job.Errorf(job.NotFound, "no job %s", id)
+	}
+	next, err := decide(j)
+	if err != nil {
+		return job.Job{}, err
+	}
+	s.write(&j, next)
+	return next, nil
+}
+
+// Dead implements operate.Store.
+func (s *Store) Dead(_ context.Context, owner, after string, n int) ([]job.Job, string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []job.Job
+	for _, j := range s.jobs {
+		if pos := j.Grave(); j.Owner == owner && j.State == job.Dead && (after == "" || pos < after) {
+			all = append(all, j)
+		}
+	}
+	sort.Slice(all, func(i, k int) bool { return all[i].Grave() > all[k].Grave() })
+	if len(all) <= n {
+		return all, "", nil
+	}
+	return all[:n], all[n-1].Grave(), nil
 }
 
 // mine reports whether the row is still under held's lease, and if not, what

@@ -17,6 +17,7 @@ import (
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
+	"orbitq/internal/operate"
 	"orbitq/internal/point"
 	"orbitq/internal/query"
 	"orbitq/internal/relay"
@@ -32,6 +33,7 @@ type Store interface {
 	relay.Store
 	deadletter.Store
 	kinds.Points
+	operate.Store
 	Token(ctx context.Context) (string, time.Time, error)
 	LockToken(ctx context.Context, now, until time.Time) (bool, error)
 	SaveToken(ctx context.Context, value string, expires time.Time) error
@@ -50,7 +52,7 @@ type rule struct {
 func Run(t *testing.T, s Store) {
 	t.Helper()
 	var all []rule
-	for _, group := range [][]rule{acceptRules(), claimRules(), ticketRules(), quotaRules(), settleRules(), buryRules(), relayRules(), readRules()} {
+	for _, group := range [][]rule{acceptRules(), claimRules(), ticketRules(), quotaRules(), settleRules(), buryRules(), relayRules(), readRules(), operateRules()} {
 		all = append(all, group...)
 	}
 	for _, r := range all {

@@ -29,6 +29,7 @@ import (
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
+	"orbitq/internal/operate"
 	"orbitq/internal/query"
 	"orbitq/internal/relay"
 	"orbitq/internal/secret"
@@ -150,6 +151,11 @@ func (s *System) Worker() *worker.Worker {
 		LeaseMargin: s.env.seconds("ORBITQ_LEASE_MARGIN_SECONDS"), Version: s.Version(),
 		Kinds: []worker.Kind{&kinds.Enrich{Points: store, Imagery: imagery, Now: now}},
 	})
+}
+
+// Operate returns the use case of a person's hand on a job.
+func (s *System) Operate() *operate.Operate {
+	return operate.New(operate.Config{Store: s.store(), Sender: s.queues(), Now: now, Timing: s.timing()})
 }
 
 // Relay returns the use case of the relay's schedule.

@@ -1,0 +1,135 @@
+package storetest
+
+import (
+	"context"
+	"reflect"
+	"testing"
+	"time"
+
+	"orbitq/internal/deadletter"
+	"orbitq/internal/job"
+	"orbitq/internal/worker"
+)
+
+// amend changes a job and demands a code ("" for success).
+func amend(t *testing.T, s Store, id string, decide func(job.Job) (job.Job, error), want job.Code) job.Job {
+	t.Helper()
+	j, err := s.Amend(context.Background(), id, decide)
+	switch {
+	case err == nil && want == "":
+	case err == nil, job.CodeOf(err) != want:
+		t.Fatalf("amend: %v, want code %q", err, want)
+	}
+	return j
+}
+
+// cancelAt, rerunAt and forgetAt are the decisions of package job at a time.
+func cancelAt(now time.Time) func(job.Job) (job.Job, error) {
+	return func(j job.Job) (job.Job, error) { return job.Cancel(j, now) }
+}
+
+func rerunAt(now time.Time) func(job.Job) (job.Job, error) {
+	return func(j job.Job) (job.Job, error) { return job.Rerun(j, Timing(), now) }
+}
+
+func forgetAt(now time.Time) func(job.Job) (job.Job, error) {
+	return func(j job.Job) (job.Job, error) { return job.Forget(j, now) }
+}
+
+// died stores a job of an owner and lets it die at a time.
+func died(t *testing.T, s Store, owner string, now time.Time) job.Job {
+	t.Helper()
+	j := accepted(t, s, func(j *job.Job) { j.Owner = owner })
+	held := claim(t, s, request(j.Message(), "lease-"+j.ID, start()), job.Run)
+	dead := job.Failed(held, job.Errorf(job.InvalidRequest, "400"), Timing(), 0, job.Carried{Ticket: 1, Sent: start()}, report(now))
+	conclude(t, s, &held, dead, worker.Written)
+	return dead
+}
+
+func operateRules() []rule {
+	later := start().Add(time.Hour)
+	return []rule{
+		{"a cancelled running job gives its unit back, and its worker cannot settle", func(t *testing.T, s Store) {
+			held := running(t, s, limited("u-"+id(t), 5))
+			cancelled := amend(t, s, held.ID, cancelAt(later), "")
+			settle(t, s, &held, later, worker.Superseded)
+			if got := row(t, s, held.ID); !reflect.DeepEqual(got, cancelled) || got.State != job.Cancelled || meter(t, s, &held) != (job.Meter{}) {
+				t.Errorf("row %+v, meter %+v", got, meter(t, s, &held))
+			}
+			claim(t, s, request(held.Message(), "x", later), job.Drop)
+		}},
+		{"cancelling twice is once, cancelling what ended is refused", func(t *testing.T, s Store) {
+			j := accepted(t, s, nil)
+			first := amend(t, s, j.ID, cancelAt(start()), "")
+			if again := amend(t, s, j.ID, cancelAt(later), ""); !reflect.DeepEqual(first, again) {
+				t.Errorf("first %+v\nagain %+v", first, again)
+			}
+			held := running(t, s, nil)
+			settle(t, s, &held, start(), worker.Written)
+			amend(t, s, held.ID, cancelAt(later), job.StateConflict)
+		}},
+		{"a retried job is a new generation; old messages and a second retry do nothing", func(t *testing.T, s Store) {
+			dead := died(t, s, "u-"+id(t), start())
+			old := job.Message{Version: 1, Job: dead.ID, Ticket: 1}
+			again := amend(t, s, dead.ID, rerunAt(later), "")
+			amend(t, s, dead.ID, rerunAt(later), job.StateConflict)
+			claim(t, s, request(old, "x", later), job.Drop)
+			if got := claim(t, s, request(again.Message(), "y", later), job.Run); got.Generation != 1 || got.Attempts != 1 {
+				t.Errorf("claimed %+v", got)
+			}
+		}},
+		{"a skipped job may be retried, an open or succeeded one not", func(t *testing.T, s Store) {
+			j := accepted(t, s, limited("u-"+id(t), 0))
+			amend(t, s, j.ID, rerunAt(later), job.StateConflict)
+			claim(t, s, request(j.Message(), "x", start()), job.Skip)
+			if got := amend(t, s, j.ID, rerunAt(later), ""); got.State != job.Queued || got.Outcome != "" {
+				t.Errorf("retried %+v", got)
+			}
+		}},
+		{"a forgotten job leaves the list, and its letter is surplus", func(t *testing.T, s Store) {
+			dead := died(t, s, "u-"+id(t), start())
+			amend(t, s, dead.ID, forgetAt(later), "")
+			amend(t, s, dead.ID, forgetAt(later), "")
+			bury(t, s, job.Message{Version: 1, Job: dead.ID, Ticket: 1}, later, deadletter.Surplus)
+			if all, _, err := s.Dead(context.Background(), dead.Owner, "", 10); err != nil || len(all) != 0 {
+				t.Errorf("listed %+v, %v", all, err)
+			}
+			amend(t, s, dead.ID, rerunAt(later), job.StateConflict)
+		}},
+		{"amending no job is NOT_FOUND, a refusal changes nothing", func(t *testing.T, s Store) {
+			amend(t, s, id(t), cancelAt(start()), job.NotFound)
+			j := accepted(t, s, nil)
+			amend(t, s, j.ID, forgetAt(start()), job.StateConflict)
+			if got := row(t, s, j.ID); !reflect.DeepEqual(got, j) {
+				t.Errorf("row %+v\nwant %+v", got, j)
+			}
+		}},
+		{"dead jobs are one owner's, the latest death first, page by page, each once", graveyard},
+	}
+}
+
+// graveyard lists five dead jobs in pages of two beside another owner's.
+func graveyard(t *testing.T, s Store) {
+	owner := "u-" + id(t)
+	died(t, s, "u-"+id(t), start())
+	var want []string
+	for i := range 5 {
+		want = append([]string{died(t, s, owner, start().Add(time.Duration(i)*time.Second)).ID}, want...)
+	}
+	var got []string
+	for after, pages := "", 0; pages < 5; pages++ {
+		page, next, err := s.Dead(context.Background(), owner, after, 2)
+		if err != nil || len(page) > 2 {
+			t.Fatalf("page of %d, %v", len(page), err)
+		}
+		for i := range page {
+			got = append(got, page[i].ID)
+		}
+		if after = next; next == "" {
+			break
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v\nwant %v", got, want)
+	}
+}
