@@ -26,9 +26,14 @@ func NewID(now time.Time, entropy [10]byte) string {
 // DerivedID returns the id that a request with an Idempotency-Key gets: the
 // same parts give the same id for ever, and no other owner can reach it.
 func DerivedID(parts ...string) string {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	h := sha256.New()
+	for _, p := range parts {
+		// With the lengths no separator can be forged: ("a", "b") is not ("ab").
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(p))))
+		h.Write([]byte(p))
+	}
 	var raw [16]byte
-	copy(raw[:], sum[:])
+	copy(raw[:], h.Sum(nil))
 	return encodeID(raw)
 }
 
