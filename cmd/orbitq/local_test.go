@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -32,13 +33,13 @@ var built = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// run runs the command to its end.
+// runCLI runs the command to its end.
 func runCLI(t *testing.T, args ...string) (code int, out, errOut string) {
 	t.Helper()
 
 	var stdout, stderr bytes.Buffer
 
-	cmd := cli(t, t.Context(), args...)
+	cmd := cli(t.Context(), t, args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 
 	err := cmd.Run()
@@ -51,7 +52,7 @@ func runCLI(t *testing.T, args ...string) (code int, out, errOut string) {
 	return cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()
 }
 
-func cli(t *testing.T, ctx context.Context, args ...string) *exec.Cmd {
+func cli(ctx context.Context, t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 
 	path, err := built()
@@ -68,7 +69,7 @@ func foreground(t *testing.T, data string) (*exec.Cmd, status, *bytes.Buffer) {
 
 	var errOut bytes.Buffer
 
-	cmd := cli(t, context.WithoutCancel(t.Context()), "local", "up", "--port", "0", "--data", data)
+	cmd := cli(context.WithoutCancel(t.Context()), t, "local", "up", "--port", "0", "--data", data)
 	cmd.Stderr = &errOut
 
 	if err := cmd.Start(); err != nil {
@@ -134,7 +135,7 @@ func TestLocalLifecycle(t *testing.T) {
 	t.Parallel()
 
 	data := filepath.Join(t.TempDir(), "run")
-	t.Cleanup(func() { _ = cli(t, context.Background(), "local", "down", "--data", data).Run() })
+	t.Cleanup(func() { _ = cli(context.Background(), t, "local", "down", "--data", data).Run() })
 
 	code, out, errOut := runCLI(t, "local", "up", "--detach", "--port", "0", "--data", data, "-o", "json")
 
@@ -260,7 +261,7 @@ func TestStartThatIsInterruptedLeavesNothing(t *testing.T) {
 
 	var errOut bytes.Buffer
 
-	cmd := cli(t, context.WithoutCancel(t.Context()), "local", "up", "--port", "0", "--data", data)
+	cmd := cli(context.WithoutCancel(t.Context()), t, "local", "up", "--port", "0", "--data", data)
 	cmd.Stderr = &errOut
 
 	if err := cmd.Start(); err != nil {
@@ -283,7 +284,7 @@ func TestStartThatIsInterruptedLeavesNothing(t *testing.T) {
 		t.Errorf("left behind: %v %v", entries, err)
 	}
 
-	out, err := exec.CommandContext(t.Context(), "pgrep", "-g", fmt.Sprint(cmd.Process.Pid)).Output()
+	out, err := exec.CommandContext(t.Context(), "pgrep", "-g", strconv.Itoa(cmd.Process.Pid)).Output()
 	if err == nil {
 		t.Errorf("still running: %s", out)
 	}

@@ -176,8 +176,11 @@ func follow(path string, out io.Writer) func() {
 		}
 		defer func() { _ = file.Close() }()
 
-		if _, err := file.Seek(at, io.SeekStart); err == nil {
-			n, _ := io.Copy(out, file) // progress is worth no failure
+		if _, err := file.Seek(at, io.SeekStart); err != nil {
+			return
+		}
+
+		if n, err := io.Copy(out, file); err == nil { // progress is worth no failure
 			at += n
 		}
 	}

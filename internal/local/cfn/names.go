@@ -57,11 +57,11 @@ func (r *resolver) physical(name string) (string, error) {
 
 // arnOf returns the ARN of a resource of a type, and whether the type has one here.
 func arnOf(kind, region, account, name string) (string, bool) {
-	formats := map[string]string{
+	formats := map[string]string{ //nolint:gosec // the forms of names, one of them a secret's
 		"AWS::SQS::Queue":             "arn:aws:sqs:%s:%s:%s",
 		"AWS::DynamoDB::Table":        "arn:aws:dynamodb:%s:%s:table/%s",
 		"AWS::Lambda::Function":       "arn:aws:lambda:%s:%s:function:%s",
-		"AWS::SecretsManager::Secret": "arn:aws:secretsmanager:%s:%s:secret:%s-LocAl1", //nolint:gosec // the form of a name
+		"AWS::SecretsManager::Secret": "arn:aws:secretsmanager:%s:%s:secret:%s-LocAl1",
 		"AWS::Logs::LogGroup":         "arn:aws:logs:%s:%s:log-group:%s:*",
 		"AWS::SNS::Topic":             "arn:aws:sns:%s:%s:%s",
 		"AWS::Events::Rule":           "arn:aws:events:%s:%s:rule/%s",

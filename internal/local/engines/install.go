@@ -168,7 +168,7 @@ func (i Installer) makeTranslator(ctx context.Context, dir string) error {
 // makeTables compiles the table engine: it is published as source. Less optimising halves the time it takes, and the
 // engine is still many times faster than its callers.
 func (i Installer) makeTables(ctx context.Context, dir string) error {
-	if err := i.require(ctx, rust()); err != nil {
+	if err := i.require(ctx, compiler(), rust()); err != nil {
 		return err
 	}
 
@@ -182,7 +182,12 @@ func (i Installer) makeTables(ctx context.Context, dir string) error {
 		return fmt.Errorf("make build folder: %w", err)
 	}
 
-	cmd := exec.CommandContext(ctx, "cargo", "install", pin.name, "--version", pin.version, "--locked", "--quiet", //nolint:gosec // pinned words
+	cargo, err := find("cargo")
+	if err != nil {
+		return err
+	}
+
+	cmd := exec.CommandContext(ctx, cargo, "install", pin.name, "--version", pin.version, "--locked", "--quiet", //nolint:gosec // pinned words
 		"--no-default-features", "--features", pin.features, "--root", dir, "--target-dir", target)
 	cmd.Env = append(os.Environ(), "CARGO_PROFILE_RELEASE_LTO=off", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16",
 		"CARGO_PROFILE_RELEASE_OPT_LEVEL=1", "CARGO_PROFILE_RELEASE_STRIP=symbols")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -40,10 +41,17 @@ func python() prerequisite {
 	}
 }
 
+func compiler() prerequisite {
+	return prerequisite{
+		command: "cc", version: []string{"--version"}, atLeast: "1",
+		debian: []string{"gcc", "libc6-dev"}, fix: "install a C compiler (Debian: apt-get install gcc libc6-dev)",
+	}
+}
+
 func rust() prerequisite {
 	return prerequisite{
 		command: "cargo", version: []string{"--version"}, atLeast: "1.88",
-		debian: []string{"cargo", "gcc", "libc6-dev"}, fix: "install Rust 1.88 or newer with rustup (https://rustup.rs) and a C compiler",
+		debian: []string{"cargo"}, fix: "install Rust 1.88 or newer with rustup (https://rustup.rs)",
 	}
 }
 
@@ -84,7 +92,7 @@ func aptInstall(ctx context.Context, packages []string) {
 
 // check says what is wrong, or nothing.
 func (p prerequisite) check(ctx context.Context) error {
-	path, err := exec.LookPath(p.command)
+	path, err := find(p.command)
 	if err != nil {
 		return fmt.Errorf("%s is missing", p.command)
 	}
@@ -132,12 +140,18 @@ func number(parts []string, k int) int {
 	return n
 }
 
-// find returns the path of a program of the system.
+// find returns the path of a program of the system: on the path, or where its own installer puts it.
 func find(command string) (string, error) {
 	path, err := exec.LookPath(command)
-	if err != nil {
-		return "", fmt.Errorf("find %s: %w", command, err)
+	if err == nil {
+		return path, nil
 	}
 
-	return path, nil
+	for _, folder := range []string{filepath.Join(os.Getenv("JAVA_HOME"), "bin"), filepath.Join(os.Getenv("HOME"), ".cargo", "bin")} {
+		if path, err := exec.LookPath(filepath.Join(folder, command)); err == nil {
+			return path, nil
+		}
+	}
+
+	return "", fmt.Errorf("find %s: %w", command, err)
 }

@@ -68,7 +68,7 @@ func TestWhatIsMissingIsNamedWithItsFix(t *testing.T) {
 		}
 	}
 
-	for _, p := range []prerequisite{java(), maven(), python(), rust()} {
+	for _, p := range []prerequisite{java(), maven(), python(), rust(), compiler()} {
 		if p.fix == "" || len(p.version) == 0 {
 			t.Errorf("%s has no fix", p.command)
 		}

@@ -69,7 +69,7 @@ func Start(ctx context.Context, opts Options) (*Stack, error) {
 	s := &Stack{opts: opts, failed: make(chan error, 1), functions: map[string]*lambdart.Function{}}
 
 	for _, step := range []func(context.Context) error{
-		s.claim, s.install, s.open, s.read, s.engines, s.provision, s.build, s.compose, s.run, s.publish,
+		s.claim, s.install, s.open, s.read, s.prepare, s.compose, s.run, s.publish,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Stop())
@@ -200,6 +200,19 @@ func (s *Stack) read(ctx context.Context) error {
 	return compress(s.template, s.opts.Speed)
 }
 
+// prepare starts and fills the engines while the functions are built.
+func (s *Stack) prepare(ctx context.Context) error {
+	built := make(chan error, 1)
+	go func() { built <- s.opts.builder().build(ctx, s.template.Functions) }()
+
+	err := s.engines(ctx)
+	if err == nil {
+		err = provisioner{tables: s.tables.URL, queues: s.queues.URL, region: s.opts.Region}.provision(ctx, s.template)
+	}
+
+	return errors.Join(err, <-built)
+}
+
 // engines starts both engines at once.
 func (s *Stack) engines(ctx context.Context) error {
 	cfg := engines.Config{Tools: s.opts.tools(), Logs: LogFolder(s.opts.Data), Region: s.opts.Region, Public: s.aws.address()}
@@ -237,14 +250,6 @@ func (s *Stack) engines(ctx context.Context) error {
 	}
 
 	return errors.Join(problems[:]...)
-}
-
-func (s *Stack) provision(ctx context.Context) error {
-	return provisioner{tables: s.tables.URL, queues: s.queues.URL, region: s.opts.Region}.provision(ctx, s.template)
-}
-
-func (s *Stack) build(ctx context.Context) error {
-	return s.opts.builder().build(ctx, s.template.Functions)
 }
 
 // publish tells other processes that the stack is ready.
