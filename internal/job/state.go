@@ -57,11 +57,14 @@ func Transitions() []Transition {
 		{Running, "fail, permanent or last attempt", Dead, "the lease is mine"},
 		{Running, "release", Waiting, "the lease is mine"},
 		{"", "accept, due later", Scheduled, "the id is new"},
-		{Scheduled, "relay, due", Queued, "look passed"},
+		{Scheduled, "relay, due", Queued, "look passed, no live lease"},
 	}
-	table = append(table, Transition{Dead, "redrive", Queued, "the message that carried the job to death was sent anew"})
 	table = append(table,
-		Transition{Dead, "retry", Queued, ""}, Transition{Skipped, "retry", Queued, ""}, Transition{Dead, "forget", Forgotten, ""})
+		Transition{Dead, "redrive", Queued, "the message that carried the job to death was sent anew"},
+		Transition{Dead, "retry", Queued, "its owner asks"},
+		Transition{Skipped, "retry", Queued, "its owner asks"},
+		Transition{Dead, "forget", Forgotten, "its owner asks"},
+	)
 	for _, from := range []State{Scheduled, Queued, Waiting, Retrying, Running} {
 		guard := "generation and ticket valid"
 		switch from {
@@ -74,12 +77,17 @@ func Transitions() []Transition {
 		table = append(table,
 			Transition{from, "claim", Running, guard + ", attempts left, before the deadline"},
 			Transition{from, "claim, spent", Dead, guard + ", attempts spent or deadline passed"},
-			Transition{from, "claim, limit used", Skipped, guard + ", used >= limit"},
-			Transition{from, "claim, limit reserved", Waiting, guard + ", used < limit <= taken"},
 			Transition{from, "bury", Dead, "the dead letter carries the newest ticket, no live lease"},
-			Transition{from, "relay", from, "look passed, no live lease"},
-			Transition{from, "cancel", Cancelled, ""},
+			Transition{from, "cancel", Cancelled, "its owner asks"},
 		)
+		if from != Scheduled { // becomes queued, above
+			table = append(table, Transition{from, "relay", from, "look passed, no live lease"})
+		}
+		if from != Retrying && from != Running { // these hold a unit already
+			table = append(table,
+				Transition{from, "claim, limit used", Skipped, guard + ", used >= limit"},
+				Transition{from, "claim, limit reserved", Waiting, guard + ", used < limit <= taken"})
+		}
 	}
 	return table
 }

@@ -162,25 +162,7 @@ func settleRules() []rule {
 			conclude(t, s, &held, job.Failed(held, job.Errorf(job.InvalidRequest, "400"), Timing(), 0, job.Carried{Ticket: 1}, report(start())), worker.Written)
 			conclude(t, s, &held, job.Ended(held, job.Clouded, report(start())), worker.LeaseLost)
 		}},
-		{"a postponed job shows its outcome while it waits, and not while it runs", func(t *testing.T, s Store) {
-			held := running(t, s, nil)
-			next, ok := job.Postponed(held, job.Clouded, Timing(), start())
-			if !ok || next.Passes != 1 {
-				t.Fatalf("postponed %+v, %v", next, ok)
-			}
-			conclude(t, s, &held, next, worker.Written)
-			if got := row(t, s, held.ID); !reflect.DeepEqual(got, next) || got.Outcome != job.Clouded || !got.Look.Equal(next.Due) {
-				t.Errorf("got %+v\nwant %+v", got, next)
-			}
-			again, ok, err := s.Retake(context.Background(), relay.Hint{ID: held.ID, Look: next.Look}, Timing(), next.Due)
-			if err != nil || !ok {
-				t.Fatal(ok, err)
-			}
-			claim(t, s, request(again.Message(), "x", next.Due), job.Run)
-			if got := row(t, s, held.ID); got.Outcome != "" || got.Attempts != 1 {
-				t.Errorf("running %+v", got)
-			}
-		}},
+		{"a postponed job shows its outcome while it waits, and not while it runs", postponed},
 		{"a release keeps its reservation and moves the deadline", func(t *testing.T, s Store) {
 			held := running(t, s, limited("u-"+id(t), 5))
 			next := job.Released(held, job.ProviderRateLimit, "429", time.Minute, Timing(), start())
@@ -229,5 +211,26 @@ func secondJobOfAPoint(t *testing.T, s Store) {
 	}
 	if got := row(t, s, second.ID); got.State != job.Succeeded || got.Outcome != job.AlreadyDone || got.UsageKey != "" {
 		t.Errorf("second %+v", got)
+	}
+}
+
+// postponed lets a job wait for another look, and look again.
+func postponed(t *testing.T, s Store) {
+	held := running(t, s, nil)
+	next, ok := job.Postponed(held, job.Clouded, Timing(), start())
+	if !ok || next.Passes != 1 {
+		t.Fatalf("postponed %+v, %v", next, ok)
+	}
+	conclude(t, s, &held, next, worker.Written)
+	if got := row(t, s, held.ID); !reflect.DeepEqual(got, next) || got.Outcome != job.Clouded || !got.Look.Equal(next.Due) {
+		t.Errorf("got %+v\nwant %+v", got, next)
+	}
+	again, ok, err := s.Retake(context.Background(), relay.Hint{ID: held.ID, Look: next.Look}, Timing(), next.Due)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	claim(t, s, request(again.Message(), "x", next.Due), job.Run)
+	if got := row(t, s, held.ID); got.Outcome != "" || got.Attempts != 1 {
+		t.Errorf("running %+v", got)
 	}
 }
