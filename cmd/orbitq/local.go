@@ -41,6 +41,7 @@ func outputFlag(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
+// checkOutput refuses formats that do not exist.
 func checkOutput(output string) error {
 	if output != "text" && output != "json" {
 		return usageError{fmt.Errorf("--output is text or json, not %q", output)}
@@ -78,6 +79,7 @@ func running(data string) (stack.State, error) {
 	return state, nil
 }
 
+// localStatus prints what "local up" printed, for shells and programs that come later.
 func localStatus() *cobra.Command {
 	var data string
 

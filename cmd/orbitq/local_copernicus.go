@@ -12,6 +12,7 @@ import (
 	"orbitq/internal/local/cdse"
 )
 
+// localCopernicus runs the stand-in alone: other clients of the real service can be tried against it, too.
 func localCopernicus() *cobra.Command {
 	var (
 		port       int

@@ -17,6 +17,7 @@ import (
 // downTimeout is how long a stack may take to stop before it is killed.
 const downTimeout = 20 * time.Second
 
+// localDown ends a stack that runs in the background, or in another terminal.
 func localDown() *cobra.Command {
 	var data string
 
@@ -34,16 +35,26 @@ func localDown() *cobra.Command {
 
 			state, err := stack.Read(folder)
 			if errors.Is(err, stack.ErrNotRunning) {
-				cmd.PrintErrln("no local stack runs in " + folder)
+				return show(cmd, map[string]any{"stopped": false, "data": folder}, func(io.Writer) error {
+					cmd.PrintErrln("no local stack runs in " + folder)
 
-				return nil
+					return nil
+				})
 			}
 
 			if err != nil {
 				return fmt.Errorf("find stack: %w", err)
 			}
 
-			return stop(cmd.Context(), folder, state.PIDs["stack"], cmd.ErrOrStderr())
+			if err := stop(cmd.Context(), folder, state.PIDs["stack"]); err != nil {
+				return err
+			}
+
+			return show(cmd, map[string]any{"stopped": true, "data": folder}, func(io.Writer) error {
+				cmd.PrintErrln("stopped")
+
+				return nil
+			})
 		},
 	}
 	dataFlag(cmd, &data)
@@ -52,7 +63,7 @@ func localDown() *cobra.Command {
 }
 
 // stop asks a stack to end and waits until it has; one that does not listen is killed, and its children with it.
-func stop(ctx context.Context, data string, pid int, out io.Writer) error {
+func stop(ctx context.Context, data string, pid int) error {
 	ctx, cancel := context.WithTimeout(ctx, downTimeout)
 	defer cancel()
 
@@ -67,8 +78,6 @@ func stop(ctx context.Context, data string, pid int, out io.Writer) error {
 
 	for {
 		if !stack.Claimed(data) {
-			_, _ = fmt.Fprintln(out, "stopped")
-
 			return nil
 		}
 

@@ -14,6 +14,7 @@ import (
 	"orbitq/internal/local/stack"
 )
 
+// localLogs prints log files; they are there after the stack has stopped, too.
 func localLogs() *cobra.Command {
 	var (
 		data, function string
@@ -63,6 +64,7 @@ func logNames(folder, wanted string) ([]string, error) {
 	switch {
 	case len(all) == 0:
 		return nil, errors.New("there are no logs in " + folder)
+	// Without a name, what functions wrote: engines have little to say, and the access log would drown the rest.
 	case wanted == "":
 		return slices.DeleteFunc(all, func(name string) bool {
 			return slices.Contains([]string{"api", "stack", "tables", "queues"}, name)

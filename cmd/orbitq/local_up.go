@@ -25,6 +25,7 @@ type upFlags struct {
 	opts   stack.Options
 }
 
+// localUp runs the stack in this process; --detach runs this same command in the background.
 func localUp() *cobra.Command {
 	var f upFlags
 
@@ -97,6 +98,7 @@ func (f *upFlags) background(cmd *cobra.Command) error {
 		return err
 	}
 
+	// Asked before anything starts, so that the answer does not have to come out of a log file.
 	if state, err := stack.Read(data); err == nil {
 		return fmt.Errorf("%w in %s (process %d)", stack.ErrRunning, data, state.PIDs["stack"])
 	}
@@ -120,6 +122,7 @@ func (f *upFlags) background(cmd *cobra.Command) error {
 
 	child := exec.Command(self, slices.DeleteFunc(slices.Clone(os.Args[1:]), isDetach)...) //nolint:gosec,noctx // this program, which outlives us
 	child.Stdout, child.Stderr = out, out
+	// A session of its own: it must live on when this terminal closes.
 	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 
 	if err := child.Start(); err != nil {
@@ -134,6 +137,7 @@ func (f *upFlags) background(cmd *cobra.Command) error {
 	return printStatus(cmd, state)
 }
 
+// isDetach finds the flag in all its spellings, so that the child does not detach again.
 func isDetach(arg string) bool {
 	return arg == "--detach" || arg == "-d" || arg == "--detach=true"
 }
@@ -186,4 +190,5 @@ func follow(path string, out io.Writer) func() {
 	}
 }
 
+// queueNames are in a fixed order.
 func queueNames(state stack.State) []string { return slices.Sorted(maps.Keys(state.Queues)) }

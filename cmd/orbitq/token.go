@@ -15,6 +15,7 @@ import (
 // tokenLife is how long a token is good unless --expires says otherwise: nobody wants to log in twice a day here.
 const tokenLife = 12 * time.Hour
 
+// allScopes are what a person at this machine may do.
 func allScopes() []string { return []string{"orbitq/read", "orbitq/write"} }
 
 // token makes tokens for anybody: locally this machine is the issuer.

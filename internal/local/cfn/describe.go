@@ -16,6 +16,7 @@ func (r *resolver) identity(name string) (physical, arn string, err error) {
 	return physical, arn, err
 }
 
+// addQueue describes a queue with the defaults of CloudFormation.
 func (r *resolver) addQueue(out *Stack, name string, p properties) error {
 	physical, arn, err := r.identity(name)
 	if err != nil {
@@ -34,11 +35,14 @@ func (r *resolver) addQueue(out *Stack, name string, p properties) error {
 	return nil
 }
 
+// addTable keeps the template's own words for keys and indexes: the engine takes them as CreateTable does. Encryption,
+// recovery and tags mean nothing to it and are left out.
 func (r *resolver) addTable(out *Stack, name string, p properties) error {
 	physical, arn, err := r.identity(name)
 	if err != nil {
 		return err
 	}
+	// On demand whatever the template says: an engine has no capacity to provision.
 	create := map[string]any{"TableName": physical, "BillingMode": "PAY_PER_REQUEST"}
 	for _, same := range []string{"KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "LocalSecondaryIndexes"} {
 		if v, ok := p[same]; ok {
@@ -76,6 +80,7 @@ func hashKeys(table string, p properties) map[string]string {
 	return all
 }
 
+// addFunction describes a function. The code's key is the folder of its source, which the expander has put there.
 func (r *resolver) addFunction(out *Stack, name string, p properties) error {
 	physical, arn, err := r.identity(name)
 	if err != nil {
@@ -85,6 +90,7 @@ func (r *resolver) addFunction(out *Stack, name string, p properties) error {
 	for k, v := range p.child("Environment").child("Variables") {
 		env[k] = fmt.Sprint(v)
 	}
+	// Lambda turns the logging configuration into variables, which is how runtimes learn of it.
 	if level := p.child("LoggingConfig").text("ApplicationLogLevel"); level != "" {
 		env["AWS_LAMBDA_LOG_LEVEL"] = level
 	}
@@ -95,6 +101,7 @@ func (r *resolver) addFunction(out *Stack, name string, p properties) error {
 	return nil
 }
 
+// addMapping describes an event source mapping.
 func (*resolver) addMapping(out *Stack, _ string, p properties) error {
 	if _, filtered := p["FilterCriteria"]; filtered {
 		return errors.New("FilterCriteria on a queue deletes what does not match, and is not supported")
@@ -112,6 +119,7 @@ func (*resolver) addMapping(out *Stack, _ string, p properties) error {
 	return nil
 }
 
+// addSchedule describes each target of a rule as a schedule of its own.
 func (r *resolver) addSchedule(out *Stack, name string, p properties) error {
 	if p.text("ScheduleExpression") == "" {
 		return errors.New("only rules with a schedule are run locally")
@@ -131,6 +139,7 @@ func (r *resolver) addSchedule(out *Stack, name string, p properties) error {
 	return nil
 }
 
+// addSecret describes a secret; generated ones have no value here and would fail where they are read.
 func (r *resolver) addSecret(out *Stack, name string, p properties) error {
 	physical, arn, err := r.identity(name)
 	if err != nil {
@@ -140,6 +149,7 @@ func (r *resolver) addSecret(out *Stack, name string, p properties) error {
 	return nil
 }
 
+// addRole gathers the inline policies of a role; what they are called does not matter to a decision.
 func (r *resolver) addRole(out *Stack, name string, p properties) error {
 	physical, arn, err := r.identity(name)
 	if err != nil {
@@ -175,6 +185,7 @@ func statement(p properties) Statement {
 func (*resolver) addAPI(out *Stack, _ string, p properties) error {
 	body := p.child("Body")
 	schemes := body.child("components").child("securitySchemes")
+	// The product has one authorizer; SAM writes it as a security scheme.
 	for name := range schemes {
 		jwt := schemes.child(name).child("x-amazon-apigateway-authorizer").child("jwtConfiguration")
 		out.Issuer, out.Audience = jwt.text("issuer"), jwt.texts("audience")
@@ -183,6 +194,7 @@ func (*resolver) addAPI(out *Stack, _ string, p properties) error {
 	for path := range paths {
 		for method := range paths.child(path) {
 			operation := paths.child(path).child(method)
+			// An operation without an integration, such as a CORS preflight, is no route of a function.
 			if _, ok := operation["x-amazon-apigateway-integration"]; !ok {
 				continue
 			}
@@ -190,6 +202,7 @@ func (*resolver) addAPI(out *Stack, _ string, p properties) error {
 			uri := operation.child("x-amazon-apigateway-integration").text("uri")
 			_, arn, _ := strings.Cut(uri, "/functions/")
 			route.Function = functionName(strings.TrimSuffix(arn, "/invocations"))
+			// Names that are no scheme, such as SAM's NONE, mean that the route is public.
 			security, _ := operation["security"].([]any)
 			for _, s := range security {
 				one, _ := s.(map[string]any)
@@ -205,6 +218,7 @@ func (*resolver) addAPI(out *Stack, _ string, p properties) error {
 	return nil
 }
 
+// addStage takes from a stage what a client can notice: its limits and its access log.
 func (*resolver) addStage(out *Stack, _ string, p properties) error {
 	settings := p.child("DefaultRouteSettings")
 	out.Stage = Stage{

@@ -18,6 +18,7 @@ func (r *resolver) ref(name string) (any, error) {
 	if !ok {
 		return nil, fmt.Errorf("no parameter or resource %s", name)
 	}
+	// What Ref returns is a matter of the type, and each type's own page of the documentation says what.
 	switch res.Type {
 	case "AWS::SQS::Queue":
 		physical, err := r.physical(name)
@@ -48,6 +49,8 @@ func (r *resolver) physical(name string) (string, error) {
 		"AWS::SQS::Queue": "QueueName", "AWS::DynamoDB::Table": "TableName", "AWS::Lambda::Function": "FunctionName",
 		"AWS::IAM::Role": "RoleName", "AWS::Logs::LogGroup": "LogGroupName", "AWS::SecretsManager::Secret": "Name",
 	}[res.Type]
+	// A name that CloudFormation would make up gets no random end here: one stack, one account, and names that people
+	// can guess.
 	if given, ok := res.Properties[property]; ok {
 		v, err := r.value(given)
 		return fmt.Sprint(v), err
@@ -79,6 +82,7 @@ func (r *resolver) arn(name string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("no resource %s", name)
 	}
+	// An alias is what SAM connects events with; its ARN is the function's with the alias behind it.
 	if res.Type == "AWS::Lambda::Alias" {
 		function, err := r.value(res.Properties["FunctionName"])
 		if err != nil {
@@ -92,6 +96,7 @@ func (r *resolver) arn(name string) (string, error) {
 		return "", err
 	}
 	full, ok := arnOf(res.Type, r.source.Region, r.source.Account, physical)
+	// Types that nothing local looks at still need some ARN, because policies and outputs may mention them.
 	if !ok {
 		return "arn:aws:" + strings.ToLower(res.Type) + ":::" + physical, nil
 	}

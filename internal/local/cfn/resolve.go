@@ -51,10 +51,12 @@ func newResolver(raw []byte, s Source) (*resolver, error) {
 		default:
 			return nil, fmt.Errorf("parameter %s has no value and no default", name)
 		}
+		// CloudFormation would refuse the value before it made anything.
 		if ok, err := regexp.MatchString(p.Pattern, r.values[name]); err != nil || !ok {
 			return nil, fmt.Errorf("parameter %s: its value does not match %s (%w)", name, p.Pattern, err)
 		}
 	}
+	// A parameter that does not exist is a typing error, here as there.
 	for name := range s.Parameters {
 		if _, ok := r.doc.Parameters[name]; !ok {
 			return nil, fmt.Errorf("the template has no parameter %s", name)

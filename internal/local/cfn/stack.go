@@ -104,6 +104,7 @@ func Parse(raw []byte, s Source) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
+	// In the order of names, so that the same template always gives the same stack.
 	names := make([]string, 0, len(r.doc.Resources))
 	for name := range r.doc.Resources {
 		names = append(names, name)
@@ -156,6 +157,7 @@ func (r *resolver) add(out *Stack, name string, res resource) error {
 // properties are the evaluated properties of a resource.
 type properties map[string]any
 
+// text returns a value as text, or nothing.
 func (p properties) text(name string) string {
 	if v, ok := p[name]; ok {
 		return fmt.Sprint(v)
@@ -163,6 +165,7 @@ func (p properties) text(name string) string {
 	return ""
 }
 
+// number returns a whole number, which templates also write as text.
 func (p properties) number(name string, absent int) int {
 	n := absent
 	if v, ok := p[name]; ok {
@@ -173,6 +176,7 @@ func (p properties) number(name string, absent int) int {
 	return n
 }
 
+// child returns an object below; one that is not there is empty, so that looking deeper needs no checks.
 func (p properties) child(name string) properties {
 	c, _ := p[name].(map[string]any)
 	return c

@@ -18,6 +18,7 @@ func (i Installer) recordClasses(ctx context.Context, dir string) error {
 		return err
 	}
 
+	// The same flags as later, but for the archive: one that was recorded under other flags is not used.
 	cfg := Config{Region: "eu-central-1", Logs: dir}
 
 	e, err := start(ctx, cfg, program{name: "record", path: path, args: func(port int) ([]string, error) {

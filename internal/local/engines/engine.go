@@ -18,6 +18,7 @@ import (
 // Account is the AWS account that everything local belongs to.
 const Account = "000000000000"
 
+// Only this machine can reach an engine: none of them checks signatures, and nobody else should find an open table.
 const (
 	loopback     = "127.0.0.1"
 	readyTimeout = 60 * time.Second // a busy machine is slow, not broken
@@ -35,6 +36,7 @@ type Config struct {
 	Public string
 }
 
+// tools is the installer as far as an engine needs it: where its program is.
 func (c Config) tools() Installer { return Installer{Home: c.Tools} }
 
 // Engine is a running program.
@@ -67,6 +69,7 @@ func start(ctx context.Context, cfg Config, p program) (*Engine, error) {
 
 	for range startTries {
 		var e *Engine
+		// A port that was lost to somebody else is the one failure that another try can heal; others fail again.
 		if e, err = launch(ctx, cfg, p); err == nil || ctx.Err() != nil {
 			return e, err
 		}
@@ -75,6 +78,8 @@ func start(ctx context.Context, cfg Config, p program) (*Engine, error) {
 	return nil, err
 }
 
+// launch starts a program once. The port is reserved until the program answers on it, and the log is appended to, so
+// that a second try does not hide what the first one said.
 func launch(ctx context.Context, cfg Config, p program) (*Engine, error) {
 	port, release, err := reservePort()
 	if err != nil {
@@ -125,6 +130,7 @@ func (e *Engine) wait(out io.Closer) {
 	err := e.cmd.Wait()
 	_ = out.Close()
 
+	// Nobody but Stop should end an engine, so a clean exit is news as well.
 	if err == nil {
 		err = errors.New("exit status 0")
 	}
@@ -187,8 +193,10 @@ func (e *Engine) Stop() error {
 	return nil
 }
 
+// address is where a port is reached.
 func address(port int) string { return net.JoinHostPort(loopback, strconv.Itoa(port)) }
 
+// split takes host and port apart; an address without a port is all host.
 func split(address string) (host, port string) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {

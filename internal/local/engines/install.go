@@ -50,11 +50,13 @@ func (i Installer) Install(ctx context.Context) error {
 	}
 	defer unlock()
 
+	// All at once: they come from different places, and the compiler is the only one that needs the processor.
 	parts := []part{
 		{name: "elasticmq", from: "pom.xml", took: "40 MB", make: func(dir string) error { return i.makeQueues(ctx, dir) }},
 		{name: "sam", from: "requirements.txt", took: "about 20 s", make: func(dir string) error { return i.makeTranslator(ctx, dir) }},
 		{name: "dynoxide", from: "crates.txt", took: "compiled here, about 2 minutes on two cores", make: func(dir string) error { return i.makeTables(ctx, dir) }},
 	}
+	// Each failure is told: a machine that lacks two things should not be told of them one by one.
 	failures := make([]error, len(parts))
 
 	var all sync.WaitGroup
@@ -72,6 +74,8 @@ func (i Installer) Install(ctx context.Context) error {
 	return errors.Join(failures...)
 }
 
+// install makes one part unless its folder is complete and made from the present pin. The mark is written last: a folder
+// without it is what an interruption left, and is thrown away.
 func (i Installer) install(p part) error {
 	pin, err := os.ReadFile(filepath.Join(i.Pins, p.from))
 	if err != nil {
@@ -111,6 +115,7 @@ func (i Installer) install(p part) error {
 	return nil
 }
 
+// say tells whoever waits what takes so long.
 func (i Installer) say(line string) {
 	if i.Say != nil {
 		i.Say(line)
@@ -128,6 +133,7 @@ func (i Installer) Queues() (string, error) { return i.have("elasticmq", "") }
 // Python returns the interpreter that has SAM's translator.
 func (i Installer) Python() (string, error) { return i.have("sam", filepath.Join("bin", "python")) }
 
+// have returns a file of an installed part, or says plainly what is missing and where.
 func (i Installer) have(name, file string) (string, error) {
 	dir := filepath.Join(i.Home, name)
 	if _, err := os.Stat(filepath.Join(dir, mark)); err != nil {
@@ -189,6 +195,7 @@ func (i Installer) makeTables(ctx context.Context, dir string) error {
 
 	cmd := exec.CommandContext(ctx, cargo, "install", pin.name, "--version", pin.version, "--locked", "--quiet", //nolint:gosec // pinned words
 		"--no-default-features", "--features", pin.features, "--root", dir, "--target-dir", target)
+	// What the crate asks of its release build is meant for those who wait for answers, not for the build.
 	cmd.Env = append(os.Environ(), "CARGO_PROFILE_RELEASE_LTO=off", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16",
 		"CARGO_PROFILE_RELEASE_OPT_LEVEL=1", "CARGO_PROFILE_RELEASE_STRIP=symbols")
 
@@ -198,6 +205,7 @@ func (i Installer) makeTables(ctx context.Context, dir string) error {
 // pinned is a line of crates.txt.
 type pinned struct{ name, version, features string }
 
+// crate reads the one crate that the file names; comments begin with #.
 func crate(path string) (pinned, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -221,6 +229,8 @@ func run(ctx context.Context, dir, name string, args ...string) error {
 	return runCommand(cmd)
 }
 
+// runCommand keeps the output for the case that something fails: nobody wants to read it otherwise. A child dies with
+// this process, so that an interrupted installation leaves no compiler behind.
 func runCommand(cmd *exec.Cmd) error {
 	var out bytes.Buffer
 
@@ -234,6 +244,7 @@ func runCommand(cmd *exec.Cmd) error {
 	return nil
 }
 
+// tail returns the end of a text, which is where programs say why they failed.
 func tail(out io.Reader, most int) string {
 	text, err := io.ReadAll(out)
 	if err != nil {

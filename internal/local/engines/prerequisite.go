@@ -20,6 +20,7 @@ type prerequisite struct {
 	fix     string
 }
 
+// java runs ElasticMQ; 17 is what its libraries are compiled for.
 func java() prerequisite {
 	return prerequisite{
 		command: "java", version: []string{"-version"}, atLeast: "17",
@@ -27,6 +28,7 @@ func java() prerequisite {
 	}
 }
 
+// maven fetches ElasticMQ with everything that it needs, by the project's own file.
 func maven() prerequisite {
 	return prerequisite{
 		command: "mvn", version: []string{"-v"}, atLeast: "3.6",
@@ -34,6 +36,7 @@ func maven() prerequisite {
 	}
 }
 
+// python runs the translator; ensurepip is what Debian leaves out of its own Python.
 func python() prerequisite {
 	return prerequisite{
 		command: "python3", version: []string{"-c", "import ensurepip, sys; print(sys.version)"}, atLeast: "3.9",
@@ -41,6 +44,7 @@ func python() prerequisite {
 	}
 }
 
+// compiler builds the SQLite inside the table engine.
 func compiler() prerequisite {
 	return prerequisite{
 		command: "cc", version: []string{"--version"}, atLeast: "1",
@@ -48,6 +52,7 @@ func compiler() prerequisite {
 	}
 }
 
+// rust builds the table engine; Debian has no new enough one before version 14, so the fix names rustup.
 func rust() prerequisite {
 	return prerequisite{
 		command: "cargo", version: []string{"--version"}, atLeast: "1.88",
@@ -65,6 +70,7 @@ func (i Installer) require(ctx context.Context, all ...prerequisite) error {
 
 		if _, err := exec.LookPath("apt-get"); err == nil && os.Geteuid() == 0 {
 			i.say(problem.Error() + ": installing " + strings.Join(p.debian, " "))
+			// Only root on Debian: elsewhere it is not ours to change a machine.
 			aptInstall(ctx, p.debian)
 
 			problem = p.check(ctx)
@@ -97,6 +103,7 @@ func (p prerequisite) check(ctx context.Context) error {
 		return fmt.Errorf("%s is missing", p.command)
 	}
 
+	// Run, not only found: a shim without a tool behind it is as good as nothing.
 	out, err := exec.CommandContext(ctx, path, p.version...).CombinedOutput() //nolint:gosec // looked up by name
 	if err != nil {
 		return fmt.Errorf("%s does not run (%w)", p.command, err)
@@ -109,6 +116,7 @@ func (p prerequisite) check(ctx context.Context) error {
 	return nil
 }
 
+// dotted is a version as programs print it; a lone number counts too ("21").
 var dotted = regexp.MustCompile(`\d+(\.\d+)+|\b\d+\b`)
 
 // versionIn finds the first number that looks like a version.
@@ -127,6 +135,7 @@ func older(a, b string) bool {
 	return false
 }
 
+// number is one place of a version; what is not there counts as 0, so that 3 is older than 3.6.
 func number(parts []string, k int) int {
 	if k >= len(parts) {
 		return 0

@@ -42,6 +42,7 @@ func understand(r *http.Request, raw []byte) call {
 	if m := credential.FindStringSubmatch(r.Header.Get("Authorization")); m != nil {
 		c.key, c.service = m[1], m[2]
 	}
+	// Three ways to name an operation: JSON protocols by header, Lambda by path, and old SQS clients by a form field.
 	target := r.Header.Get("X-Amz-Target")
 	switch {
 	case target != "":
@@ -66,6 +67,7 @@ func (c *call) query(r *http.Request, raw []byte) {
 	}
 	c.operation = form.Get("Action")
 	c.json = body{QueueURL: form.Get("QueueUrl"), QueueName: form.Get("QueueName"), SourceArn: form.Get("SourceArn")}
+	// Old clients post to the queue's own address instead of naming it.
 	if c.json.QueueURL == "" && strings.Count(r.URL.Path, "/") >= 2 {
 		c.json.QueueURL = r.URL.Path
 	}

@@ -108,6 +108,7 @@ func (c *counter) spend(k *call, answer []byte) {
 // sequence makes request ids.
 type sequence struct{ n atomic.Uint64 }
 
+// next returns ids in order, so that a log of them reads like a log.
 func (s *sequence) next() string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", s.n.Add(1)) }
 
 // snapshot returns the counts so far.

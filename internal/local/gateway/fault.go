@@ -64,6 +64,7 @@ func (f *faults) next(principal, operation string) (Fault, bool) {
 		if p.Principal != "" && p.Principal != principal || p.Operation != "" && p.Operation != operation {
 			continue
 		}
+		// The first rule that fits and is not used up decides; those before it have counted the call.
 		f.done[i]++
 		if n := f.done[i] - p.Skip; n > 0 && (p.Count == 0 || n <= p.Count) {
 			return *p, true

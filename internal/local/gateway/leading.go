@@ -24,6 +24,7 @@ var equality = regexp.MustCompile(`([#\w.-]+)\s*=\s*(:\w+)`)
 
 // leading returns the partition key of the item, or of the query, which IAM knows as dynamodb:LeadingKeys.
 func (k *keyed) leading(hashKey string) (string, bool) {
+	// An item names its key in Key, or has it among everything else when it is put.
 	for _, from := range []attributes{k.Key, k.Item} {
 		if v, ok := from[hashKey]; ok {
 			return scalar(v), true

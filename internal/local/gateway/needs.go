@@ -58,6 +58,7 @@ func (c *call) queue(prefix string) string {
 // permission of its own; a batch needs its permission on each table.
 func (g *Gateway) needsOfTables(c *call, prefix string) []iam.Call {
 	var all []iam.Call
+	// Each entry is judged on its own, so that a refusal names the action that is missing.
 	for _, entry := range c.json.TransactItems {
 		for kind, op := range entry {
 			all = append(all, g.onTable("dynamodb:"+itemAction(kind), prefix, op.TableName, op))
@@ -66,6 +67,7 @@ func (g *Gateway) needsOfTables(c *call, prefix string) []iam.Call {
 	for table, raw := range c.json.RequestItems {
 		all = append(all, g.onTable("dynamodb:"+c.operation, prefix, table, batched(raw)...))
 	}
+	// Everything else names one table. A call that names none needs a permission on no table, which nobody has.
 	if len(all) == 0 {
 		all = append(all, g.onTable("dynamodb:"+c.operation, prefix, c.json.TableName, c.json.keyed))
 	}

@@ -40,6 +40,7 @@ func (p *Principal) Check(c Call) error {
 		if !anyMatches(s.Action, c.Action, true) || !anyMatches(s.Resource, c.Resource, false) {
 			continue
 		}
+		// A condition that is not understood must never widen a role: it denies where it could, and allows nothing.
 		switch holds, known := conditionsHold(s.Condition, c.Context); {
 		case deny && (holds || !known):
 			return p.refusal(c, "with an explicit deny in an identity-based policy")
@@ -122,6 +123,7 @@ func conditionHolds(operator string, got []string, wanted any) (holds, known boo
 	default:
 		return false, false
 	}
+	// ForAllValues holds for no values at all, as it does on AWS.
 	if len(got) == 0 {
 		return forAll, true
 	}

@@ -45,6 +45,8 @@ func (b builder) build(ctx context.Context, functions []cfn.Function) (err error
 	return nil
 }
 
+// one compiles a function with the flags of the deployment, but for the processor of this machine: the template says
+// arm64, and the local run has to run what it builds.
 func (b builder) one(ctx context.Context, f cfn.Function) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w", //nolint:gosec // folders of the template
 		"-o", b.binary(f), "./"+filepath.Clean(f.Code))

@@ -19,6 +19,7 @@ import (
 	"orbitq/internal/local/lambdart"
 )
 
+// Limits that an account has on AWS, at the size of one machine.
 const (
 	// instances bounds the processes of one function; the account's limit on AWS is 1000.
 	instances   = 64
@@ -67,6 +68,7 @@ func (s *Stack) principal(f cfn.Function) (*iam.Principal, error) {
 	role := s.template.Roles[i]
 	statements := role.Statements
 
+	// SAM attaches managed policies on its own, for tracing for example; they are part of what the role allows.
 	for _, arn := range role.Managed {
 		more, known := iam.Managed(arn)
 		if !known {
@@ -81,6 +83,8 @@ func (s *Stack) principal(f cfn.Function) (*iam.Principal, error) {
 
 // function is a function with the environment that Lambda gives it.
 func (s *Stack) function(f cfn.Function) (*lambdart.Function, error) {
+	// The key names the function, so that the gateway knows whose role to apply. The template's variables come last: it
+	// may override what Lambda sets, but for what lambdart reserves.
 	env := map[string]string{
 		"AWS_ENDPOINT_URL": s.aws.url(), "AWS_ACCESS_KEY_ID": accessKey(f.Name), "AWS_SECRET_ACCESS_KEY": "local",
 		"AWS_LAMBDA_LOG_FORMAT": "JSON",
@@ -106,6 +110,7 @@ func (s *Stack) function(f cfn.Function) (*lambdart.Function, error) {
 // accessKey is what a function signs with; it names the function, and so its role.
 func accessKey(function string) string { return "local-" + function }
 
+// secrets are the template's, as the gateway answers them.
 func (s *Stack) secrets() []gateway.Secret {
 	all := make([]gateway.Secret, 0, len(s.template.Secrets))
 	for _, secret := range s.template.Secrets {
@@ -115,6 +120,7 @@ func (s *Stack) secrets() []gateway.Secret {
 	return all
 }
 
+// hashKeys tells the gateway which attribute is the partition key of each table and index.
 func (s *Stack) hashKeys() map[string]string {
 	all := map[string]string{}
 	for _, t := range s.template.Tables {
@@ -178,6 +184,7 @@ func (s *Stack) composeMappings() error {
 	return nil
 }
 
+// composeSchedules hands the rules to the scheduler, which divides their rates itself.
 func (s *Stack) composeSchedules() error {
 	rules := make([]cron.Rule, 0, len(s.template.Schedules))
 
@@ -200,12 +207,15 @@ func (s *Stack) composeSchedules() error {
 	return nil
 }
 
+// composeAPI makes the HTTP API from the routes that SAM has written into its body, with the stage's limits. Its access
+// log is a file like those of functions.
 func (s *Stack) composeAPI() error {
 	cfg := apigw.Config{
 		Account: engines.Account, AccessLogFormat: s.template.Stage.AccessLogFormat,
 		Throttle: apigw.Throttle{Rate: float64(s.template.Stage.Rate), Burst: s.template.Stage.Burst},
 	}
 
+	// A template without an authorizer is an open API.
 	if s.template.Issuer != "" {
 		cfg.JWT = &apigw.JWT{Issuer: s.template.Issuer, Audience: s.template.Audience}
 	}

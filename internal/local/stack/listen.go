@@ -21,6 +21,7 @@ func listen(ctx context.Context, port int) (net.Listener, error) {
 			return l, nil
 		}
 
+		// Only a port in use is a reason to try the next; a port that is forbidden stays forbidden.
 		if port == 0 || port == last || !errors.Is(err, syscall.EADDRINUSE) {
 			return nil, fmt.Errorf("listen: %w", err)
 		}
@@ -34,6 +35,7 @@ type site struct {
 	done     chan struct{}
 }
 
+// newSite takes the port; serve may come later, and connections wait until then.
 func newSite(ctx context.Context, port int) (*site, error) {
 	l, err := listen(ctx, port)
 	if err != nil {
@@ -43,8 +45,10 @@ func newSite(ctx context.Context, port int) (*site, error) {
 	return &site{listener: l, done: make(chan struct{})}, nil
 }
 
+// address is host and port.
 func (s *site) address() string { return s.listener.Addr().String() }
 
+// url is where clients find the site.
 func (s *site) url() string { return "http://" + s.address() }
 
 // serve begins to answer. Long polls and invocations take their time, so only reading a request is limited.

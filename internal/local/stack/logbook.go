@@ -17,11 +17,14 @@ type logBook struct {
 	files []*os.File
 }
 
+// newLogBook opens nothing yet.
 func newLogBook(dir string) *logBook { return &logBook{dir: dir} }
 
 // logFile is where the log of a function is.
 func logFile(dir, name string) string { return filepath.Join(dir, name+".log") }
 
+// open begins a log anew: a run's log should not begin with another run. It appends, so that a log that somebody has
+// emptied goes on at its beginning.
 func (b *logBook) open(name string) (io.Writer, error) {
 	file, err := os.OpenFile(logFile(b.dir, name), os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -36,6 +39,7 @@ func (b *logBook) open(name string) (io.Writer, error) {
 	return file, nil
 }
 
+// close closes all files; nothing writes any more when it is called.
 func (b *logBook) close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 	"orbitq/internal/local/cfn"
 )
 
+// What compression leaves alone.
 const (
 	// timeoutFloor is the shortest timeout that compression leaves, in seconds: work is not compressed, only waits are.
 	timeoutFloor = 5
@@ -46,6 +47,8 @@ func compress(t *cfn.Stack, speed float64) error {
 
 	for i := range t.Queues {
 		q := &t.Queues[i]
+		// A queue that nobody polls may hide messages for a second; one that feeds a function must hide them while the
+		// function may still be running.
 		least := 1
 
 		for _, m := range t.Mappings {
@@ -61,6 +64,7 @@ func compress(t *cfn.Stack, speed float64) error {
 	return nil
 }
 
+// divide rounds up: a wait of half a second is a second, never none.
 func divide(seconds int, speed float64) int { return int(math.Ceil(float64(seconds) / speed)) }
 
 // divideList divides numbers that are separated by commas; fractions are fine in variables.

@@ -25,6 +25,7 @@ import (
 	"orbitq/internal/local/lambdart"
 )
 
+// Names and numbers that clients may rely on.
 const (
 	// OperatorKey is the access key of who may do everything: the AWS CLI, boto3, people.
 	OperatorKey  = "operator"
@@ -107,6 +108,7 @@ func (s *Stack) fail(err error) {
 	}
 }
 
+// claim makes sure that no other stack uses the data folder, and throws away what one that was killed has left.
 func (s *Stack) claim(ctx context.Context) error {
 	if _, err := Read(s.opts.Data); err == nil {
 		return fmt.Errorf("%w in %s", ErrRunning, s.opts.Data)
@@ -130,6 +132,7 @@ func (s *Stack) claim(ctx context.Context) error {
 	return nil
 }
 
+// install makes sure of the engines; it does nothing when they are there.
 func (s *Stack) install(ctx context.Context) error {
 	i := engines.Installer{Home: s.opts.tools(), Pins: filepath.Join(s.opts.Root, "local"), Say: s.opts.Say}
 	if err := i.Install(ctx); err != nil {
@@ -166,6 +169,7 @@ func (s *Stack) open(ctx context.Context) error {
 
 // read expands the template and starts the provider, whose credentials the template hands out.
 func (s *Stack) read(ctx context.Context) error {
+	// Fresh credentials for each run: nothing can work because a secret happens to be well known.
 	id, secret := "local-"+rand.Text()[:8], rand.Text()
 
 	provider, err := cdse.New(cdse.Config{ClientID: id, ClientSecret: secret})
@@ -181,6 +185,7 @@ func (s *Stack) read(ctx context.Context) error {
 		return fmt.Errorf("find translator: %w", err)
 	}
 
+	// What a deployment would be told on its command line.
 	parameters := map[string]string{
 		"Stage": "dev", "JwtIssuer": s.issuer.URL(), "JwtAudience": audience,
 		"CopernicusApiUrl": s.provided.url(), "CopernicusTokenUrl": s.provided.url() + cdse.TokenPath,
@@ -234,6 +239,7 @@ func (s *Stack) engines(ctx context.Context) error {
 			continue
 		}
 
+		// Stop ends the engine too, and that is no failure.
 		stopping := make(chan struct{})
 
 		s.onStop(func() error { close(stopping); return e.Stop() })
@@ -269,4 +275,5 @@ func (s *Stack) handlerOfAWS() http.Handler {
 	return mux
 }
 
+// log is where parts report what people may want to know later.
 func (s *Stack) log() *slog.Logger { return s.opts.Log }

@@ -38,8 +38,10 @@ type State struct {
 	StartedAt     time.Time         `json:"started_at"`
 }
 
+// stateFile is there exactly while a stack runs, unless it was killed.
 func stateFile(data string) string { return filepath.Join(data, "state.json") }
 
+// lockFile stays; whether somebody holds its lock is what counts.
 func lockFile(data string) string { return filepath.Join(data, "lock") }
 
 // LogFolder is where a stack keeps what its functions and engines write.
@@ -87,6 +89,7 @@ func (s State) write() error {
 	return nil
 }
 
+// removeState removes what may not be there.
 func removeState(data string) error {
 	if err := os.Remove(stateFile(data)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("remove state: %w", err)
@@ -108,6 +111,7 @@ func Read(data string) (State, error) {
 		return s, fmt.Errorf("read state: %w", err)
 	}
 
+	// The file alone proves nothing: a stack that was killed has had no time to remove it.
 	if !Claimed(data) {
 		return s, ErrNotRunning
 	}

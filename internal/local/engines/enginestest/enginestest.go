@@ -42,6 +42,7 @@ func (b *Bench) ForTest(t *testing.T) URLs {
 	return b.urls
 }
 
+// start installs and starts both engines. It runs outside of any test, so a test that ends does not end it.
 func (b *Bench) start() error {
 	ctx := context.Background()
 
