@@ -8,6 +8,7 @@ import (
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
+	"orbitq/internal/operate"
 	"orbitq/internal/point"
 	"orbitq/internal/relay"
 	"orbitq/internal/satellite"
@@ -21,6 +22,7 @@ type Table interface {
 	relay.Store
 	deadletter.Store
 	kinds.Points
+	operate.Store
 }
 
 // Store is a table as one process sees it.
@@ -114,4 +116,24 @@ func (s *Store) Bury(ctx context.Context, m job.Message, l deadletter.Letter, no
 // RecordPoison implements deadletter.Store.
 func (s *Store) RecordPoison(ctx context.Context, l deadletter.Letter, reason string, now time.Time) error {
 	return do(s.Process, "RecordPoison", func() error { return s.Table.RecordPoison(ctx, l, reason, now) })
+}
+
+// Amend implements operate.Store.
+func (s *Store) Amend(ctx context.Context, id string, decide func(job.Job) (job.Job, error)) (job.Job, error) {
+	return call(s.Process, "Amend", func() (job.Job, error) { return s.Table.Amend(ctx, id, decide) })
+}
+
+// graves is one page of dead jobs.
+type graves struct {
+	jobs []job.Job
+	next string
+}
+
+// Dead implements operate.Store.
+func (s *Store) Dead(ctx context.Context, owner, after string, n int) ([]job.Job, string, error) {
+	got, err := call(s.Process, "Dead", func() (g graves, err error) {
+		g.jobs, g.next, err = s.Table.Dead(ctx, owner, after, n)
+		return g, err //nolint:wrapcheck // a decorator hands errors on as they are
+	})
+	return got.jobs, got.next, err
 }

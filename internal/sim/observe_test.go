@@ -72,6 +72,12 @@ func (s *observed) Retake(ctx context.Context, h relay.Hint, t job.Timing, now t
 	return j, ok, err
 }
 
+func (s *observed) Amend(ctx context.Context, id string, decide func(job.Job) (job.Job, error)) (job.Job, error) {
+	j, err := s.Store.Amend(ctx, id, decide)
+	s.see(ctx, effect{op: "amend", id: id})
+	return j, err
+}
+
 func (s *observed) Bury(ctx context.Context, m job.Message, l deadletter.Letter, now time.Time) (deadletter.Fate, error) {
 	f, err := s.Store.Bury(ctx, m, l, now)
 	s.see(ctx, effect{op: "bury", id: m.Job, at: now, message: m})

@@ -10,6 +10,7 @@ import (
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
+	"orbitq/internal/operate"
 	"orbitq/internal/point"
 	"orbitq/internal/relay"
 	"orbitq/internal/satellite"
@@ -128,6 +129,40 @@ func (w *world) reconcile() {
 	p := w.process(timeout)
 	r := deadletter.New(p.store(), &faulty.DeadLetters{Inner: w.queues.Dead(), Process: &p.Process}, p.now)
 	p.spawn(func() { _, _ = r.Sweep(context.Background()) })
+}
+
+// person lets an owner cancel, retry or forget one of their jobs, or somebody
+// else try it.
+func (w *world) person() {
+	c := w.clients[w.rand.IntN(len(w.clients))]
+	if c.job == "" {
+		return
+	}
+	owner, foreign := c.request.Principal.Owner, w.chance(0.2)
+	if foreign {
+		owner = "stranger"
+	}
+	p := w.process(29 * time.Second)
+	o := operate.New(operate.Config{Store: p.store(), Sender: p.queue(), Now: p.now, Timing: timing()})
+	act := []func(context.Context, string, string) (job.Job, error){o.Cancel, o.Forget, o.Retry, o.Retry}[w.rand.IntN(4)]
+	var err error
+	p.spawn(func() {
+		if w.chance(0.2) {
+			_, err = o.RetryMany(context.Background(), owner, operate.Filter{}, "", w.chance(0.5))
+			foreign = false // an owner without jobs retries none
+			return
+		}
+		_, err = act(context.Background(), owner, c.job)
+	})
+	p.end = func() {
+		code := job.Code("")
+		if err != nil {
+			code = job.CodeOf(err)
+		}
+		fault := code == job.Throttled || code == job.Internal
+		w.oracle.mustf(fault || foreign == (code == job.NotFound) && (foreign || code == "" || code == job.StateConflict), "I25", "%s was answered with %q, foreign %v", owner, code, foreign)
+		w.persons++
+	}
 }
 
 // client is a user's application with one wish, repeated until it is answered.

@@ -104,6 +104,7 @@ func TestReplay(t *testing.T) {
 func (t *tally) add(u *tally) {
 	t.jobs += u.jobs
 	t.redrives += u.redrives
+	t.persons += u.persons
 	t.invocations += u.invocations
 	t.deliveries += u.deliveries
 	t.killed += u.killed
@@ -128,7 +129,7 @@ func (t *tally) String() string {
 	for _, f := range faulty.Faults() {
 		fmt.Fprintf(&b, " %d %v,", t.faults[f], f)
 	}
-	fmt.Fprintf(&b, " %d killed at the deadline, %d redriven, %d poisoned; ended:", t.killed, t.redrives, t.poison)
+	fmt.Fprintf(&b, " %d killed at the deadline, %d redriven, %d poisoned, %d asked by people; ended:", t.killed, t.redrives, t.poison, t.persons)
 	for _, s := range job.States() {
 		if n := t.states[s]; n > 0 {
 			fmt.Fprintf(&b, " %d %s,", n, s)
@@ -146,7 +147,7 @@ func covered(t *testing.T, total *tally) {
 			t.Errorf("fault %v never struck", f)
 		}
 	}
-	for _, s := range []job.State{job.Succeeded, job.Skipped, job.Dead} {
+	for _, s := range []job.State{job.Succeeded, job.Skipped, job.Dead, job.Cancelled, job.Forgotten} {
 		if total.states[s] == 0 {
 			t.Errorf("no job ended %s", s)
 		}

@@ -36,7 +36,7 @@ func queueNames() []string { return []string{"high", "default", "low"} }
 
 // tally is what a run did, for the report.
 type tally struct {
-	jobs, redrives, invocations, deliveries, killed, calls, poison, steps, effects, checks int
+	jobs, redrives, persons, invocations, deliveries, killed, calls, poison, steps, effects, checks int
 
 	faults [6]int
 	states map[job.State]int
@@ -163,6 +163,8 @@ func (w *world) storm() {
 			w.reconcile()
 		case r < 68:
 			w.mischief()
+		case r < 70:
+			w.person()
 		default:
 			w.pass()
 		}
