@@ -9,6 +9,9 @@ import (
 )
 
 // group makes a command that only has others: alone it shows its help, and what it does not know is a usage error.
+//
+// Cobra itself would answer a misspelt subcommand with the help page and exit status 0, which a script takes for
+// success.
 func group(cmd *cobra.Command) *cobra.Command {
 	cmd.Args = cobra.ArbitraryArgs
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -17,6 +20,7 @@ func group(cmd *cobra.Command) *cobra.Command {
 		}
 		cmd.SuggestionsMinimumDistance = 2
 		text := fmt.Sprintf("there is no command %q", cmd.CommandPath()+" "+args[0])
+		// One near miss is the usual case; two are worth showing, because guessing between them would be wrong.
 		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 			text += fmt.Sprintf("; did you mean %q?", cmd.CommandPath()+" "+strings.Join(near, `" or "`))
 		}
@@ -25,7 +29,8 @@ func group(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// exactly wants one argument, which it can name when it is missing.
+// exactly wants one argument, which it can name when it is missing. Cobra's own check only counts ("accepts 1 arg(s),
+// received 0"), and its error could not be told from a failure.
 func exactly(name string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		switch {
@@ -39,7 +44,8 @@ func exactly(name string) cobra.PositionalArgs {
 	}
 }
 
-// none wants no argument.
+// none wants no argument. Most often there is one because a value was separated from its flag by a blank, or because an
+// id was given to a command that lists.
 func none(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usageError{fmt.Errorf("what does %q mean here? This command takes flags only", args[0])}
@@ -47,7 +53,8 @@ func none(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// needs wants flags to be set.
+// needs wants flags to be set. Their zero values are good values (0, 0 is a place), so only the command line itself can
+// tell whether they were given; all that are missing are named at once.
 func needs(cmd *cobra.Command, names ...string) error {
 	var missing []string
 	for _, name := range names {

@@ -13,7 +13,8 @@ import (
 	"orbitq/internal/local/stack"
 )
 
-// Who a person is on the local stack unless a token says otherwise.
+// Who a person is on the local stack unless a token says otherwise. The demo works as the same user, so that what it has
+// stored can be looked at with the commands it suggests; the tier is the one that no limit gets in the way of.
 const (
 	localUser = "demo"
 	localTier = "enterprise"
@@ -30,6 +31,9 @@ func connected(cmd *cobra.Command) *cobra.Command {
 }
 
 // connect returns a client of the API that flags, environment or the local stack name, in this order.
+//
+// A token is minted only for the stack that was found here: its key lies in its data folder. With another API a missing
+// token is not an error yet, since the gateway says better than we could what it wants.
 func connect(cmd *cobra.Command) (*client.Client, error) {
 	url, token := setting(cmd, "api-url", "ORBITQ_API_URL"), setting(cmd, "token", "ORBITQ_TOKEN")
 	if url != "" {
@@ -47,7 +51,7 @@ func connect(cmd *cobra.Command) (*client.Client, error) {
 	return client.New(client.Config{BaseURL: state.APIURL, Token: token}), nil
 }
 
-// setting is a flag, or else an environment variable.
+// setting is a flag, or else an environment variable. An empty variable counts as none, as after "ORBITQ_TOKEN=".
 func setting(cmd *cobra.Command, flag, variable string) string {
 	if v := text(cmd, flag); v != "" {
 		return v
@@ -55,7 +59,8 @@ func setting(cmd *cobra.Command, flag, variable string) string {
 	return os.Getenv(variable)
 }
 
-// text is the value of a flag that the command has.
+// text is the value of a flag of the command or of one above it; empty when no such flag exists, so that the error path
+// may ask any command about its format.
 func text(cmd *cobra.Command, flag string) string {
 	if f := cmd.Flag(flag); f != nil {
 		return f.Value.String()
@@ -63,7 +68,8 @@ func text(cmd *cobra.Command, flag string) string {
 	return ""
 }
 
-// runningStack finds the local stack of a data folder, or of the repository around the working directory.
+// runningStack finds the local stack of a data folder, or of the repository around the working directory. What a killed
+// stack left behind does not count as running.
 func runningStack(data string) (stack.State, error) {
 	folder, err := dataFolder(data)
 	if err != nil {
@@ -90,7 +96,8 @@ func localToken(state stack.State) (string, error) {
 	return token, nil
 }
 
-// limited gives a command an end: d, or none when it is zero.
+// limited gives a command an end: d, or none when it is zero. The cause is what the user reads, instead of "context
+// deadline exceeded".
 func limited(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	if d <= 0 {
 		return context.WithCancel(ctx)

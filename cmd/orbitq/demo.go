@@ -15,14 +15,15 @@ import (
 	"orbitq/internal/local/stack"
 )
 
-// demoFlags are the flags of demo.
+// demoFlags are the flags of demo. Of the stack's options only those are flags that a first run may need: a port that is
+// taken, a folder of one's own. Speed is none of them, because the demo is about what really happens.
 type demoFlags struct {
 	once     bool
 	patience time.Duration
 	opts     stack.Options
 }
 
-// demo returns demo.
+// demo is the first thing a stranger runs: it needs no account, no token and no choice, and it judges itself.
 func demo() *cobra.Command {
 	var f demoFlags
 	cmd := &cobra.Command{
@@ -42,7 +43,9 @@ With --once it stops after the table, and the exit status is 0 only if every poi
 	return outputFlag(cmd)
 }
 
-// run is the whole demo: start, work, show, stay, stop.
+// run is the whole demo: start, work, show, stay, stop. Whatever goes wrong or whoever interrupts, a stack that was
+// started here is stopped here. The verdict comes last, after Ctrl-C: while the stack is up, a row that ended otherwise
+// than expected can still be looked into.
 func (f *demoFlags) run(cmd *cobra.Command) (err error) {
 	ctx := cmd.Context()
 	state, mine, err := f.stack(cmd)
@@ -70,7 +73,8 @@ func (f *demoFlags) run(cmd *cobra.Command) (err error) {
 	return nil
 }
 
-// stack returns the stack of the data folder; mine is nil when it ran before.
+// stack returns the stack of the data folder; mine is nil when it ran before. Everything that is said on the way goes to
+// standard error, so that -o json stays one value.
 func (f *demoFlags) stack(cmd *cobra.Command) (state stack.State, mine *stack.Stack, err error) {
 	f.opts.Say = func(line string) { cmd.PrintErrln("  " + line) }
 	began := time.Now()
@@ -87,7 +91,8 @@ func (f *demoFlags) stack(cmd *cobra.Command) (state stack.State, mine *stack.St
 	return mine.State(), mine, nil
 }
 
-// work runs the samples and measures what they cost.
+// work runs the samples and measures what they cost: every counter is read before and after, because the stack may have
+// been in use.
 func (f *demoFlags) work(ctx context.Context, cmd *cobra.Command, state stack.State) (*demoReport, error) {
 	picture, err := scene.Load()
 	if err != nil {
@@ -109,6 +114,7 @@ func (f *demoFlags) work(ctx context.Context, cmd *cobra.Command, state stack.St
 		return nil, err
 	}
 	cmd.PrintErrf("storing %d points as user %s (%s)\n", len(samples), localUser, localTier)
+	// The key makes every request of this run repeatable, and no request of another run the same.
 	d := demonstration{
 		api: api, meter: m, key: fmt.Sprintf("demo-%d", began.UnixNano()), now: time.Now,
 		draw: newProgress(cmd.ErrOrStderr(), began), patience: f.patience,
@@ -132,7 +138,8 @@ func (f *demoFlags) work(ctx context.Context, cmd *cobra.Command, state stack.St
 	return report, nil
 }
 
-// stay keeps the stack up until Ctrl-C; one that ran before stays up by itself.
+// stay keeps the stack up until Ctrl-C; one that ran before stays up by itself, and there is nothing to wait for. With
+// -o json what to do next is no part of the result, and goes where progress goes.
 func (f *demoFlags) stay(cmd *cobra.Command, r *demoReport, mine *stack.Stack) error {
 	out := cmd.ErrOrStderr()
 	if !wantsJSON(cmd) {

@@ -15,21 +15,24 @@ import (
 // reader is the function that only answers questions; what the demo asks is not part of what the work costs.
 const reader = "orbitq-query"
 
-// meter reads what the local stack counts: calls to AWS and to the provider, and what the user was billed.
+// meter reads what the local stack counts: calls to AWS and to the provider, and what the user was billed. It asks over
+// HTTP, as anybody may; that the stack runs in this very process is no advantage.
 type meter struct {
 	state stack.State
 	api   *client.Client
 	http  *http.Client
 }
 
-// bill is what was counted at one moment, or between two.
+// bill is what was counted at one moment, or between two. Polling for messages is in it, as it is on a bill of AWS, so
+// the sum depends a little on how long the run took; the requests of one job do not.
 type bill struct {
 	AWS      map[string]int `json:"aws_requests"`   // by service, without the reading side
 	Provider map[string]int `json:"provider_calls"` // by endpoint
 	Billed   int            `json:"billed"`         // units of the user
 }
 
-// read counts now.
+// read counts now. The three sources are asked one after the other: they agree only while nothing is under way, which
+// is when it is called.
 func (m *meter) read(ctx context.Context) (bill, error) {
 	var counters struct {
 		Calls map[string]map[string]int `json:"calls"`
@@ -59,7 +62,8 @@ func (m *meter) read(ctx context.Context) (bill, error) {
 	return b, nil
 }
 
-// requests is how many calls to AWS named the job or the point, without the reading side.
+// requests is how many calls to AWS named the job or the point, without the reading side. A transaction that names both
+// is one call. Receiving and deleting a message name neither, and are shared by all jobs of a batch.
 func (m *meter) requests(ctx context.Context, ids ...string) (int, error) {
 	var receipt struct {
 		Calls map[string]map[string]int `json:"calls"`
@@ -104,7 +108,7 @@ func (b bill) since(earlier bill) bill {
 	return bill{AWS: minus(b.AWS, earlier.AWS), Provider: minus(b.Provider, earlier.Provider), Billed: b.Billed - earlier.Billed}
 }
 
-// minus subtracts counts by name.
+// minus subtracts counts by name, and leaves out what did not happen.
 func minus(now, before map[string]int) map[string]int {
 	out := map[string]int{}
 	for name, n := range now {

@@ -16,7 +16,7 @@ type sample struct {
 	want  string // an outcome, or the code of a refusal
 }
 
-// Where the samples come from, beside the scene itself.
+// Where the samples come from, beside the scene itself. With the six single cases there are 25.
 const (
 	clearSamples  = 15
 	cloudSamples  = 4
@@ -38,6 +38,7 @@ func plan(s *scene.Scene, now time.Time) ([]sample, error) {
 	if len(bare) < clearSamples+4 || len(cloud) < cloudSamples {
 		return nil, fmt.Errorf("pick points: the scene has %d clear and %d clouded places", len(bare), len(cloud))
 	}
+	// Places come in a fixed order, so every run shows the same table but for its times.
 	all := make([]sample, 0, clearSamples+cloudSamples+6)
 	for i, p := range bare[:clearSamples] {
 		// Two weeks around the acquisition, and squares of 120 to 180 m.
@@ -50,6 +51,7 @@ func plan(s *scene.Scene, now time.Time) ([]sample, error) {
 		clouded.Queue = []string{"high", "default", "low"}[i%3] // every queue has a part in it
 		all = append(all, sample{fmt.Sprintf("cloud %d", i+1), clouded, string(job.Clouded)})
 	}
+	// The rest are cases of which one is enough. The last one is refused before it becomes a job.
 	rest := bare[clearSamples:]
 	outside := rest[0]
 	outside.Lon += degreesOut
@@ -66,7 +68,8 @@ func plan(s *scene.Scene, now time.Time) ([]sample, error) {
 	), nil
 }
 
-// reading is a point at a place and time; its value is beside the point here.
+// reading is a point at a place and time; its value is beside the point here. Seconds are as exact as people's clocks,
+// and the day is all that an enrichment looks at.
 func reading(p scene.Point, at time.Time, accuracy float64) client.NewPoint {
 	at = at.UTC().Truncate(time.Second)
 	return client.NewPoint{

@@ -10,7 +10,8 @@ import (
 	"orbitq/internal/job"
 )
 
-// progress shows how far many jobs are: one line that changes on a terminal, and a line now and then elsewhere.
+// progress shows how far many jobs are: one line that changes on a terminal, and a line now and then elsewhere, so that
+// a log of a build stays readable. It belongs to one goroutine.
 type progress struct {
 	out     io.Writer
 	live    bool // out is a terminal
@@ -31,7 +32,8 @@ func newProgress(out io.Writer, now time.Time) *progress {
 	return &progress{out: out, live: terminal(out), started: now}
 }
 
-// terminal reports whether a person watches.
+// terminal reports whether a person watches. A character device is close enough: the one that is no terminal, /dev/null,
+// does not mind the control characters.
 func terminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -41,7 +43,7 @@ func terminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// show draws the state of things.
+// show draws the state of things. Nothing is drawn twice where lines stay: a change is news, time alone is not.
 func (p *progress) show(states map[string]job.State, total int, now time.Time) {
 	line := tally(states, total)
 	switch {
@@ -52,7 +54,7 @@ func (p *progress) show(states map[string]job.State, total int, now time.Time) {
 	}
 }
 
-// end leaves the final state behind.
+// end leaves the final state behind, whether or not it was time for a line.
 func (p *progress) end(states map[string]job.State, total int, now time.Time) {
 	p.show(states, total, now)
 	switch line := tally(states, total); {

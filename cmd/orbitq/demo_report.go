@@ -11,7 +11,7 @@ import (
 	"orbitq/internal/job"
 )
 
-// demoReport is what the demo has to show.
+// demoReport is what the demo has to show, to people as a table and to programs as it is here.
 type demoReport struct {
 	Rows       []row    `json:"points"`
 	Unexpected []string `json:"unexpected"` // empty when everything ended as it had to
@@ -31,7 +31,8 @@ type urls struct {
 	Copernicus string `json:"copernicus"`
 }
 
-// judge fills in what follows from rows and totals.
+// judge fills in what follows from rows and totals. The bill is judged too: a point too many or too few on it is the
+// kind of mistake that no row shows.
 func (r *demoReport) judge() {
 	r.Unexpected = []string{}
 	for i := range r.Rows {
@@ -48,7 +49,7 @@ func (r *demoReport) judge() {
 	}
 }
 
-// why is what became of a row, with the reason if it has one.
+// why is what became of a row, with the reason if it has one: enough to know where to look without running it again.
 func (r *row) why() string {
 	switch {
 	case r.Problem != nil:
@@ -96,7 +97,8 @@ func (r *demoReport) wrong() int {
 	return n
 }
 
-// cells is a row of the table. A refused point has no job, and most have no analysis.
+// cells is a row of the table. A refused point has no job, and not every job has an analysis: a dash is a value that
+// does not exist, a blank is one that makes no sense.
 func (r *row) cells() []string {
 	got := r.Got
 	if !r.ok() {
@@ -118,7 +120,8 @@ func (r *row) cells() []string {
 	return append(cells, cloud, fmt.Sprintf("%5d", r.Job.Attempts), fmt.Sprintf("%4d", r.WaitMS), fmt.Sprintf("%4d", r.RunMS), fmt.Sprintf("%3d", r.Requests))
 }
 
-// indexHeads stand above the numbers of the indices, not above their signs.
+// indexHeads stand above the numbers of the indices, not above their signs: columns are padded by hand, because a
+// tabwriter aligns all columns or none to the right.
 func indexHeads() []string {
 	heads := indexNames()
 	for i := range heads {
@@ -127,7 +130,7 @@ func indexHeads() []string {
 	return heads
 }
 
-// counts writes numbers with their names, and their sum in front.
+// counts writes numbers with their names, and their sum in front, in an order that does not change between runs.
 func counts(of map[string]int) string {
 	sum, parts := 0, []string{}
 	for _, name := range slices.Sorted(maps.Keys(of)) {
@@ -137,7 +140,8 @@ func counts(of map[string]int) string {
 	return fmt.Sprintf("%d (%s)", sum, strings.Join(parts, ", "))
 }
 
-// onwards says where everything is, and what to try next.
+// onwards says where everything is, and what to try next: three commands that can be pasted as they are. The point to
+// look at is the last with an analysis, the wide square, whose minimum and maximum differ.
 func (r *demoReport) onwards(w io.Writer) error {
 	id := ""
 	for i := range r.Rows {

@@ -13,30 +13,36 @@ import (
 
 // row is a sample and what became of it.
 type row struct {
-	Name     string           `json:"name"`
-	Lat      float64          `json:"latitude"`
-	Lon      float64          `json:"longitude"`
-	Want     string           `json:"expected"`
-	Got      string           `json:"actual"`
-	PointID  string           `json:"data_point_id,omitempty"`
-	Job      *client.Job      `json:"job,omitempty"`      // nil when the point was refused
-	Problem  *client.Problem  `json:"problem,omitempty"`  // why it was refused
-	Analysis *client.Analysis `json:"analysis,omitempty"` // nil without data
-	WaitMS   int64            `json:"wait_ms"`
-	RunMS    int64            `json:"run_ms"`
-	Requests int              `json:"aws_requests"`
+	Name string  `json:"name"`
+	Lat  float64 `json:"latitude"`
+	Lon  float64 `json:"longitude"`
+	// Want and Got are outcomes; Got is a state, an error code or a refusal's code where there is no outcome.
+	Want string `json:"expected"`
+	Got  string `json:"actual"`
+	// PointID and Job are missing when the point was refused, and Problem says why.
+	PointID string          `json:"data_point_id,omitempty"`
+	Job     *client.Job     `json:"job,omitempty"`
+	Problem *client.Problem `json:"problem,omitempty"`
+	// Analysis is missing when there was no usable image.
+	Analysis *client.Analysis `json:"analysis,omitempty"`
+	// WaitMS is from acceptance to the start of the last attempt, RunMS from there to the end.
+	WaitMS int64 `json:"wait_ms"`
+	RunMS  int64 `json:"run_ms"`
+	// Requests is the calls to AWS that named the point or its job, the questions of the demo left out.
+	Requests int `json:"aws_requests"`
 }
 
 // ok reports whether it ended as it had to.
 func (r *row) ok() bool { return r.Got == r.Want }
 
-// demonstration runs samples through an API.
+// demonstration runs samples through an API, as any client would: it stores points, looks at its jobs, reads results.
 type demonstration struct {
 	api   *client.Client
 	meter *meter
-	key   string // in front of each idempotency key
-	now   func() time.Time
 	draw  *progress
+	now   func() time.Time
+	// key stands in front of each idempotency key.
+	key string
 	// patience is how long jobs may take; rows of unfinished ones say how far they came.
 	patience time.Duration
 }
@@ -59,6 +65,7 @@ func (d *demonstration) run(ctx context.Context, samples []sample) ([]row, error
 	for i, s := range samples {
 		rows[i] = row{Name: s.name, Lat: s.point.Latitude, Lon: s.point.Longitude, Want: s.want}
 	}
+	// Storing and watching overlap, or the first jobs would be over before anybody looked.
 	stored := make(chan error, 1)
 	accepted := &accepted{states: map[string]job.State{}}
 	go func() {
@@ -116,8 +123,10 @@ func (d *demonstration) store(ctx context.Context, p client.NewPoint, n int, r *
 	return nil
 }
 
-// watch looks at the jobs until everything is stored and over.
+// watch looks at the jobs until everything is stored and over. It asks for the whole list, one request however many jobs
+// there are. Losing patience is no error: the report says of each job how far it came.
 func (d *demonstration) watch(ctx context.Context, a *accepted, total int, stored <-chan error) error {
+	// A nil channel is never ready: stored becomes one when it has said its only word.
 	everything, late := false, time.After(d.patience)
 	for tired := false; ; {
 		select {
@@ -163,7 +172,8 @@ func (d *demonstration) look(ctx context.Context, a *accepted) error {
 	return nil
 }
 
-// collect reads how a job ended.
+// collect reads how a job ended. Waiting is counted from acceptance to the start of the last attempt, so it has the
+// backoff of earlier ones in it.
 func (d *demonstration) collect(ctx context.Context, r *row) error {
 	if r.Job == nil {
 		return nil
@@ -193,7 +203,8 @@ func (d *demonstration) collect(ctx context.Context, r *row) error {
 	return err
 }
 
-// each calls f for 0 to n-1, a few at a time, and returns the errors.
+// each calls f for 0 to n-1, a few at a time, and returns all errors. Each call has its own place to write to, so no
+// lock is needed; the wait at the end makes what was written visible.
 func each(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
 	var (
 		wait   sync.WaitGroup

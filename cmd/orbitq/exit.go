@@ -16,7 +16,8 @@ import (
 	"orbitq/internal/local/stack"
 )
 
-// The exit codes of every command.
+// The exit codes of every command. They are part of the contract with scripts: a code may be added, none may change its
+// meaning.
 const (
 	exitOK          = 0 // done
 	exitFailed      = 1 // tried and failed: the job is dead, the service is broken, time is over
@@ -26,7 +27,7 @@ const (
 	exitInvalid     = 5 // the API refused the input
 )
 
-// usageError is a command line that makes no sense.
+// usageError is a command line that makes no sense. It is a type of its own because cobra gives its errors none.
 type usageError struct{ error }
 
 // Unwrap returns the cause.
@@ -38,7 +39,8 @@ type notRunningError struct{ error }
 // Unwrap returns the cause.
 func (e notRunningError) Unwrap() error { return e.error }
 
-// exitCode maps an error to the code, once for all commands.
+// exitCode maps an error to the code, once for all commands. A denied token is a failure like others: the input was
+// good, and somebody answers.
 func exitCode(err error) int {
 	var (
 		usage   usageError
@@ -64,7 +66,8 @@ func exitCode(err error) int {
 	}
 }
 
-// report tells a person, or with -o json a program, what went wrong.
+// report tells a person, or with -o json a program, what went wrong. Both go to standard error: what is on standard
+// output is a result, always.
 func report(w io.Writer, cmd *cobra.Command, err error) {
 	if wantsJSON(cmd) {
 		_ = json.NewEncoder(w).Encode(faultOf(err)) //nolint:errchkjson // nowhere left to complain
@@ -95,7 +98,7 @@ func faultOf(err error) fault {
 	return f
 }
 
-// advice is what to do next, one line each.
+// advice is what to do next, one line each. Where the error itself says it, there is none.
 func advice(cmd *cobra.Command, err error) []string {
 	var p *client.Problem
 	switch code := exitCode(err); {
@@ -109,7 +112,7 @@ func advice(cmd *cobra.Command, err error) []string {
 		return []string{"other users' points and jobs are not found either; yours: orbitq jobs list"}
 	case !errors.As(err, &p):
 		return nil
-	case len(p.Errors) > 1:
+	case len(p.Errors) > 1: // the detail names the first only
 		lines := make([]string, 0, len(p.Errors))
 		for _, v := range p.Errors {
 			lines = append(lines, v.Field+": "+v.Detail)

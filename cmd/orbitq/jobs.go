@@ -11,7 +11,8 @@ import (
 	"orbitq/internal/job"
 )
 
-// jobs returns the commands about jobs.
+// jobs are the commands about jobs. There is no command that waits for one alone: dispatching again with the same key
+// and --wait does just that.
 func jobs() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "jobs", Short: "Dispatch jobs and see what became of them",
@@ -43,7 +44,8 @@ func jobsDispatch() *cobra.Command {
 	return cmd
 }
 
-// dispatchJob dispatches the job, and waits if that is wanted.
+// dispatchJob dispatches the job, and waits if that is wanted. A death is shown and is a failure only for those who
+// waited for it; a skipped job is neither, its owner's limit is used up and it says so.
 func dispatchJob(cmd *cobra.Command, n client.NewJob, w waiting) error {
 	c, err := connect(cmd)
 	if err != nil {
@@ -122,7 +124,8 @@ func jobsList() *cobra.Command {
 	return cmd
 }
 
-// pageSize asks for one more than is shown, so that the list can say whether there are more.
+// pageSize asks for one more than is shown, so that the list can say whether there are more. The API's largest page is
+// the best for everything that needs several.
 func pageSize(limit int) int {
 	const largest = 100
 	if limit == 0 || limit >= largest {

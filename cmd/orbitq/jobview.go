@@ -9,7 +9,7 @@ import (
 	"orbitq/internal/job"
 )
 
-// jobList is what jobs list shows.
+// jobList is what jobs list shows. It is no page of the API: the client has followed the cursors already.
 type jobList struct {
 	Items []client.Job `json:"items"`
 	More  bool         `json:"more"` // the list goes on
@@ -34,7 +34,8 @@ func (l *jobList) write(w io.Writer) error {
 	return nil
 }
 
-// reason is the shortest word for why a job is where it is.
+// reason is the shortest word for why a job is where it is: its outcome, or what stopped its last attempt. An attempt
+// that failed before another succeeded is history, and not a reason.
 func reason(j *client.Job) string {
 	switch {
 	case j.Outcome != "":
@@ -49,7 +50,7 @@ func reason(j *client.Job) string {
 // tries is how many attempts were made of how many.
 func tries(j *client.Job) string { return fmt.Sprintf("%d of %d", j.Attempts, j.MaxAttempts) }
 
-// verdict says in one line what became of a job.
+// verdict says in one line what became of a job, for who asks "was this point processed, and if not, why?".
 func verdict(j *client.Job) string {
 	switch {
 	case j.Outcome == job.Success:
@@ -63,7 +64,8 @@ func verdict(j *client.Job) string {
 	}
 }
 
-// writeJob shows a job with its attempts.
+// writeJob shows a job with its attempts. Lines without a value are left out: a queued job has four, and a dead one all
+// that is known of its end.
 func writeJob(w io.Writer, j *client.Job) error {
 	s := sheet{}
 	s.putf("job", "%s  %s in %s", j.ID, j.Kind, j.Queue)

@@ -1,12 +1,3 @@
-// Command orbitq is the command line: the commands of a user of the API (points, jobs, usage), and those of a person
-// who runs the whole system on this machine (local, token, demo).
-//
-// Every command promises the same things. Text is for people and -o json for programs: one JSON value on standard
-// output, and nothing else there. Errors go to standard error, say what to do next, and end with one of the exit codes
-// of exit.go. Flags win over environment variables, and those over the local stack that is found running.
-//
-// It refuses to know more than its users: it speaks to the API over HTTP as anybody could, and no command reads a
-// table or a queue.
 package main
 
 import (

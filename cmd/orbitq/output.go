@@ -17,7 +17,8 @@ import (
 // wantsJSON reports whether a program reads the output.
 func wantsJSON(cmd *cobra.Command) bool { return text(cmd, "output") == "json" }
 
-// show writes a result: v as JSON, or what the writer of text makes of it.
+// show writes a result: v as JSON, or what the writer of text makes of it. Every command ends here, which is how both
+// formats stay complete: a command without JSON does not compile.
 func show(cmd *cobra.Command, v any, people func(w io.Writer) error) error {
 	out := cmd.OutOrStdout()
 	if !wantsJSON(cmd) {
@@ -31,7 +32,8 @@ func show(cmd *cobra.Command, v any, people func(w io.Writer) error) error {
 	return nil
 }
 
-// table is rows under a head; cells that should line up come padded.
+// table is rows under a head; cells that should line up come padded. There are no lines and no colours in it: what is
+// pasted into an issue, searched or cut into columns stays what it was.
 type table struct {
 	head []string
 	rows [][]string
@@ -74,7 +76,7 @@ func (s *sheet) putf(name, format string, args ...any) {
 	}
 }
 
-// moment writes a time to the second.
+// moment writes a time to the second, in UTC wherever the reader is, as the API and the logs have it.
 func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
 
 // later writes a time that may not have come.

@@ -17,7 +17,7 @@ import (
 // pollEvery is how often a waiting command looks; a job takes well under a second.
 const pollEvery = 200 * time.Millisecond
 
-// points returns the commands about data points.
+// points are the commands about data points.
 func points() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "points", Short: "Store data points and read what the satellite saw there",
@@ -39,7 +39,7 @@ func (f *waiting) flags(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 2*time.Minute, "stop waiting after this; the job goes on")
 }
 
-// until waits for the job.
+// until waits for the job. The end of patience is no end of the job, and the error says so.
 func (f *waiting) until(ctx context.Context, c *client.Client, id string) (client.Job, error) {
 	ctx, cancel := limited(ctx, f.timeout)
 	defer cancel()
@@ -91,7 +91,8 @@ func pointsCreate() *cobra.Command {
 	return cmd
 }
 
-// finite refuses what a flag can say and JSON cannot.
+// finite refuses what a flag can say and JSON cannot: strconv reads "NaN" and "Inf" as numbers. Ranges are the API's
+// business, so that they are written down once.
 func finite(p *client.NewPoint) error {
 	for name, v := range map[string]float64{"lat": p.Latitude, "lon": p.Longitude, "value": p.Value, "accuracy": p.Accuracy} {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
@@ -101,7 +102,8 @@ func finite(p *client.NewPoint) error {
 	return nil
 }
 
-// instant reads a day or an exact time; nothing stays nothing.
+// instant reads a day or an exact time; nothing stays nothing. A day is its midnight in UTC, because the enrichment
+// counts in days of UTC.
 func instant(s string) (*time.Time, error) {
 	if s == "" {
 		return nil, nil //nolint:nilnil // the API's own default is now
@@ -115,7 +117,8 @@ func instant(s string) (*time.Time, error) {
 	return nil, usageError{fmt.Errorf("--collected-at is a day (2020-02-19) or a time (2020-02-19T11:30:00Z), not %q", s)}
 }
 
-// createPoint stores the point, and waits if that is wanted.
+// createPoint stores the point, and waits if that is wanted. What was stored is shown in both cases, with the job that
+// came with it; when that died, the command fails after it has shown everything.
 func createPoint(cmd *cobra.Command, p client.NewPoint, w waiting) error {
 	ctx := cmd.Context()
 	c, err := connect(cmd)
@@ -151,7 +154,8 @@ func writeCreated(out io.Writer, c *client.Created) error {
 	return s.write(out)
 }
 
-// died makes the death of a job a failure of the command.
+// died makes the death of a job a failure of the command. An outcome without data is none: the work was done, and the
+// answer is that the sky was cloudy.
 func died(j *client.Job) error {
 	if j.State != job.Dead && j.State != job.Cancelled {
 		return nil

@@ -7,7 +7,8 @@ import (
 	"orbitq/internal/client"
 )
 
-// pointView is a point with all that is known about it.
+// pointView is a point with all that is known about it: the answer to "what became of it?" in one piece, for which the
+// API takes two or three requests.
 type pointView struct {
 	Point    client.Point      `json:"data_point"`
 	Job      *client.Job       `json:"job,omitempty"` // where it says more than the analyses
@@ -40,7 +41,8 @@ func (v *pointView) write(w io.Writer) error {
 	return nil
 }
 
-// writeAnalysis shows one analysis: where and when the pixels come from, then the seven indices.
+// writeAnalysis shows one analysis: where and when the pixels come from, then the seven indices. How far the image is
+// from the reading stands first, because an index of another week may be right and useless.
 func writeAnalysis(w io.Writer, a *client.Analysis) error {
 	if err := say(w, "\n%s of %s (%+d d, %s), %.0f m a side, revision %d\ncloud %s  snow %s  water %s  valid %s\n",
 		a.Source, a.AcquiredOn, a.DayOffset, a.TemporalQuality, 2*a.HalfSideM, a.Revision,

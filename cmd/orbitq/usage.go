@@ -10,7 +10,8 @@ import (
 	"orbitq/internal/client"
 )
 
-// usage returns usage.
+// usage shows what a user has used. It counts analyses, not jobs: an outcome without data costs nothing, and work that
+// was done twice is billed once.
 func usage() *cobra.Command {
 	return connected(&cobra.Command{
 		Use: "usage", Short: "Show what you have used of this cycle, and what is left", Args: none,

@@ -6,6 +6,14 @@
 // request is repeated at most once, only when the API asked for it (503 with Retry-After), and only when a repetition
 // cannot do anything twice: a read, or a write with an idempotency key.
 //
+//	c := client.New(client.Config{BaseURL: "http://127.0.0.1:8080", Token: token})
+//	created, err := c.CreatePoint(ctx, client.NewPoint{Latitude: 25.1, Longitude: -11.3, Value: 21.5, Key: "reading-4711"})
+//	...
+//	j, err := c.Wait(ctx, created.JobID, time.Second)
+//
+// Types mirror the contract field by field, and writing one as JSON again gives what the API sent. A field that may be
+// absent is a pointer where its zero value means something else.
+//
 // It refuses to guess: no environment variables, no default address, no retries behind the caller's back beyond that
 // one. It needs nothing but the standard library and the vocabulary of package job.
 package client
@@ -50,14 +58,15 @@ func New(cfg Config) *Client {
 	return &Client{base: strings.TrimSuffix(cfg.BaseURL, "/"), token: cfg.Token, http: cfg.HTTP}
 }
 
-// call is one request.
+// call is one request, made of values so that it can be made again.
 type call struct {
 	method, path string
 	key          string // Idempotency-Key, empty for none
 	body         any    // sent as JSON; nil for none
 }
 
-// do makes the call and decodes a successful answer into out.
+// do makes the call and decodes a successful answer into out. Fields that out does not know are ignored: the API may
+// grow without breaking older clients.
 func (c *Client) do(ctx context.Context, k call, out any) error {
 	body, err := k.encode()
 	if err != nil {
@@ -146,7 +155,8 @@ func prefixed(prefix, value string) string {
 	return prefix + value
 }
 
-// silence says that nothing usable came back; a caller who gave up is told just that.
+// silence says that nothing usable came back; a caller who gave up is told just that, with the cause that its context
+// carries. An answer that breaks off counts as none: half a result is no result.
 func (c *Client) silence(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("ask %s: %w", c.base, context.Cause(ctx))
@@ -180,7 +190,8 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Unreachable says that the API did not answer at all.
+// Unreachable says that the API did not answer at all. Whether the request was carried out is not known, so a write is
+// only safe to repeat with its key.
 type Unreachable struct { //nolint:errname // it reads as what it is
 	URL string
 	Err error

@@ -97,6 +97,8 @@ func (c *Client) Wait(ctx context.Context, id string, every time.Duration) (Job,
 }
 
 // Jobs lists the user's jobs, newest first, and fetches pages as they are needed. An error ends the list.
+//
+// The list is no snapshot: jobs that are accepted meanwhile are not in it, and those in it are as new as their page.
 func (c *Client) Jobs(ctx context.Context, f Filter) iter.Seq2[Job, error] {
 	return func(yield func(Job, error) bool) {
 		query := f.values()

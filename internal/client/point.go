@@ -9,7 +9,8 @@ import (
 	"orbitq/internal/job"
 )
 
-// NewPoint is a reading to be stored. Zero values of optional fields are not sent.
+// NewPoint is a reading to be stored. Zero values of optional fields are not sent; those of the three required numbers
+// are, because 0 degrees is a place and 0 a measurement.
 type NewPoint struct {
 	Latitude      float64    `json:"latitude"`
 	Longitude     float64    `json:"longitude"`
@@ -28,7 +29,7 @@ type NewPoint struct {
 	Key string `json:"-"`
 }
 
-// Point is a stored reading.
+// Point is a stored reading. Coordinates come back rounded to 7 decimals, about a centimetre.
 type Point struct {
 	ID            string     `json:"id"`
 	Latitude      float64    `json:"latitude"`
@@ -81,7 +82,8 @@ func (i *Indices) InOrder() [7]*Stats {
 	return [7]*Stats{i.NDVI, i.NDMI, i.NDRE, i.EVI, i.MSI, i.SAVI, i.GNDVI}
 }
 
-// Analysis is what the satellite saw around a point.
+// Analysis is what the satellite saw around a point. There is at most one per revision of the point, however many jobs
+// were dispatched for it.
 type Analysis struct {
 	ID              string      `json:"id"`
 	PointID         string      `json:"data_point_id"`

@@ -26,7 +26,8 @@ type Problem struct { //nolint:errname // the word of RFC 9457
 // Error implements error.
 func (p *Problem) Error() string { return string(p.Code) + ": " + p.Detail }
 
-// Denied says that the gateway did not accept the token.
+// Denied says that the gateway did not accept the token. It answers before orbitq runs, in the shape of AWS, which has
+// no code and no request id.
 type Denied struct { //nolint:errname // it reads as what it is
 	Status int    // 401 or 403
 	Reason string // the gateway's own words
@@ -55,7 +56,8 @@ func (r *Refused) Error() string {
 // description finds why a token was denied in a WWW-Authenticate header.
 var description = regexp.MustCompile(`error_description="([^"]*)"`)
 
-// failure turns an answer that is no success into an error.
+// failure turns an answer that is no success into an error. The body decides before the status: a 403 may be the
+// gateway's word about a scope or orbitq's about a subject.
 func (a answer) failure(url string) error {
 	if p, ok := a.problem(); ok {
 		return p
@@ -66,7 +68,8 @@ func (a answer) failure(url string) error {
 	return &Refused{Status: a.status, URL: url, Text: a.message()}
 }
 
-// problem decodes the body if it is one.
+// problem decodes the body if it is one; without a code it would be nothing to branch on. The status line counts, not
+// what the body claims.
 func (a answer) problem() (*Problem, bool) {
 	media, _, err := mime.ParseMediaType(a.header.Get("Content-Type"))
 	var p Problem
