@@ -113,9 +113,10 @@ func FindRoot(from string) (string, error) {
 // tools is where what was installed lies; all stacks of a repository share it.
 func (o Options) tools() string { return filepath.Join(o.Root, ".orbitq", "tools") }
 
-// builder builds into the folder that make uses too, so that neither builds what the other has built.
+// builder builds into the folder that make uses too, so that neither builds what the other has built, and runs what
+// lies in the data folder.
 func (o Options) builder() builder {
-	return builder{root: o.Root, out: filepath.Join(o.Root, ".orbitq", "build"), say: o.Say}
+	return builder{root: o.Root, out: filepath.Join(o.Root, ".orbitq", "build"), own: filepath.Join(o.Data, "functions"), say: o.Say}
 }
 
 // awsPort is well known for people, and any free port for tests, which run many stacks at once.
