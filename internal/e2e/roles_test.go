@@ -2,11 +2,13 @@ package e2e_test
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"orbitq/internal/client"
 	"orbitq/internal/job"
@@ -89,6 +91,17 @@ func TestEveryAllowedActionIsUsed(t *testing.T) {
 	w.send(t, "satellite-dlq", firstMessage(third.ID))
 	if j := ended(t, c, third.ID); j.State != job.Dead && j.State != job.Succeeded {
 		t.Errorf("job %+v", j)
+	}
+	// A person looks through the failures and tries again.
+	token := w.token(t, "roles", "pro", time.Hour, "orbitq/read", "orbitq/write")
+	if status, got, _ := w.raw(t, http.MethodGet, "/v1/failed?code=INVALID_REQUEST", token, "", nil); status != http.StatusOK {
+		t.Errorf("failed jobs: %d %v", status, got)
+	}
+	if status, got, _ := w.raw(t, http.MethodPost, "/v1/failed:retry", token, `{"all":true}`, nil); status != http.StatusOK || got["retried"] == 0.0 {
+		t.Errorf("retry: %d %v", status, got)
+	}
+	if j := ended(t, c, second.JobID); j.State != job.Succeeded || j.Generation != 1 {
+		t.Errorf("retried job %+v", j)
 	}
 	for _, err := range c.Jobs(t.Context(), client.Filter{}) {
 		if err != nil {

@@ -23,6 +23,7 @@ import (
 	"orbitq/internal/kinds"
 	"orbitq/internal/memstore"
 	"orbitq/internal/openapi/contracttest"
+	"orbitq/internal/operate"
 	"orbitq/internal/query"
 )
 
@@ -135,8 +136,9 @@ func start(tb testing.TB) *bench {
 		Entropy:  func() [10]byte { b.ids++; return [10]byte{9: b.ids} },
 		Deadline: 24 * time.Hour, Resend: 15 * time.Minute, Tries: 3,
 	})
-	b.write = entry.Write(in, b.logger)
-	b.read = entry.Read(query.New(b.store, clock), b.logger, "0.1.0+7")
+	op := operate.New(operate.Config{Store: b.store, Sender: b.sender, Now: clock, Timing: job.DefaultTiming()})
+	b.write = entry.Write(in, op, b.logger)
+	b.read = entry.Read(query.New(b.store, clock), op, b.logger, "0.1.0+7")
 	return b
 }
 
@@ -155,7 +157,7 @@ type call struct {
 
 // pattern returns the route that API Gateway would match, and the id in the path.
 func (c call) pattern() (string, map[string]string) {
-	for _, collection := range []string{"/v1/data-points/", "/v1/jobs/"} {
+	for _, collection := range []string{"/v1/data-points/", "/v1/jobs/", "/v1/failed/"} {
 		if rest, ok := strings.CutPrefix(c.path, collection); ok {
 			id, tail, _ := strings.Cut(rest, "/")
 			if tail != "" {

@@ -40,7 +40,7 @@ func statusOf(c job.Code) int {
 		return http.StatusUnsupportedMediaType
 	case job.NotFound:
 		return http.StatusNotFound
-	case job.KeyReused:
+	case job.KeyReused, job.StateConflict:
 		return http.StatusConflict
 	case job.Forbidden:
 		return http.StatusForbidden

@@ -11,12 +11,14 @@ import (
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/openapi"
+	"orbitq/internal/operate"
 	"orbitq/internal/query"
 )
 
 // Read returns the handler of the read API.
-func Read(q *query.Query, log *slog.Logger, version string) func(context.Context, request) (response, error) {
+func Read(q *query.Query, op *operate.Operate, log *slog.Logger, version string) func(context.Context, request) (response, error) {
 	r := &reader{q: q, version: version}
+	o := &operator{op: op}
 	a := &api{
 		log: log,
 		public: map[string]route{
@@ -28,6 +30,7 @@ func Read(q *query.Query, log *slog.Logger, version string) func(context.Context
 			"GET /v1/data-points/{id}/analyses": r.analyses,
 			"GET /v1/jobs/{id}":                 r.job,
 			"GET /v1/jobs":                      r.jobs,
+			"GET /v1/failed":                    o.failed,
 			"GET /v1/usage":                     r.usage,
 		},
 	}

@@ -305,8 +305,8 @@ func TestBadListsAreRefused(t *testing.T) {
 		{"cursor=", "INVALID_CURSOR", "cursor", "opaque"},
 		{"cursor=%00", "INVALID_CURSOR", "cursor", "opaque"},
 		{"cursor=abc", "INVALID_CURSOR", "cursor", "opaque"},
-		{"cursor=MXp6eg", "INVALID_CURSOR", "cursor", "opaque"},                                                // "1zzz"
-		{"cursor=MTE3NzIzNjY0MDAwMDA", "INVALID_CURSOR", "cursor", "opaque"},                                   // a time alone
+		{"cursor=MXp6eg", "INVALID_CURSOR", "cursor", "opaque"},                                                  // "1zzz"
+		{"cursor=MTE3NzIzNjY0MDAwMDA", "INVALID_CURSOR", "cursor", "opaque"},                                     // a time alone
 		{"cursor=MjE3NzIzNjY0MDAwMDAjMDFKTThXUTVaM1Q1VjlCMEMyRDRFNkY4R0g", "INVALID_CURSOR", "cursor", "opaque"}, // of another form
 		{"cursor=" + strings.Repeat("A", 2000), "INVALID_CURSOR", "cursor", "opaque"},
 	} {

@@ -8,15 +8,21 @@ import (
 
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
+	"orbitq/internal/operate"
 	"orbitq/internal/point"
 )
 
 // Write returns the handler of the write API.
-func Write(in *intake.Intake, log *slog.Logger) func(context.Context, request) (response, error) {
+func Write(in *intake.Intake, op *operate.Operate, log *slog.Logger) func(context.Context, request) (response, error) {
 	w := &writer{in: in, log: log}
+	o := &operator{op: op}
 	a := &api{log: log, routes: map[string]route{
-		"POST /v1/data-points": w.createPoint,
-		"POST /v1/jobs":        w.dispatchJob,
+		"POST /v1/data-points":       w.createPoint,
+		"POST /v1/jobs":              w.dispatchJob,
+		"POST /v1/jobs/{id}/cancel":  o.cancel,
+		"POST /v1/failed/{id}/retry": o.retry,
+		"POST /v1/failed:retry":      o.retryMany,
+		"DELETE /v1/failed/{id}":     o.forget,
 	}}
 	return a.serve
 }

@@ -53,15 +53,20 @@ func TestOperations(t *testing.T) {
 	t.Parallel()
 
 	want := []string{
+		"DELETE /v1/failed/{id} orbitq/write",
 		"GET /openapi.yaml -",
 		"GET /v1/data-points/{id} orbitq/read",
 		"GET /v1/data-points/{id}/analyses orbitq/read",
+		"GET /v1/failed orbitq/read",
 		"GET /v1/health -",
 		"GET /v1/jobs orbitq/read",
 		"GET /v1/jobs/{id} orbitq/read",
 		"GET /v1/usage orbitq/read",
 		"POST /v1/data-points orbitq/write",
+		"POST /v1/failed/{id}/retry orbitq/write",
+		"POST /v1/failed:retry orbitq/write",
 		"POST /v1/jobs orbitq/write",
+		"POST /v1/jobs/{id}/cancel orbitq/write",
 	}
 
 	if got := operations(load(t)); !slices.Equal(got, want) {
@@ -145,7 +150,7 @@ func TestContractSpeaksAsTheCore(t *testing.T) {
 		},
 		"ProblemCode": {
 			string(job.InvalidJSON), string(job.InvalidField), string(job.UnknownField), string(job.UnknownKind), string(job.BodyTooLarge),
-			string(job.UnsupportedMedia), string(job.NotFound), string(job.KeyReused), string(job.InvalidCursor), string(job.Forbidden),
+			string(job.UnsupportedMedia), string(job.NotFound), string(job.KeyReused), string(job.StateConflict), string(job.InvalidCursor), string(job.Forbidden),
 			string(job.MethodNotAllowed), string(job.Unavailable), string(job.Internal),
 		},
 	} {

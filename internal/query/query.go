@@ -115,7 +115,7 @@ type Page struct {
 
 // Jobs returns a page of the owner's jobs, newest first.
 func (q *Query) Jobs(ctx context.Context, owner string, f Filter) (Page, error) {
-	after, err := position(f.Cursor)
+	after, err := Position(f.Cursor)
 	if err != nil {
 		return Page{}, err
 	}
@@ -135,7 +135,7 @@ func (q *Query) Jobs(ctx context.Context, owner string, f Filter) (Page, error) 
 			break
 		}
 	}
-	page.Next = cursor(after)
+	page.Next = Cursor(after)
 	return page, nil
 }
 
@@ -162,17 +162,17 @@ func (q *Query) Usage(ctx context.Context, owner string, tier usage.Tier) (Usage
 	return Usage{Tier: tier, Cycle: usage.CycleAt(tier, time.Time{}, now), Meter: m, Limit: tier.Limit()}, nil
 }
 
-// cursor hides a position from clients, so that its form may change.
-func cursor(position string) string {
+// Cursor hides a position from clients, so that its form may change.
+func Cursor(position string) string {
 	if position == "" {
 		return ""
 	}
 	return base64.RawURLEncoding.EncodeToString([]byte("1" + position))
 }
 
-// position reads a cursor back. Only what job.Position writes passes: any other
+// Position reads a cursor back; one that Cursor did not make is InvalidCursor. Only what job.Position writes passes: any other
 // text would be a place in the list too, only not one that means anything.
-func position(cursor string) (string, error) {
+func Position(cursor string) (string, error) {
 	if cursor == "" {
 		return "", nil
 	}

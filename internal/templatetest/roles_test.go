@@ -21,12 +21,14 @@ func allowed() map[string][]string {
 
 	return map[string][]string{
 		"EnqueueFunction": slices.Concat(
-			on("Table.Arn", "dynamodb:PutItem", "dynamodb:GetItem"),
+			on("Table.Arn", "dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:BatchGetItem"),
+			on("${Table.Arn}/index/open", "dynamodb:Query"),
 			onWorkQueues("sqs:SendMessage"),
 		),
 		"QueryFunction": slices.Concat(
 			on("Table.Arn", "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"),
 			on("${Table.Arn}/index/owner", "dynamodb:Query"),
+			on("${Table.Arn}/index/open", "dynamodb:Query"),
 		),
 		"EnrichFunction": slices.Concat(
 			on("Table.Arn", "dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:Query"),
