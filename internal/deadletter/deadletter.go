@@ -1,7 +1,8 @@
-// Package deadletter is the use case that keeps the dead letter queue and the
-// table telling the same story.
+// Package deadletter is the use case around jobs that failed: the reconciler keeps
+// the dead letter queue and the table telling the same story, the operator is a
+// person's hand on dead jobs and on those that are still open.
 //
-// It promises that every dead letter is recorded once with its payload and
+// The reconciler promises that every dead letter is recorded once with its payload and
 // reason, that the queue at rest holds exactly one message per dead job (so that
 // the console's redrive works), and that a message it did not record is never
 // deleted. It has no event source mapping: a consumer would compete with the

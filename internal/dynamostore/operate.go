@@ -11,7 +11,7 @@ import (
 	"orbitq/internal/job"
 )
 
-// Amend implements operate.Store: the decision is written on the condition that
+// Amend implements deadletter.Rows: the decision is written on the condition that
 // the row is still the one that was decided upon, else it is decided again.
 func (s *Store) Amend(ctx context.Context, id string, decide func(job.Job) (job.Job, error)) (job.Job, error) {
 	row, err := s.get(ctx, jobKey(id))
@@ -39,7 +39,7 @@ func (s *Store) Amend(ctx context.Context, id string, decide func(job.Job) (job.
 	return job.Job{}, job.Errorf(job.Throttled, "job %s changed %d times while it was amended", id, maxTries)
 }
 
-// Dead implements operate.Store: an owner's dead jobs, the latest death first.
+// Dead implements deadletter.Rows: an owner's dead jobs, the latest death first.
 func (s *Store) Dead(ctx context.Context, owner, after string, n int) ([]job.Job, string, error) {
 	index, expr, latestFirst := openIndex, "ok = :grave", false
 	limit := int32(min(n, 100)) //nolint:gosec // G115: at most 100

@@ -34,7 +34,6 @@ import (
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
-	"orbitq/internal/operate"
 	"orbitq/internal/query"
 	"orbitq/internal/relay"
 	"orbitq/internal/worker"
@@ -47,7 +46,7 @@ var (
 	_ query.Store      = (*Store)(nil)
 	_ relay.Store      = (*Store)(nil)
 	_ deadletter.Store = (*Store)(nil)
-	_ operate.Store    = (*Store)(nil)
+	_ deadletter.Rows  = (*Store)(nil)
 	_ kinds.Points     = (*Store)(nil)
 )
 

@@ -17,13 +17,13 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"orbitq/internal/deadletter"
 	"orbitq/internal/entry"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
 	"orbitq/internal/memstore"
 	"orbitq/internal/openapi/contracttest"
-	"orbitq/internal/operate"
 	"orbitq/internal/query"
 )
 
@@ -136,9 +136,9 @@ func start(tb testing.TB) *bench {
 		Entropy:  func() [10]byte { b.ids++; return [10]byte{9: b.ids} },
 		Deadline: 24 * time.Hour, Resend: 15 * time.Minute, Tries: 3,
 	})
-	op := operate.New(operate.Config{Store: b.store, Sender: b.sender, Now: clock, Timing: job.DefaultTiming()})
+	op := deadletter.NewOperator(deadletter.OperatorConfig{Rows: b.store, Sender: b.sender, Now: clock, Timing: job.DefaultTiming()})
 	b.write = entry.Write(in, op, b.logger)
-	b.read = entry.Read(query.New(b.store, clock), op, b.logger, "0.1.0+7")
+	b.read = entry.Read(query.New(b.store, clock), deadletter.NewFailures(b.store), b.logger, "0.1.0+7")
 	return b
 }
 

@@ -4,15 +4,15 @@ import (
 	"context"
 	"net/http"
 
+	"orbitq/internal/deadletter"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
-	"orbitq/internal/operate"
 	"orbitq/internal/query"
 )
 
 // operator has the routes of a person's hand on jobs.
 type operator struct {
-	op *operate.Operate
+	op *deadletter.Operator
 }
 
 // cancel takes an open job back.
@@ -44,8 +44,13 @@ func (o *operator) forget(ctx context.Context, r *request, p intake.Principal) (
 	return encode(http.StatusOK, viewJob(&j)), nil
 }
 
+// graveyard has the route of the list of failures.
+type graveyard struct {
+	failures *deadletter.Failures
+}
+
 // failed lists dead jobs, the latest death first.
-func (o *operator) failed(ctx context.Context, r *request, p intake.Principal) (response, error) {
+func (g *graveyard) failed(ctx context.Context, r *request, p intake.Principal) (response, error) {
 	params := map[string]string{}
 	code := ""
 	for name, value := range r.QueryStringParameters {
@@ -67,7 +72,7 @@ func (o *operator) failed(ctx context.Context, r *request, p intake.Principal) (
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
-	found, next, err := o.op.Failed(ctx, p.Owner, operate.Filter{Code: job.Code(code), Queue: f.Queue}, after, f.Limit)
+	found, next, err := g.failures.List(ctx, p.Owner, deadletter.Filter{Code: job.Code(code), Queue: f.Queue}, after, f.Limit)
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
@@ -94,8 +99,8 @@ func (o *operator) retryMany(ctx context.Context, r *request, p intake.Principal
 	if _, err := decode(r, &b); err != nil {
 		return response{}, err
 	}
-	f := operate.Filter{Code: job.Code(value(b.Code)), Queue: value(b.Queue)}
-	if all := b.All != nil && *b.All; all == (f != operate.Filter{}) {
+	f := deadletter.Filter{Code: job.Code(value(b.Code)), Queue: value(b.Queue)}
+	if all := b.All != nil && *b.All; all == (f != deadletter.Filter{}) {
 		return response{}, job.Invalid(job.Violation{Field: "all", Rule: "filter", Detail: "give a code or a queue, or all: true, and not both"})
 	}
 	after, err := query.Position(value(b.Cursor))

@@ -8,17 +8,17 @@ import (
 	"slices"
 	"strconv"
 
+	"orbitq/internal/deadletter"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/openapi"
-	"orbitq/internal/operate"
 	"orbitq/internal/query"
 )
 
 // Read returns the handler of the read API.
-func Read(q *query.Query, op *operate.Operate, log *slog.Logger, version string) func(context.Context, request) (response, error) {
+func Read(q *query.Query, failures *deadletter.Failures, log *slog.Logger, version string) func(context.Context, request) (response, error) {
 	r := &reader{q: q, version: version}
-	o := &operator{op: op}
+	g := &graveyard{failures: failures}
 	a := &api{
 		log: log,
 		public: map[string]route{
@@ -30,7 +30,7 @@ func Read(q *query.Query, op *operate.Operate, log *slog.Logger, version string)
 			"GET /v1/data-points/{id}/analyses": r.analyses,
 			"GET /v1/jobs/{id}":                 r.job,
 			"GET /v1/jobs":                      r.jobs,
-			"GET /v1/failed":                    o.failed,
+			"GET /v1/failed":                    g.failed,
 			"GET /v1/usage":                     r.usage,
 		},
 	}

@@ -6,14 +6,14 @@ import (
 	"log/slog"
 	"net/http"
 
+	"orbitq/internal/deadletter"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
-	"orbitq/internal/operate"
 	"orbitq/internal/point"
 )
 
 // Write returns the handler of the write API.
-func Write(in *intake.Intake, op *operate.Operate, log *slog.Logger) func(context.Context, request) (response, error) {
+func Write(in *intake.Intake, op *deadletter.Operator, log *slog.Logger) func(context.Context, request) (response, error) {
 	w := &writer{in: in, log: log}
 	o := &operator{op: op}
 	a := &api{log: log, routes: map[string]route{

@@ -8,7 +8,6 @@ import (
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
-	"orbitq/internal/operate"
 	"orbitq/internal/point"
 	"orbitq/internal/relay"
 	"orbitq/internal/satellite"
@@ -22,7 +21,7 @@ type Table interface {
 	relay.Store
 	deadletter.Store
 	kinds.Points
-	operate.Store
+	deadletter.Rows
 }
 
 // Store is a table as one process sees it.
@@ -118,7 +117,7 @@ func (s *Store) RecordPoison(ctx context.Context, l deadletter.Letter, reason st
 	return do(s.Process, "RecordPoison", func() error { return s.Table.RecordPoison(ctx, l, reason, now) })
 }
 
-// Amend implements operate.Store.
+// Amend implements deadletter.Rows.
 func (s *Store) Amend(ctx context.Context, id string, decide func(job.Job) (job.Job, error)) (job.Job, error) {
 	return call(s.Process, "Amend", func() (job.Job, error) { return s.Table.Amend(ctx, id, decide) })
 }
@@ -129,7 +128,7 @@ type graves struct {
 	next string
 }
 
-// Dead implements operate.Store.
+// Dead implements deadletter.Rows.
 func (s *Store) Dead(ctx context.Context, owner, after string, n int) ([]job.Job, string, error) {
 	got, err := call(s.Process, "Dead", func() (g graves, err error) {
 		g.jobs, g.next, err = s.Table.Dead(ctx, owner, after, n)

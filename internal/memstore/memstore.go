@@ -19,7 +19,6 @@ import (
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
-	"orbitq/internal/operate"
 	"orbitq/internal/point"
 	"orbitq/internal/query"
 	"orbitq/internal/relay"
@@ -35,7 +34,7 @@ var (
 	_ query.Store      = (*Store)(nil)
 	_ relay.Store      = (*Store)(nil)
 	_ deadletter.Store = (*Store)(nil)
-	_ operate.Store    = (*Store)(nil)
+	_ deadletter.Rows  = (*Store)(nil)
 	_ kinds.Points     = (*Store)(nil)
 )
 

@@ -130,7 +130,7 @@ func (s *Store) resent(next job.Job) job.Job {
 	return next
 }
 
-// Amend implements operate.Store.
+// Amend implements deadletter.Rows.
 func (s *Store) Amend(_ context.Context, id string, decide func(job.Job) (job.Job, error)) (job.Job, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,7 +146,7 @@ func (s *Store) Amend(_ context.Context, id string, decide func(job.Job) (job.Jo
 	return next, nil
 }
 
-// Dead implements operate.Store.
+// Dead implements deadletter.Rows.
 func (s *Store) Dead(_ context.Context, owner, after string, n int) ([]job.Job, string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

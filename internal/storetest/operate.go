@@ -86,6 +86,12 @@ func operateRules() []rule {
 				t.Errorf("retried %+v", got)
 			}
 		}},
+	}
+}
+
+func failureRules() []rule {
+	later := start().Add(time.Hour)
+	return []rule{
 		{"a forgotten job leaves the list, and its letter is surplus", func(t *testing.T, s Store) {
 			dead := died(t, s, "u-"+id(t), start())
 			amend(t, s, dead.ID, forgetAt(later), "")

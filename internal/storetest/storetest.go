@@ -17,7 +17,6 @@ import (
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
-	"orbitq/internal/operate"
 	"orbitq/internal/point"
 	"orbitq/internal/query"
 	"orbitq/internal/relay"
@@ -33,7 +32,7 @@ type Store interface {
 	relay.Store
 	deadletter.Store
 	kinds.Points
-	operate.Store
+	deadletter.Rows
 	Token(ctx context.Context) (string, time.Time, error)
 	LockToken(ctx context.Context, now, until time.Time) (bool, error)
 	SaveToken(ctx context.Context, value string, expires time.Time) error
@@ -52,7 +51,7 @@ type rule struct {
 func Run(t *testing.T, s Store) {
 	t.Helper()
 	var all []rule
-	for _, group := range [][]rule{acceptRules(), claimRules(), ticketRules(), quotaRules(), settleRules(), buryRules(), relayRules(), readRules(), operateRules()} {
+	for _, group := range [][]rule{acceptRules(), claimRules(), ticketRules(), quotaRules(), settleRules(), buryRules(), relayRules(), readRules(), operateRules(), failureRules()} {
 		all = append(all, group...)
 	}
 	for _, r := range all {

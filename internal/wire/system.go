@@ -29,7 +29,6 @@ import (
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
-	"orbitq/internal/operate"
 	"orbitq/internal/query"
 	"orbitq/internal/relay"
 	"orbitq/internal/secret"
@@ -153,10 +152,13 @@ func (s *System) Worker() *worker.Worker {
 	})
 }
 
-// Operate returns the use case of a person's hand on a job.
-func (s *System) Operate() *operate.Operate {
-	return operate.New(operate.Config{Store: s.store(), Sender: s.queues(), Now: now, Timing: s.timing()})
+// Operator returns the use case of a person's hand on a job.
+func (s *System) Operator() *deadletter.Operator {
+	return deadletter.NewOperator(deadletter.OperatorConfig{Rows: s.store(), Sender: s.queues(), Now: now, Timing: s.timing()})
 }
+
+// Failures returns the list of dead jobs.
+func (s *System) Failures() *deadletter.Failures { return deadletter.NewFailures(s.store()) }
 
 // Relay returns the use case of the relay's schedule.
 func (s *System) Relay() *relay.Relay {

@@ -1,14 +1,4 @@
-// Package operate is the use case behind a person's hand on a job: cancel it, and
-// look through the failed ones, retry them, forget them.
-//
-// It promises that each of these is one decision on the job's row, written only
-// if the row is still the one that was decided upon; a retry then sends a message
-// with a ticket of its own, and the relay repeats a send that never happened. A
-// retry by many names what it would do before it does it (a dry run), never takes
-// an empty filter for everything, and says where it stopped.
-//
-// It refuses jobs of other owners as if they did not exist.
-package operate
+package deadletter
 
 import (
 	"context"
@@ -25,8 +15,8 @@ const (
 	MaxRetry = 200 // jobs per bulk retry: the request must end within its timeout
 )
 
-// Store holds the job rows.
-type Store interface {
+// Rows holds the job rows that people act on.
+type Rows interface {
 	// Amend replaces a job's row by what decide says about it.
 	Amend(ctx context.Context, id string, decide func(job.Job) (job.Job, error)) (job.Job, error)
 	// Dead returns up to n dead jobs of an owner after a position ("" for the
@@ -39,36 +29,41 @@ type Sender interface {
 	Send(ctx context.Context, queue string, m job.Message, delay time.Duration) error
 }
 
-// Config has the parts of an Operate.
-type Config struct {
-	Store  Store
+// OperatorConfig has the parts of an Operator.
+type OperatorConfig struct {
+	Rows   Rows
 	Sender Sender
 	Now    func() time.Time
 	Timing job.Timing
 }
 
-// Operate acts on jobs.
-type Operate struct {
-	Config
+// Operator is a person's hand on jobs: cancel one, retry or forget dead ones.
+//
+// Each of these is one decision on the job's row, written only if the row is still
+// the one that was decided upon; a retry then sends a message with a ticket of its
+// own, and the relay repeats a send that never happened. Jobs of other owners are
+// refused as if they did not exist.
+type Operator struct {
+	OperatorConfig
 }
 
-// New returns an Operate.
-func New(c Config) *Operate { return &Operate{Config: c} }
+// NewOperator returns an Operator.
+func NewOperator(c OperatorConfig) *Operator { return &Operator{OperatorConfig: c} }
 
 // Cancel takes an open job back. A worker that is running it is not stopped, but
 // cannot settle any more; the provider call, if it was made, is not billed.
-func (o *Operate) Cancel(ctx context.Context, owner, id string) (job.Job, error) {
+func (o *Operator) Cancel(ctx context.Context, owner, id string) (job.Job, error) {
 	return o.amend(ctx, owner, id, func(j job.Job) (job.Job, error) { return job.Cancel(j, o.Now()) })
 }
 
 // Forget makes a dead job a tombstone.
-func (o *Operate) Forget(ctx context.Context, owner, id string) (job.Job, error) {
+func (o *Operator) Forget(ctx context.Context, owner, id string) (job.Job, error) {
 	return o.amend(ctx, owner, id, func(j job.Job) (job.Job, error) { return job.Forget(j, o.Now()) })
 }
 
 // Retry runs a dead or skipped job again, as a new generation. A message that
 // could not be sent is not a failure: the relay sends it.
-func (o *Operate) Retry(ctx context.Context, owner, id string) (job.Job, error) {
+func (o *Operator) Retry(ctx context.Context, owner, id string) (job.Job, error) {
 	j, err := o.amend(ctx, owner, id, func(j job.Job) (job.Job, error) { return job.Rerun(j, o.Timing, o.Now()) })
 	if err != nil {
 		return job.Job{}, err
@@ -78,11 +73,11 @@ func (o *Operate) Retry(ctx context.Context, owner, id string) (job.Job, error) 
 }
 
 // amend changes a job of the owner.
-func (o *Operate) amend(ctx context.Context, owner, id string, decide func(job.Job) (job.Job, error)) (job.Job, error) {
+func (o *Operator) amend(ctx context.Context, owner, id string, decide func(job.Job) (job.Job, error)) (job.Job, error) {
 	if !job.ValidID(id) {
 		return job.Job{}, job.Errorf(job.NotFound, "no job %q", id)
 	}
-	j, err := o.Store.Amend(ctx, id, func(j job.Job) (job.Job, error) {
+	j, err := o.Rows.Amend(ctx, id, func(j job.Job) (job.Job, error) {
 		if j.Owner != owner {
 			return j, job.Errorf(job.NotFound, "no job %q", id)
 		}
@@ -105,11 +100,19 @@ func (f Filter) matches(j *job.Job) bool {
 	return (f.Code == "" || j.Code == f.Code) && (f.Queue == "" || j.Queue == f.Queue)
 }
 
-// Failed returns up to n dead jobs of the owner that the filter means, and the
+// Failures lists dead jobs; it can do nothing else, so that a read API may have it.
+type Failures struct {
+	rows Rows
+}
+
+// NewFailures returns the list of a table's dead jobs.
+func NewFailures(r Rows) *Failures { return &Failures{rows: r} }
+
+// List returns up to n dead jobs of the owner that the filter means, and the
 // position of the rest. One page of the index is read: with a filter there may be
 // fewer jobs, or none, and still a rest.
-func (o *Operate) Failed(ctx context.Context, owner string, f Filter, after string, n int) ([]job.Job, string, error) {
-	found, next, err := o.Store.Dead(ctx, owner, after, n)
+func (l *Failures) List(ctx context.Context, owner string, f Filter, after string, n int) ([]job.Job, string, error) {
+	found, next, err := l.rows.Dead(ctx, owner, after, n)
 	if err != nil {
 		return nil, "", fmt.Errorf("list dead jobs: %w", err)
 	}
@@ -131,10 +134,10 @@ type Bulk struct {
 
 // RetryMany retries the owner's dead jobs that the filter means, up to MaxRetry. A
 // job that changed meanwhile is passed over: somebody else was quicker.
-func (o *Operate) RetryMany(ctx context.Context, owner string, f Filter, after string, dryRun bool) (Bulk, error) {
-	total := Bulk{Next: after}
+func (o *Operator) RetryMany(ctx context.Context, owner string, f Filter, after string, dryRun bool) (Bulk, error) {
+	total, failures := Bulk{Next: after}, NewFailures(o.Rows)
 	for total.Matched < MaxRetry {
-		page, next, err := o.Failed(ctx, owner, f, total.Next, min(MaxPage, MaxRetry-total.Matched))
+		page, next, err := failures.List(ctx, owner, f, total.Next, min(MaxPage, MaxRetry-total.Matched))
 		if err != nil {
 			return total, err
 		}
