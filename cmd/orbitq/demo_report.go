@@ -117,7 +117,11 @@ func (r *row) cells() []string {
 		}
 		cloud = fmt.Sprintf("%4.0f%%", 100*r.Analysis.CloudFraction)
 	}
-	return append(cells, cloud, fmt.Sprintf("%5d", r.Job.Attempts), fmt.Sprintf("%4d", r.WaitMS), fmt.Sprintf("%4d", r.RunMS), fmt.Sprintf("%3d", r.Requests))
+	run := "   -" // a job that waits for another day has no run that counts
+	if r.Job.FinishedAt != nil {
+		run = fmt.Sprintf("%4d", r.RunMS)
+	}
+	return append(cells, cloud, fmt.Sprintf("%5d", r.Job.Attempts), fmt.Sprintf("%4d", r.WaitMS), run, fmt.Sprintf("%3d", r.Requests))
 }
 
 // indexHeads stand above the numbers of the indices, not above their signs: columns are padded by hand, because a

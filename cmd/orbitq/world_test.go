@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"orbitq/internal/copernicus"
+	"orbitq/internal/deadletter"
 	"orbitq/internal/entry"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
@@ -62,13 +63,13 @@ func newWorld(t *testing.T) *world {
 		Store: store, Sender: w, Kinds: []string{kinds.EnrichName}, Now: now, Deadline: time.Hour, Resend: time.Minute, Tries: 3,
 		Entropy: func() (b [10]byte) { _, _ = rand.Read(b[:]); return b },
 	})
-	w.serve(t, in, query.New(store, now))
+	w.serve(t, in, query.New(store, now), deadletter.NewOperator(deadletter.OperatorConfig{Rows: store, Sender: w, Now: now, Timing: job.DefaultTiming()}), deadletter.NewFailures(store))
 	t.Cleanup(w.running.Wait) // before anything is closed
 	return w
 }
 
 // serve puts the API and the issuer of its tokens behind one address.
-func (w *world) serve(t *testing.T, in *intake.Intake, q *query.Query) {
+func (w *world) serve(t *testing.T, in *intake.Intake, q *query.Query, op *deadletter.Operator, failures *deadletter.Failures) {
 	t.Helper()
 	var handler http.Handler
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { handler.ServeHTTP(rw, r) }))
@@ -78,7 +79,7 @@ func (w *world) serve(t *testing.T, in *intake.Intake, q *query.Query) {
 		t.Fatalf("make issuer: %v", err)
 	}
 	silent := slog.New(slog.DiscardHandler)
-	write, read := lambda(entry.Write(in, silent)), lambda(entry.Read(q, silent, "test"))
+	write, read := lambda(entry.Write(in, op, silent)), lambda(entry.Read(q, failures, silent, "test"))
 	routes := []apigw.Route{{Key: "GET /v1/health", Invoke: read}}
 	for _, key := range []string{"POST /v1/data-points", "POST /v1/jobs"} {
 		routes = append(routes, apigw.Route{Key: key, Invoke: write, Authorize: true, Scopes: []string{"orbitq/write"}})
