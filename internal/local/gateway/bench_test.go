@@ -14,7 +14,6 @@ import (
 
 	"orbitq/internal/local/cfn"
 	"orbitq/internal/local/gateway"
-	"orbitq/internal/local/iam"
 )
 
 const prefix = "arn:aws:dynamodb:eu-central-1:000000000000:table/"
@@ -62,7 +61,7 @@ func start(t *testing.T, statements ...cfn.Statement) *bench {
 	queues := httptest.NewServer(b.engine("queues", `{"QueueUrls":[]}`))
 	b.gateway = gateway.New(gateway.Config{
 		Region: "eu-central-1", Account: "000000000000", DynamoDB: tables.URL, SQS: queues.URL,
-		Principals: map[string]*iam.Principal{"worker-key": {Function: "worker", Role: "WorkerRole", Account: "000000000000", Statements: statements}},
+		Principals: map[string]*gateway.Principal{"worker-key": {Function: "worker", Role: "WorkerRole", Account: "000000000000", Statements: statements}},
 		HashKeys:   map[string]string{"T": "pk", "T/index/open": "ok"},
 		Secrets:    []gateway.Secret{{Name: "copernicus", ARN: "arn:secret", Value: "s3cret"}},
 		Functions: map[string]gateway.Invoker{"worker": func(_ context.Context, payload []byte) ([]byte, string, error) {

@@ -23,8 +23,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"orbitq/internal/local/iam"
 )
 
 // maxRequest is the largest request, in bytes: the limit of SQS is 1 MiB, that of
@@ -37,9 +35,9 @@ type Invoker func(ctx context.Context, payload []byte) (response []byte, functio
 // Config has the parts of a Gateway.
 type Config struct {
 	Region, Account string
-	DynamoDB, SQS   string                    // URLs of the engines
-	Principals      map[string]*iam.Principal // by access key
-	HashKeys        map[string]string         // partition key by table, and by "table/index/name"
+	DynamoDB, SQS   string                // URLs of the engines
+	Principals      map[string]*Principal // by access key
+	HashKeys        map[string]string     // partition key by table, and by "table/index/name"
 	Secrets         []Secret
 	Functions       map[string]Invoker // by name
 }
@@ -111,13 +109,13 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // permitted checks the caller's role for everything that the call touches.
-func (g *Gateway) permitted(p *iam.Principal, c *call) error {
+func (g *Gateway) permitted(p *Principal, c *call) error {
 	if p == nil {
 		return nil
 	}
 	for _, need := range g.needs(c) {
 		if err := p.Check(need); err != nil {
-			return err //nolint:wrapcheck // the message is AWS's own, and the caller sees all of it
+			return err
 		}
 	}
 	return nil

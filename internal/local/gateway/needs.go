@@ -4,32 +4,30 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"orbitq/internal/local/iam"
 )
 
 // needs returns the permissions that a call needs, in a fixed order.
-func (g *Gateway) needs(c *call) []iam.Call {
+func (g *Gateway) needs(c *call) []Call {
 	own := ":" + g.Region + ":" + g.Account + ":"
 	switch c.service {
 	case "dynamodb":
 		return g.needsOfTables(c, "arn:aws:dynamodb"+own+"table/")
 	case "sqs":
-		return []iam.Call{permission("sqs:"+permissionName(c.operation), c.queue("arn:aws:sqs"+own))}
+		return []Call{permission("sqs:"+permissionName(c.operation), c.queue("arn:aws:sqs"+own))}
 	case "secretsmanager":
 		found, _ := g.secretOf(c.json.SecretID)
-		return []iam.Call{permission("secretsmanager:"+c.operation, found.ARN)}
+		return []Call{permission("secretsmanager:"+c.operation, found.ARN)}
 	case "lambda":
-		return []iam.Call{permission("lambda:"+c.operation, "arn:aws:lambda"+own+"function:"+c.function)}
+		return []Call{permission("lambda:"+c.operation, "arn:aws:lambda"+own+"function:"+c.function)}
 	default:
-		return []iam.Call{permission(c.service+":"+c.operation, "*")}
+		return []Call{permission(c.service+":"+c.operation, "*")}
 	}
 }
 
 // permission is one call as IAM sees it. The stack listens on loopback only, so that what a TLS-only statement protects
 // from is not here, and every call counts as safe.
-func permission(action, resource string) iam.Call {
-	return iam.Call{Action: action, Resource: resource, Context: map[string][]string{"aws:SecureTransport": {"true"}}}
+func permission(action, resource string) Call {
+	return Call{Action: action, Resource: resource, Context: map[string][]string{"aws:SecureTransport": {"true"}}}
 }
 
 // permissionName is what IAM calls an operation: a batch needs the permission of its single form.
@@ -56,8 +54,8 @@ func (c *call) queue(prefix string) string {
 
 // needsOfTables returns what a DynamoDB call needs: a transaction needs the permission of each of its items, and no
 // permission of its own; a batch needs its permission on each table.
-func (g *Gateway) needsOfTables(c *call, prefix string) []iam.Call {
-	var all []iam.Call
+func (g *Gateway) needsOfTables(c *call, prefix string) []Call {
+	var all []Call
 	// Each entry is judged on its own, so that a refusal names the action that is missing.
 	for _, entry := range c.json.TransactItems {
 		for kind, op := range entry {
@@ -71,7 +69,7 @@ func (g *Gateway) needsOfTables(c *call, prefix string) []iam.Call {
 	if len(all) == 0 {
 		all = append(all, g.onTable("dynamodb:"+c.operation, prefix, c.json.TableName, c.json.keyed))
 	}
-	slices.SortStableFunc(all, func(a, b iam.Call) int { return strings.Compare(a.Resource, b.Resource) })
+	slices.SortStableFunc(all, func(a, b Call) int { return strings.Compare(a.Resource, b.Resource) })
 	return all
 }
 
@@ -84,7 +82,7 @@ func itemAction(kind string) string {
 }
 
 // onTable is a call on a table, or on one of its indexes, with the partition keys that it names.
-func (g *Gateway) onTable(action, prefix, table string, items ...keyed) iam.Call {
+func (g *Gateway) onTable(action, prefix, table string, items ...keyed) Call {
 	name := table
 	if len(items) == 1 && items[0].IndexName != "" {
 		name += "/index/" + items[0].IndexName

@@ -15,7 +15,6 @@ import (
 	"orbitq/internal/local/engines"
 	"orbitq/internal/local/esm"
 	"orbitq/internal/local/gateway"
-	"orbitq/internal/local/iam"
 	"orbitq/internal/local/lambdart"
 )
 
@@ -29,7 +28,7 @@ const (
 
 // compose connects the parts as the template says; nothing runs yet.
 func (s *Stack) compose(context.Context) error {
-	s.principals = map[string]*iam.Principal{}
+	s.principals = map[string]*gateway.Principal{}
 	invokers := map[string]gateway.Invoker{}
 
 	for _, f := range s.template.Functions {
@@ -59,7 +58,7 @@ func (s *Stack) compose(context.Context) error {
 }
 
 // principal is a function with the statements of its role.
-func (s *Stack) principal(f cfn.Function) (*iam.Principal, error) {
+func (s *Stack) principal(f cfn.Function) (*gateway.Principal, error) {
 	i := slices.IndexFunc(s.template.Roles, func(r cfn.Role) bool { return r.ARN == f.Role })
 	if i < 0 {
 		return nil, fmt.Errorf("function %s: its role %s is not in the template", f.Name, f.Role)
@@ -70,7 +69,7 @@ func (s *Stack) principal(f cfn.Function) (*iam.Principal, error) {
 
 	// SAM attaches managed policies on its own, for tracing for example; they are part of what the role allows.
 	for _, arn := range role.Managed {
-		more, known := iam.Managed(arn)
+		more, known := gateway.Managed(arn)
 		if !known {
 			return nil, fmt.Errorf("role %s: the managed policy %s is not known to the local run", role.Name, arn)
 		}
@@ -78,7 +77,7 @@ func (s *Stack) principal(f cfn.Function) (*iam.Principal, error) {
 		statements = append(statements, more...)
 	}
 
-	return &iam.Principal{Function: f.Name, Role: role.Name, Account: engines.Account, Statements: statements}, nil
+	return &gateway.Principal{Function: f.Name, Role: role.Name, Account: engines.Account, Statements: statements}, nil
 }
 
 // function is a function with the environment that Lambda gives it.
@@ -144,7 +143,7 @@ func (s *Stack) call(name string) (func(ctx context.Context, payload []byte) ([]
 func (s *Stack) mayPoll(m cfn.Mapping) error {
 	p := s.principals[accessKey(m.Function)]
 	for _, action := range []string{"ReceiveMessage", "DeleteMessage", "GetQueueAttributes"} {
-		if err := p.Check(iam.Call{Action: "sqs:" + action, Resource: m.QueueARN}); err != nil {
+		if err := p.Check(gateway.Call{Action: "sqs:" + action, Resource: m.QueueARN}); err != nil {
 			return fmt.Errorf("event source mapping: the function execution role does not have permissions to call %s on SQS: %w", action, err)
 		}
 	}

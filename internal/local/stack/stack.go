@@ -20,7 +20,6 @@ import (
 	"orbitq/internal/local/engines"
 	"orbitq/internal/local/esm"
 	"orbitq/internal/local/gateway"
-	"orbitq/internal/local/iam"
 	"orbitq/internal/local/issuer"
 	"orbitq/internal/local/lambdart"
 )
@@ -47,7 +46,7 @@ type Stack struct {
 	provider           *cdse.Server
 	aws, api, provided *site
 	functions          map[string]*lambdart.Function // by short name
-	principals         map[string]*iam.Principal     // by access key
+	principals         map[string]*gateway.Principal // by access key
 	mappings           []*esm.Mapping
 	scheduler          *cron.Scheduler
 	httpAPI            *apigw.API

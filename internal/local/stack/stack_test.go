@@ -2,9 +2,11 @@ package stack_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,50 +15,104 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"orbitq/internal/local/gateway"
 	"orbitq/internal/local/stack"
 )
 
+// world is a stack of the small application in testdata, with stock clients of an operator.
+type world struct {
+	*stack.Stack
+	db    *dynamodb.Client
+	queue *sqs.Client
+}
+
 // started runs a stack of its own for one test.
-func started(t *testing.T, change func(*stack.Options)) *stack.Stack {
+func started(t *testing.T, change func(*stack.Options)) *world {
 	t.Helper()
 
-	opts := stack.Options{Data: t.TempDir(), Speed: 10, Say: func(line string) { t.Log(line) }}
+	opts := stack.Options{
+		Root: "../../..", Template: "testdata/template.yaml", Data: t.TempDir(), Speed: 60,
+		Say: func(line string) { t.Log(line) },
+	}
 	if change != nil {
 		change(&opts)
 	}
-
-	began := time.Now()
 
 	s, err := stack.Start(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	t.Logf("started in %v", time.Since(began))
 	t.Cleanup(func() {
 		if err := s.Stop(); err != nil {
 			t.Error(err)
 		}
 	})
 
-	return s
+	endpoint := s.State().AWSURL
+	cfg := aws.Config{
+		Region: s.State().Region, BaseEndpoint: &endpoint,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: stack.OperatorKey, SecretAccessKey: "x"}, nil
+		}),
+	}
+
+	return &world{Stack: s, db: dynamodb.NewFromConfig(cfg), queue: sqs.NewFromConfig(cfg)}
 }
 
-func request(t *testing.T, s *stack.Stack, method, path, body string) (int, map[string]any) {
+// keys lists the table.
+func (w *world) keys(t *testing.T) string {
 	t.Helper()
 
-	token, err := s.Token(stack.Token{User: "demo", Tier: "enterprise", Scopes: []string{"orbitq/read", "orbitq/write"}, Expires: time.Hour})
+	table := w.State().Table
+
+	out, err := w.db.Scan(t.Context(), &dynamodb.ScanInput{TableName: &table})
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	req, err := http.NewRequestWithContext(t.Context(), method, s.State().APIURL+path, strings.NewReader(body))
+	var keys []string
+
+	for _, item := range out.Items {
+		if pk, ok := item["pk"].(*types.AttributeValueMemberS); ok {
+			keys = append(keys, pk.Value)
+		}
+	}
+
+	return strings.Join(keys, "\n")
+}
+
+func (w *world) send(t *testing.T, body string) {
+	t.Helper()
+
+	url := w.State().Queues["work"]
+	if _, err := w.queue.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: &body}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *world) get(t *testing.T, path string, scopes ...string) (int, string) {
+	t.Helper()
+
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.State().APIURL+path, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("Content-Type", "application/json")
+	if len(scopes) > 0 {
+		token, err := w.Token(stack.Token{User: "ana", Scopes: scopes, Expires: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -69,58 +125,186 @@ func request(t *testing.T, s *stack.Stack, method, path, body string) (int, map[
 		t.Fatal(err)
 	}
 
-	var out map[string]any
-	if err := json.Unmarshal(text, &out); err != nil {
-		t.Fatalf("%s %s: status %d: %s", method, path, res.StatusCode, text)
-	}
-
-	return res.StatusCode, out
+	return res.StatusCode, string(text)
 }
 
-func TestOneJobEndToEnd(t *testing.T) {
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+
+	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// TestTheTemplateRuns goes in at every door that the template has.
+func TestTheTemplateRuns(t *testing.T) {
 	t.Parallel()
 
-	s := started(t, nil)
+	w := started(t, nil)
 
-	status, made := request(t, s, http.MethodPost, "/v1/data-points", `{"latitude":28.3,"longitude":-16.5,"value":1,"collected_at":"2020-02-19T12:00:00Z"}`)
-	if status != http.StatusCreated {
-		t.Fatalf("status %d: %v", status, made)
+	status, text := w.get(t, "/open/door")
+
+	var seen struct {
+		Route string            `json:"route"`
+		Path  map[string]string `json:"path"`
+		Env   map[string]string `json:"env"`
+	}
+	if err := json.Unmarshal([]byte(text), &seen); err != nil || status != http.StatusOK || seen.Route != "GET /open/{name}" || seen.Path["name"] != "door" {
+		t.Errorf("open route: %d %s", status, text)
 	}
 
-	id := made["job_id"].(string)
-	deadline := time.Now().Add(30 * time.Second)
-
-	for {
-		_, job := request(t, s, http.MethodGet, "/v1/jobs/"+id, "")
-		if state := job["state"]; state == "succeeded" || state == "skipped" || state == "dead" {
-			t.Logf("job: %v", job)
-
-			break
+	for name, want := range map[string]string{
+		"TABLE": w.State().Table, "QUEUE": w.State().Queues["work"], "PAUSE_SECONDS": "1", "PROVIDER": w.State().CopernicusURL,
+		"AWS_REGION": "eu-central-1", "AWS_LAMBDA_FUNCTION_NAME": "orbitq-echo", "HOME": "",
+	} {
+		if seen.Env[name] != want {
+			t.Errorf("variable %s is %q, want %q", name, seen.Env[name], want)
 		}
-
-		if time.Now().After(deadline) {
-			log, _ := os.ReadFile(filepath.Join(stack.LogFolder(s.State().Data), "enrich.log"))
-			t.Fatalf("job never ended: %v\n%s", job, log)
-		}
-
-		time.Sleep(20 * time.Millisecond)
 	}
 
-	t.Logf("counters: %+v", s.Counters())
+	for _, c := range []struct {
+		scopes []string
+		want   int
+	}{{nil, http.StatusUnauthorized}, {[]string{"orbitq/write"}, http.StatusForbidden}, {[]string{"orbitq/read"}, http.StatusOK}} {
+		if status, text := w.get(t, "/closed", c.scopes...); status != c.want {
+			t.Errorf("closed route with %v: %d %s", c.scopes, status, text)
+		}
+	}
+
+	w.send(t, "through the queue")
+	eventually(t, "the message and a tick of the schedule are in the table", func() bool {
+		keys := w.keys(t)
+
+		return strings.Contains(keys, "through the queue") && strings.Contains(keys, "tick")
+	})
+
+	out, functionError, err := w.Invoke(t.Context(), "echo", []byte(`{"routeKey":"x"}`))
+	if err != nil || functionError != "" || !strings.Contains(string(out), `"route":"x"`) {
+		t.Errorf("invoke: %s %s %v", out, functionError, err)
+	}
+
+	if _, _, err := w.Invoke(t.Context(), "nobody", nil); err == nil {
+		t.Error("a function that is not there was invoked")
+	}
+}
+
+func TestRolesAreEnforcedAndPoisonDies(t *testing.T) {
+	t.Parallel()
+
+	w := started(t, nil)
+	w.send(t, "forbidden")
+	w.send(t, "poison")
+	eventually(t, "the refusal names the action", func() bool {
+		for message := range w.Counters().Denied {
+			if strings.Contains(message, "orbitq-echo is not authorized to perform: dynamodb:Scan on resource") {
+				return true
+			}
+		}
+
+		return false
+	})
+
+	url := w.State().Queues["dead"]
+	eventually(t, "both messages are dead", func() bool {
+		out, err := w.queue.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
+			QueueUrl: &url, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameApproximateNumberOfMessages},
+		})
+
+		return err == nil && out.Attributes["ApproximateNumberOfMessages"] == "2"
+	})
+}
+
+func TestFaultsReachFunctionsByTheirShortNames(t *testing.T) {
+	t.Parallel()
+
+	w := started(t, nil)
+	w.SetFaults(gateway.Fault{Principal: "echo", Operation: "PutItem", Mode: gateway.Error, Code: "ThrottlingException", Count: 1})
+
+	var asked string
+
+	w.Intercept(func(principal, operation string) (gateway.Fault, bool) {
+		if operation == "PutItem" {
+			asked = principal
+		}
+
+		return gateway.Fault{}, false
+	})
+
+	if _, functionError, err := w.Invoke(t.Context(), "echo", []byte(`{"source":"aws.events"}`)); err != nil || functionError != "" {
+		t.Errorf("the client did not repeat: %s %v", functionError, err)
+	}
+
+	w.Intercept(nil)
+
+	if asked != "echo" || w.Counters().Calls["orbitq-echo"]["dynamodb:PutItem"] < 2 {
+		t.Errorf("asked for %q, calls %v", asked, w.Counters().Calls)
+	}
+
+	if _, ok := w.Kill("echo", rand.New(rand.NewPCG(1, 1))); !ok {
+		t.Error("nothing to kill")
+	}
+
+	if _, ok := w.Kill("nobody", rand.New(rand.NewPCG(1, 1))); ok {
+		t.Error("killed what is not there")
+	}
+
+	if status, text := w.get(t, "/open/again"); status != http.StatusOK {
+		t.Errorf("after the kill: %d %s", status, text)
+	}
+}
+
+func TestPausedMappingsLeaveMessagesAlone(t *testing.T) {
+	t.Parallel()
+
+	w := started(t, func(o *stack.Options) { o.Speed = 1 })
+	if err := w.Pause(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	w.send(t, "patience")
+
+	url := w.State().Queues["work"]
+
+	out, err := w.queue.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []sqstypes.QueueAttributeName{"All"}})
+	if err != nil || out.Attributes["ApproximateNumberOfMessages"] != "1" || out.Attributes["VisibilityTimeout"] != "60" {
+		t.Errorf("got %v, %v", out.Attributes, err)
+	}
+
+	w.Resume()
+	eventually(t, "the message is in the table", func() bool { return strings.Contains(w.keys(t), "patience") })
+}
+
+func TestKeptTableOutlivesTheStack(t *testing.T) {
+	t.Parallel()
+
+	data := t.TempDir()
+	keep := func(o *stack.Options) { o.Data, o.Keep = data, true }
+
+	first := started(t, keep)
+	first.send(t, "kept")
+	eventually(t, "the message is in the table", func() bool { return strings.Contains(first.keys(t), "kept") })
+
+	if err := first.Stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	if keys := started(t, keep).keys(t); !strings.Contains(keys, "kept") {
+		t.Errorf("got %s", keys)
+	}
 }
 
 func TestBrokenEngineEndsTheStack(t *testing.T) {
 	t.Parallel()
 
-	s := started(t, nil)
-	pid := s.State().PIDs["queues"]
-
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+	w := started(t, nil)
+	if err := syscall.Kill(w.State().PIDs["queues"], syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 
 	select {
-	case err := <-s.Done():
+	case err := <-w.Done():
 		if !strings.Contains(err.Error(), "queues engine ended") {
 			t.Errorf("got %v", err)
 		}
@@ -133,18 +317,18 @@ func TestStateFileLivesAsLongAsTheStack(t *testing.T) {
 	t.Parallel()
 
 	data := t.TempDir()
-	s := started(t, func(o *stack.Options) { o.Data = data })
+	w := started(t, func(o *stack.Options) { o.Data = data })
 
 	got, err := stack.Read(data)
-	if err != nil || got.APIURL != s.State().APIURL || got.Queues["satellite-dlq"] == "" || got.Table == "" {
+	if err != nil || got.APIURL != w.State().APIURL || got.Queues["dead"] == "" || got.Table == "" {
 		t.Errorf("got %+v, %v", got, err)
 	}
 
-	if _, err := stack.Start(t.Context(), stack.Options{Data: data}); err == nil || !strings.Contains(err.Error(), "running already") {
+	if _, err := stack.Start(t.Context(), stack.Options{Data: data}); !errors.Is(err, stack.ErrRunning) {
 		t.Errorf("second start: got %v", err)
 	}
 
-	if err := s.Stop(); err != nil {
+	if err := w.Stop(); err != nil {
 		t.Error(err)
 	}
 
@@ -163,5 +347,42 @@ func TestStateFileLivesAsLongAsTheStack(t *testing.T) {
 
 	if _, err := stack.Read(data); !errors.Is(err, stack.ErrNotRunning) {
 		t.Errorf("stale state: got %v", err)
+	}
+}
+
+func TestBrokenTemplatesStopTheStart(t *testing.T) {
+	t.Parallel()
+
+	text, err := os.ReadFile("testdata/template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for _, c := range []struct{ name, old, replacement, want string }{
+		{"source that does not compile", "testdata/echo/", "testdata/nothing/", "build function orbitq-echo"},
+		{"no such function in a speed variable", `PAUSE_SECONDS: "60"`, `PAUSE_SECONDS: soon`, "PAUSE_SECONDS"},
+		{"not a template", "Transform: AWS::Serverless-2016-10-31", "Transform: [", "expand"},
+		{"unknown managed policy", "Policies:", "Policies:\n        - arn:aws:iam::aws:policy/AdministratorAccess", "AdministratorAccess"},
+		{"schedule that never is", "rate(1 minute)", "rate(1 fortnight)", "fortnight"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+
+			broken := filepath.Join(t.TempDir(), "template.yaml")
+			if err := os.WriteFile(broken, []byte(strings.Replace(string(text), c.old, c.replacement, 1)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+
+			data := t.TempDir()
+
+			_, err := stack.Start(t.Context(), stack.Options{Root: "../../..", Template: broken, Data: data, Speed: 60})
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("got %v, want %q", err, c.want)
+			}
+
+			if _, err := os.Stat(filepath.Join(data, "state.json")); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("state file: %v", err)
+			}
+		})
 	}
 }
