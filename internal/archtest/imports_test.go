@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	module    = "orbitq/"
-	awsSDK    = "github.com/aws/aws-sdk-go-v2/..."
-	smithy    = "github.com/aws/smithy-go/..."
-	awsLambda = "github.com/aws/aws-lambda-go/..."
-	events    = "github.com/aws/aws-lambda-go/events"
+	module       = "orbitq/"
+	awsSDK       = "github.com/aws/aws-sdk-go-v2/..."
+	smithy       = "github.com/aws/smithy-go/..."
+	awsLambda    = "github.com/aws/aws-lambda-go/..."
+	lambdaEvents = "github.com/aws/aws-lambda-go/events"
 )
 
 // layer says what the non-test files of a package may import beyond the standard library: packages of ours, without
@@ -81,7 +81,7 @@ func layers() map[string]layer {
 		// The command line and the local run. The local run speaks AWS's protocols to the real binaries; it knows no
 		// package of theirs, so it cannot help them.
 		"internal/client":    {may: of("internal/job")},
-		"internal/local/...": {bench: true, may: of("internal/local/...", "github.com/dop251/goja/...", "github.com/golang-jwt/jwt/v5", events)},
+		"internal/local/...": {bench: true, may: of("internal/local/...", "github.com/dop251/goja/...", "github.com/golang-jwt/jwt/v5", lambdaEvents)},
 		"cmd/orbitq":         {may: of("internal/client", "internal/job", "internal/local/...", "github.com/spf13/cobra")},
 
 		// Benches.
@@ -92,7 +92,7 @@ func layers() map[string]layer {
 		"internal/faulty":               {bench: true, may: of(core, cases)},
 		"internal/sim":                  {bench: true},
 		"internal/archtest":             {bench: true},
-		"internal/templatetest":         {bench: true},
+		"internal/e2e":                  {bench: true},
 		"internal/openapi/contracttest": {bench: true, may: of("internal/openapi", "github.com/getkin/kin-openapi/...")},
 		"tools/testcount":               {bench: true},
 	}

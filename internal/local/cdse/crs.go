@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	"orbitq/internal/local/cdse/scene"
-	"orbitq/internal/local/cdse/utm"
 )
 
 // crs is a coordinate reference system a request may use.
@@ -39,7 +38,7 @@ func parseCRS(name string) (crs, bool) {
 	case 3857:
 		return webMercator{}, true
 	}
-	zone, ok := utm.FromEPSG(code)
+	zone, ok := scene.FromEPSG(code)
 	return transverse{zone}, ok
 }
 
@@ -63,7 +62,7 @@ func (webMercator) lonLat(x, y float64) (float64, float64) {
 }
 
 // transverse is a UTM zone. Positions in the scene's own zone meet the grid without a detour over degrees.
-type transverse struct{ zone utm.Zone }
+type transverse struct{ zone scene.Zone }
 
 func (t transverse) locate(s *scene.Scene, x, y float64) (int, bool) {
 	if t.zone == s.Zone() {

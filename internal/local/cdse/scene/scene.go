@@ -20,8 +20,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"orbitq/internal/local/cdse/utm"
 )
 
 //go:embed data/*.png data/scene.json data/ATTRIBUTION
@@ -30,7 +28,7 @@ var files embed.FS
 // Scene is the acquisition; it is immutable and safe for concurrent use.
 type Scene struct {
 	meta  meta
-	zone  utm.Zone
+	zone  Zone
 	bands map[string][]uint16
 }
 
@@ -67,7 +65,7 @@ func Load() (*Scene, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read scene projection: %w", err)
 	}
-	zone, ok := utm.FromEPSG(code)
+	zone, ok := FromEPSG(code)
 	if !ok {
 		return nil, fmt.Errorf("read scene projection: EPSG:%d is not a UTM zone", code)
 	}
@@ -122,7 +120,7 @@ func (s *Scene) CloudCover() float64 { return s.meta.Cloud }
 func (s *Scene) Attribution() string { return s.meta.Credit }
 
 // Zone is the UTM zone of the pixel grid.
-func (s *Scene) Zone() utm.Zone { return s.zone }
+func (s *Scene) Zone() Zone { return s.zone }
 
 // Pixels is the number of pixels; indices run from 0 to Pixels()-1.
 func (s *Scene) Pixels() int { return s.meta.Width * s.meta.Height }

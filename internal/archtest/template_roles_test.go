@@ -1,4 +1,4 @@
-package templatetest
+package archtest
 
 import (
 	"slices"
@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// allowed is what each function may do, and all that it may do. A change of a role is a change of this table.
-func allowed() map[string][]string {
+// allowedActions is what each function may do, and all that it may do. A change of a role is a change of this table.
+func allowedActions() map[string][]string {
 	on := func(resource string, actions ...string) (grants []string) {
 		for _, action := range actions {
 			grants = append(grants, action+" on "+resource)
@@ -95,7 +95,7 @@ func TestRolesAllowWhatIsExpectedAndNoMore(t *testing.T) {
 		}
 
 		seen[roleName] = function
-		want := slices.Concat(allowed()[function], everybody(text(at(properties, "LoggingConfig", "LogGroup"))))
+		want := slices.Concat(allowedActions()[function], everybody(text(at(properties, "LoggingConfig", "LogGroup"))))
 		got := grants(role.Properties)
 
 		for _, grant := range got {
@@ -121,7 +121,7 @@ func TestRolesAllowWhatIsExpectedAndNoMore(t *testing.T) {
 		}
 	})
 
-	for function := range allowed() {
+	for function := range allowedActions() {
 		if d.CFN.Resources[function].Type != "AWS::Lambda::Function" {
 			t.Errorf("%s is in the table of roles, but not in the template", function)
 		}

@@ -1,14 +1,4 @@
-// Package utm converts between WGS 84 longitude/latitude and Universal Transverse Mercator coordinates.
-//
-// It promises millimetre agreement with the usual reference implementations inside a zone and in the neighbouring
-// ones: the Krüger series is carried to the sixth order of the third flattening (Karney 2011), whose truncation error
-// is nanometres at that distance. Latitudes are geodetic degrees, distances metres, longitudes are brought into
-// -180..180 relative to the zone's central meridian.
-//
-// It refuses nothing: the Norwegian and Svalbard exceptions and the polar caps are the caller's business, because a
-// coordinate system named by its EPSG code is valid outside its own zone too. Far from the zone (more than about 60
-// degrees of longitude) the series diverges; Near tells a caller when not to ask.
-package utm
+package scene
 
 import (
 	"math"

@@ -1,4 +1,4 @@
-package templatetest
+package archtest
 
 import (
 	"bytes"
@@ -14,9 +14,6 @@ import (
 	"testing"
 	"time"
 )
-
-// root is the repository as seen from this package.
-const root = "../.."
 
 // tool returns the path of a program of the Python environment, or ends the test.
 func tool(t *testing.T, name string) string {

@@ -1,4 +1,4 @@
-package templatetest
+package archtest
 
 import (
 	"os"

@@ -1,10 +1,10 @@
-package utm_test
+package scene_test
 
 import (
 	"math"
 	"testing"
 
-	"orbitq/internal/local/cdse/utm"
+	"orbitq/internal/local/cdse/scene"
 )
 
 // The expected values are PROJ's (9.x, EPSG:4326 to EPSG:326zz/327zz), printed to 0.01 mm.
@@ -34,7 +34,7 @@ func known() []struct {
 func TestForwardAgreesWithProjToTheMillimetre(t *testing.T) {
 	t.Parallel()
 	for _, k := range known() {
-		zone, ok := utm.FromEPSG(k.code)
+		zone, ok := scene.FromEPSG(k.code)
 		if !ok {
 			t.Fatalf("EPSG:%d is not a zone", k.code)
 		}
@@ -48,7 +48,7 @@ func TestForwardAgreesWithProjToTheMillimetre(t *testing.T) {
 func TestInverseAgreesWithProj(t *testing.T) {
 	t.Parallel()
 	for _, k := range known() {
-		zone, _ := utm.FromEPSG(k.code)
+		zone, _ := scene.FromEPSG(k.code)
 		lon, lat := zone.Inverse(k.easting, k.north)
 		if math.Abs(lon-k.lon) > 1e-8 || math.Abs(lat-k.lat) > 1e-8 {
 			t.Errorf("EPSG:%d %v %v = %.9f,%.9f, want %v,%v", k.code, k.easting, k.north, lon, lat, k.lon, k.lat)
@@ -59,7 +59,7 @@ func TestInverseAgreesWithProj(t *testing.T) {
 func TestInverseUndoesForward(t *testing.T) {
 	t.Parallel()
 	for zone := 1; zone <= 60; zone += 7 {
-		z := utm.Zone{Number: zone}
+		z := scene.Zone{Number: zone}
 		for lat := -80.0; lat <= 84; lat += 4 {
 			for d := -9.0; d <= 9; d += 1.5 {
 				lon := float64(6*zone-183) + d
@@ -74,15 +74,15 @@ func TestInverseUndoesForward(t *testing.T) {
 
 func TestFromEPSG(t *testing.T) {
 	t.Parallel()
-	for code, want := range map[int]utm.Zone{
+	for code, want := range map[int]scene.Zone{
 		32601: {Number: 1}, 32660: {Number: 60}, 32701: {Number: 1, South: true}, 32760: {Number: 60, South: true},
 	} {
-		if got, ok := utm.FromEPSG(code); !ok || got != want {
+		if got, ok := scene.FromEPSG(code); !ok || got != want {
 			t.Errorf("FromEPSG(%d) = %v %v, want %v", code, got, ok, want)
 		}
 	}
 	for _, code := range []int{0, 4326, 3857, 32600, 32661, 32700, 32761} {
-		if got, ok := utm.FromEPSG(code); ok {
+		if got, ok := scene.FromEPSG(code); ok {
 			t.Errorf("FromEPSG(%d) = %v, want none", code, got)
 		}
 	}
@@ -90,7 +90,7 @@ func TestFromEPSG(t *testing.T) {
 
 func TestNearKnowsTheDateLine(t *testing.T) {
 	t.Parallel()
-	zone := utm.Zone{Number: 1}
+	zone := scene.Zone{Number: 1}
 	for lon, want := range map[float64]bool{179.9: true, -179.9: true, 120: false, 0: false, -120: true, 124: true} {
 		if got := zone.Near(lon); got != want {
 			t.Errorf("Near(%v) = %v, want %v", lon, got, want)
