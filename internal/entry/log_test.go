@@ -112,7 +112,7 @@ func TestDeliveriesAreLoggedWithoutTheirContent(t *testing.T) {
 		return done(ctx, j)
 	})
 	for i := 1; i <= 3; i++ {
-		f.job(t, id(i), 0, 1)
+		f.job(t, id(i), 1)
 	}
 	secretBody := `{"v":1,"job":"` + id(1) + `","gen":0,"tk":1,"` + strings.Repeat("x", 100_000) + `":"` + plantedNote + `"}`
 	f.deliver(t, events.SQSEvent{Records: []events.SQSMessage{

@@ -244,8 +244,16 @@ func TestListIsCutIntoPages(t *testing.T) {
 		query string
 		n     int
 	}{
-		{"", 25}, {"limit=1", 25}, {"limit=2", 25}, {"limit=7", 25}, {"limit=25", 25}, {"limit=100", 25},
-		{"queue=low&limit=3", 8}, {"state=succeeded&limit=5", 12}, {"state=queued&queue=high&limit=2", 5}, {"state=dead", 0},
+		{"", 25},
+		{"limit=1", 25},
+		{"limit=2", 25},
+		{"limit=7", 25},
+		{"limit=25", 25},
+		{"limit=100", 25},
+		{"queue=low&limit=3", 8},
+		{"state=succeeded&limit=5", 12},
+		{"state=queued&queue=high&limit=2", 5},
+		{"state=dead", 0},
 	} {
 		t.Run(c.query, func(t *testing.T) {
 			t.Parallel()
