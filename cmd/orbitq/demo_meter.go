@@ -83,7 +83,7 @@ func (m *meter) requests(ctx context.Context, ids ...string) (int, error) {
 	return sum, nil
 }
 
-// get reads JSON from a part of the local stack.
+// get reads JSON from a part of the local stack. These pages are for tests and people; nothing on AWS has them.
 func (m *meter) get(ctx context.Context, from string, out any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
 	if err != nil {

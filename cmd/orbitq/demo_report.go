@@ -61,7 +61,8 @@ func (r *row) why() string {
 	}
 }
 
-// write shows the table and the totals to people.
+// write shows the table and the totals to people. Columns are one blank apart, which keeps the widest row at 120
+// characters.
 func (r *demoReport) write(w io.Writer) error {
 	t := table{gap: 1}
 	t.head = append(append([]string{"POINT", "PLACE", "OUTCOME"}, indexHeads()...), "CLOUD", "TRIES", "WAIT", " RUN", "AWS")
@@ -86,7 +87,7 @@ func (r *demoReport) write(w io.Writer) error {
 	return s.write(w)
 }
 
-// wrong counts rows that ended otherwise.
+// wrong counts rows that ended otherwise. It is less than the list of what is unexpected when the bill is wrong too.
 func (r *demoReport) wrong() int {
 	n := 0
 	for i := range r.Rows {

@@ -53,7 +53,8 @@ const refused job.State = "refused"
 // postponed is the state of a job that looks again on another day.
 const postponed job.State = "postponed"
 
-// parallel is how many requests are under way at once; more would only queue up on two cores.
+// parallel is how many requests are under way at once: enough to show that jobs run beside each other, and more would
+// only queue up on two cores.
 const parallel = 8
 
 // lookEvery is the time between two looks at the jobs.
@@ -85,7 +86,8 @@ type accepted struct {
 	states map[string]job.State
 }
 
-// set notes a state; jobs of other runs are none of our business.
+// set notes a state; jobs of other runs are none of our business. A look that began before a job was stored may report
+// an older state later, which the next look corrects.
 func (a *accepted) set(id string, s job.State, isNew bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

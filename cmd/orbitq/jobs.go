@@ -22,7 +22,8 @@ func jobs() *cobra.Command {
 	return connected(group(cmd))
 }
 
-// jobsDispatch returns jobs dispatch.
+// jobsDispatch dispatches a job. A point gets its first one when it is stored, so this is for another try by hand; when
+// the work is done already, the job ends as ALREADY_DONE and costs nothing.
 func jobsDispatch() *cobra.Command {
 	var (
 		n client.NewJob
@@ -67,7 +68,7 @@ func dispatchJob(cmd *cobra.Command, n client.NewJob, w waiting) error {
 	return errors.Join(err, died(&j))
 }
 
-// jobsShow returns jobs show.
+// jobsShow shows a job with its last three attempts, which are all that the table keeps.
 func jobsShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show ID", Short: "Show a job: what became of it, when, and its last attempts", Args: exactly("the id of a job"),
@@ -86,7 +87,8 @@ func jobsShow() *cobra.Command {
 	}
 }
 
-// jobsList returns jobs list.
+// jobsList lists jobs. It stops at a limit unless it is told otherwise, because a list without an end is rarely wanted
+// on a terminal, and it says when there is more.
 func jobsList() *cobra.Command {
 	var (
 		f     client.Filter

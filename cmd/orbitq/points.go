@@ -14,7 +14,8 @@ import (
 	"orbitq/internal/job"
 )
 
-// pollEvery is how often a waiting command looks; a job takes well under a second.
+// pollEvery is how often a waiting command looks. A job takes well under a second here and a few seconds on AWS, and a
+// look costs one read.
 const pollEvery = 200 * time.Millisecond
 
 // points are the commands about data points.
@@ -27,7 +28,8 @@ func points() *cobra.Command {
 	return connected(group(cmd))
 }
 
-// waiting are the flags of commands that can wait for a job.
+// waiting are the flags of commands that can wait for a job. Waiting is a choice: a script that stores a thousand points
+// wants the queue to do it.
 type waiting struct {
 	wait    bool
 	timeout time.Duration
@@ -50,7 +52,8 @@ func (f *waiting) until(ctx context.Context, c *client.Client, id string) (clien
 	return j, nil
 }
 
-// pointsCreate returns points create.
+// pointsCreate stores a point. Its flags are the fields of the API's request under the names that people type; what is
+// not among them (device, sensor, calibration) is for programs, which have the API.
 func pointsCreate() *cobra.Command {
 	var (
 		p         client.NewPoint
@@ -120,6 +123,7 @@ func instant(s string) (*time.Time, error) {
 // createPoint stores the point, and waits if that is wanted. What was stored is shown in both cases, with the job that
 // came with it; when that died, the command fails after it has shown everything.
 func createPoint(cmd *cobra.Command, p client.NewPoint, w waiting) error {
+	// Connecting is no request yet: it only finds out whom to ask.
 	ctx := cmd.Context()
 	c, err := connect(cmd)
 	if err != nil {
@@ -163,7 +167,7 @@ func died(j *client.Job) error {
 	return fmt.Errorf("the job is %s; why: orbitq jobs show %s", j.State, j.ID)
 }
 
-// pointsShow returns points show.
+// pointsShow shows a point. Whoever has only the id of a job finds the point's id with jobs show.
 func pointsShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show ID", Short: "Show a data point with its analysis, or why it has none", Args: exactly("the id of a point"),
@@ -193,6 +197,7 @@ func readPoint(ctx context.Context, c *client.Client, id string) (pointView, err
 	if v.Analyses, err = c.Analyses(ctx, id); err != nil || len(v.Analyses) > 0 {
 		return v, err //nolint:wrapcheck // as above
 	}
+	// The API has no list of a point's jobs; the newest page is what an asking person most often means.
 	const recent = 100
 	seen := 0
 	for j, err := range c.Jobs(ctx, client.Filter{Page: recent}) {

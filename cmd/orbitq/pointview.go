@@ -61,7 +61,7 @@ func writeAnalysis(w io.Writer, a *client.Analysis) error {
 	return t.write(w)
 }
 
-// number writes an index so that columns line up.
+// number writes an index so that columns line up. Four decimals are what the original stored, and finer than the sensor.
 func number(v float64) string { return fmt.Sprintf("%7.4f", v) }
 
 // say writes a line.

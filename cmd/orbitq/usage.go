@@ -42,7 +42,7 @@ func writeUsage(w io.Writer, u *client.Usage) error {
 	return s.write(w)
 }
 
-// allowed writes a number that may be without a limit.
+// allowed writes a number that may be without a limit: null in JSON is a word here.
 func allowed(n *int) string {
 	if n == nil {
 		return "unlimited"
