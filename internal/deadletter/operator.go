@@ -2,7 +2,6 @@ package deadletter
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 const (
 	MaxPage  = 100
 	MaxRetry = 200 // jobs per bulk retry: the request must end within its timeout
+	maxPages = 10  // of the index per bulk retry: a filter may mean few of many
 )
 
 // Rows holds the job rows that people act on.
@@ -83,10 +83,15 @@ func (o *Operator) amend(ctx context.Context, owner, id string, decide func(job.
 		}
 		return decide(j)
 	})
-	if err != nil {
+	switch {
+	case err == nil:
+		return j, nil
+	case job.CodeOf(err) == job.NotFound:
+		// Said here for both, so that no word tells another's job from none.
+		return job.Job{}, job.Errorf(job.NotFound, "no job %q", id)
+	default:
 		return job.Job{}, fmt.Errorf("amend job: %w", err)
 	}
-	return j, nil
 }
 
 // Filter says which dead jobs are meant; empty fields match everything.
@@ -136,7 +141,7 @@ type Bulk struct {
 // job that changed meanwhile is passed over: somebody else was quicker.
 func (o *Operator) RetryMany(ctx context.Context, owner string, f Filter, after string, dryRun bool) (Bulk, error) {
 	total, failures := Bulk{Next: after}, NewFailures(o.Rows)
-	for total.Matched < MaxRetry {
+	for pages := 0; pages < maxPages && total.Matched < MaxRetry; pages++ {
 		page, next, err := failures.List(ctx, owner, f, total.Next, min(MaxPage, MaxRetry-total.Matched))
 		if err != nil {
 			return total, err
@@ -148,11 +153,10 @@ func (o *Operator) RetryMany(ctx context.Context, owner string, f Filter, after 
 				continue
 			}
 			_, err := o.Retry(ctx, owner, page[i].ID)
-			var coded *job.Error
 			switch {
 			case err == nil:
 				total.Retried++
-			case !errors.As(err, &coded) || coded.Code != job.StateConflict:
+			case job.CodeOf(err) != job.StateConflict:
 				return total, err
 			}
 		}

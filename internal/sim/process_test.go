@@ -10,7 +10,6 @@ import (
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
-	"orbitq/internal/operate"
 	"orbitq/internal/point"
 	"orbitq/internal/relay"
 	"orbitq/internal/satellite"
@@ -143,12 +142,12 @@ func (w *world) person() {
 		owner = "stranger"
 	}
 	p := w.process(29 * time.Second)
-	o := operate.New(operate.Config{Store: p.store(), Sender: p.queue(), Now: p.now, Timing: timing()})
+	o := deadletter.NewOperator(deadletter.OperatorConfig{Rows: p.store(), Sender: p.queue(), Now: p.now, Timing: timing()})
 	act := []func(context.Context, string, string) (job.Job, error){o.Cancel, o.Forget, o.Retry, o.Retry}[w.rand.IntN(4)]
 	var err error
 	p.spawn(func() {
 		if w.chance(0.2) {
-			_, err = o.RetryMany(context.Background(), owner, operate.Filter{}, "", w.chance(0.5))
+			_, err = o.RetryMany(context.Background(), owner, deadletter.Filter{}, "", w.chance(0.5))
 			foreign = false // an owner without jobs retries none
 			return
 		}
