@@ -2,6 +2,7 @@ package entry
 
 import (
 	"context"
+	"maps"
 	"net/http"
 
 	"orbitq/internal/deadletter"
@@ -51,28 +52,32 @@ type graveyard struct {
 
 // failed lists dead jobs, the latest death first.
 func (g *graveyard) failed(ctx context.Context, r *request, p intake.Principal) (response, error) {
-	params := map[string]string{}
-	code := ""
-	for name, value := range r.QueryStringParameters {
-		switch name {
-		case "code":
-			code = value
-		case "state":
-			// filter knows it, but here every job has the same one.
-			return response{}, job.Invalid(job.Violation{Field: name, Rule: "known", Detail: "is not a parameter of this list"})
-		default:
-			params[name] = value
-		}
+	params := maps.Clone(r.QueryStringParameters)
+	var code *string
+	if given, ok := params["code"]; ok {
+		code = &given
 	}
+	if _, ok := params["state"]; ok {
+		// The other list has it; here every job is in the same one.
+		e := job.Invalid(job.Violation{Field: "state", Rule: "known", Detail: "is not a parameter of this list"})
+		e.Code = job.UnknownField
+		return response{}, e
+	}
+	delete(params, "code")
 	f, err := filter(params)
 	if err != nil {
 		return response{}, err
 	}
+	meant, err := deaths(code, nil)
+	if err != nil {
+		return response{}, err
+	}
+	meant.Queue = f.Queue
 	after, err := query.Position(f.Cursor)
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
-	found, next, err := g.failures.List(ctx, p.Owner, deadletter.Filter{Code: job.Code(code), Queue: f.Queue}, after, f.Limit)
+	found, next, err := g.failures.List(ctx, p.Owner, meant, after, f.Limit)
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
@@ -99,11 +104,23 @@ func (o *operator) retryMany(ctx context.Context, r *request, p intake.Principal
 	if _, err := decode(r, &b); err != nil {
 		return response{}, err
 	}
-	f := deadletter.Filter{Code: job.Code(value(b.Code)), Queue: value(b.Queue)}
+	f, err := deaths(b.Code, b.Queue)
+	if err != nil {
+		return response{}, err
+	}
 	if all := b.All != nil && *b.All; all == (f != deadletter.Filter{}) {
 		return response{}, job.Invalid(job.Violation{Field: "all", Rule: "filter", Detail: "give a code or a queue, or all: true, and not both"})
 	}
-	after, err := query.Position(value(b.Cursor))
+	page := query.Filter{}
+	if b.Cursor != nil {
+		// An empty cursor would begin again, and a client's loop never end.
+		if wrong := set(&page, "cursor", *b.Cursor); wrong != nil {
+			e := job.Invalid(*wrong)
+			e.Code = job.InvalidCursor
+			return response{}, e
+		}
+	}
+	after, err := query.Position(page.Cursor)
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
@@ -116,10 +133,29 @@ func (o *operator) retryMany(ctx context.Context, r *request, p intake.Principal
 	}), nil
 }
 
-// value returns a text, empty when it was not given.
-func value(s *string) string {
-	if s == nil {
-		return ""
+// maxCode is the longest code that a filter may name, in bytes.
+const maxCode = 64
+
+// deaths returns the filter that a client gave. What is given and empty is
+// refused, because it would match everything: a client's unset variable must not
+// retry all that ever died.
+func deaths(code, queue *string) (deadletter.Filter, error) {
+	var f deadletter.Filter
+	var broken []job.Violation
+	if code != nil {
+		if f.Code = job.Code(*code); *code == "" || len(*code) > maxCode {
+			broken = append(broken, job.Violation{Field: "code", Rule: "length", Detail: "must have 1 to 64 characters"})
+		}
 	}
-	return *s
+	if queue != nil {
+		page := query.Filter{}
+		if wrong := set(&page, "queue", *queue); wrong != nil {
+			broken = append(broken, *wrong)
+		}
+		f.Queue = page.Queue
+	}
+	if len(broken) > 0 {
+		return deadletter.Filter{}, job.Invalid(broken...)
+	}
+	return f, nil
 }

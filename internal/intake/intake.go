@@ -127,8 +127,9 @@ func (d Dispatch) due(now time.Time, broken []job.Violation) (time.Time, []job.V
 		return at, append(broken, job.Violation{Field: "run_at", Rule: "exclusive", Detail: "cannot be given together with delay"})
 	case d.Delay != nil:
 		field = "delay"
-		if *d.Delay < 0 {
-			return at, append(broken, job.Violation{Field: field, Rule: "range", Detail: "must not be negative"})
+		// Compared in seconds: a Duration would overflow, and be due in the past.
+		if *d.Delay < 0 || int64(*d.Delay) > int64(MaxAhead/time.Second) {
+			return at, append(broken, job.Violation{Field: field, Rule: "range", Detail: "must be from 0 to 31622400 seconds, which are 366 days"})
 		}
 		at = now.Add(time.Duration(*d.Delay) * time.Second)
 	case d.RunAt != nil:
