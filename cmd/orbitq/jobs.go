@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +19,7 @@ func jobs() *cobra.Command {
 		Use: "jobs", Short: "Dispatch jobs and see what became of them",
 		Example: "  orbitq jobs list --state dead\n  orbitq jobs show ID\n  orbitq jobs dispatch POINT --queue high --wait",
 	}
-	cmd.AddCommand(jobsDispatch(), jobsShow(), jobsList())
+	cmd.AddCommand(jobsDispatch(), jobsShow(), jobsList(), jobsCancel())
 	return connected(group(cmd))
 }
 
@@ -107,15 +108,9 @@ func jobsList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			list := jobList{Items: []client.Job{}}
-			for j, err := range c.Jobs(cmd.Context(), f) {
-				if err != nil {
-					return err
-				}
-				if list.More = limit > 0 && len(list.Items) == limit; list.More {
-					break
-				}
-				list.Items = append(list.Items, j)
+			list, err := firstOf(c.Jobs(cmd.Context(), f), limit)
+			if err != nil {
+				return err
 			}
 			return show(cmd, list, list.write)
 		},
@@ -124,6 +119,21 @@ func jobsList() *cobra.Command {
 	cmd.Flags().StringVar(&f.Queue, "queue", "", "only jobs of this queue: high, default or low")
 	cmd.Flags().IntVar(&limit, "limit", 20, "how many to list at most; 0 is all")
 	return cmd
+}
+
+// firstOf takes up to limit jobs of a list, all of them if it is 0, and notes whether there are more.
+func firstOf(jobs iter.Seq2[client.Job, error], limit int) (jobList, error) {
+	list := jobList{Items: []client.Job{}}
+	for j, err := range jobs {
+		if err != nil {
+			return list, err
+		}
+		if list.More = limit > 0 && len(list.Items) == limit; list.More {
+			break
+		}
+		list.Items = append(list.Items, j)
+	}
+	return list, nil
 }
 
 // pageSize asks for one more than is shown, so that the list can say whether there are more. The API's largest page is

@@ -81,10 +81,12 @@ func (w *world) serve(t *testing.T, in *intake.Intake, q *query.Query, op *deadl
 	silent := slog.New(slog.DiscardHandler)
 	write, read := lambda(entry.Write(in, op, silent)), lambda(entry.Read(q, failures, silent, "test"))
 	routes := []apigw.Route{{Key: "GET /v1/health", Invoke: read}}
-	for _, key := range []string{"POST /v1/data-points", "POST /v1/jobs"} {
+	for _, key := range []string{
+		"POST /v1/data-points", "POST /v1/jobs", "POST /v1/jobs/{id}/cancel", "POST /v1/failed/{id}/retry", "POST /v1/failed:retry", "DELETE /v1/failed/{id}",
+	} {
 		routes = append(routes, apigw.Route{Key: key, Invoke: write, Authorize: true, Scopes: []string{"orbitq/write"}})
 	}
-	for _, key := range []string{"GET /v1/data-points/{id}", "GET /v1/data-points/{id}/analyses", "GET /v1/jobs/{id}", "GET /v1/jobs", "GET /v1/usage"} {
+	for _, key := range []string{"GET /v1/data-points/{id}", "GET /v1/data-points/{id}/analyses", "GET /v1/jobs/{id}", "GET /v1/jobs", "GET /v1/failed", "GET /v1/usage"} {
 		routes = append(routes, apigw.Route{Key: key, Invoke: read, Authorize: true, Scopes: []string{"orbitq/read"}})
 	}
 	api, err := apigw.New(apigw.Config{Routes: routes, JWT: &apigw.JWT{Issuer: tokens.URL(), Audience: []string{"orbitq"}}})

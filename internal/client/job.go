@@ -100,14 +100,18 @@ func (c *Client) Wait(ctx context.Context, id string, every time.Duration) (Job,
 //
 // The list is no snapshot: jobs that are accepted meanwhile are not in it, and those in it are as new as their page.
 func (c *Client) Jobs(ctx context.Context, f Filter) iter.Seq2[Job, error] {
+	return c.pages(ctx, "/v1/jobs?", f.values())
+}
+
+// pages walks through a list of jobs, page by page.
+func (c *Client) pages(ctx context.Context, path string, query url.Values) iter.Seq2[Job, error] {
 	return func(yield func(Job, error) bool) {
-		query := f.values()
 		for {
 			var page struct {
 				Items []Job   `json:"items"`
 				Next  *string `json:"next_cursor"`
 			}
-			if err := c.do(ctx, call{method: http.MethodGet, path: "/v1/jobs?" + query.Encode()}, &page); err != nil {
+			if err := c.do(ctx, call{method: http.MethodGet, path: path + query.Encode()}, &page); err != nil {
 				yield(Job{}, err)
 				return
 			}
