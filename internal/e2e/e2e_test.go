@@ -84,7 +84,7 @@ func open(ctx context.Context, data string, change func(*stack.Options)) (*world
 func theWorld(t *testing.T) *world {
 	t.Helper()
 	shared.once.Do(func() {
-		dir, err := os.MkdirTemp("", "orbitq-e2e-")
+		dir, err := os.MkdirTemp("", "orbitq-e2e-") //nolint:usetesting // it outlives the test that starts the stack
 		if err != nil {
 			shared.err = err
 			return

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"image/color"
 	"image/png"
 	"math"
 	"os"
@@ -25,8 +26,11 @@ func pixel(t *testing.T, band string, p scene.Point) float64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gray, _, _, _ := img.At(p.Pixel%256, p.Pixel/256).RGBA()
-	return float64(gray) / 10000
+	gray, ok := img.At(p.Pixel%256, p.Pixel/256).(color.Gray16)
+	if !ok {
+		t.Fatalf("band %s is not of 16 bits", band)
+	}
+	return float64(gray.Y) / 10000
 }
 
 // expected computes the seven indices of a pixel, written down from their
@@ -77,7 +81,7 @@ func TestOutcomes(t *testing.T) {
 	t.Parallel()
 	w := theWorld(t)
 	c := w.as(t, "outcomes", "enterprise")
-	clear, cloud := w.scene.PickPoints(scene.Bare, 1)[0], w.scene.PickPoints(scene.Cloud, 1)[0]
+	bare, cloud := w.scene.PickPoints(scene.Bare, 1)[0], w.scene.PickPoints(scene.Cloud, 1)[0]
 	at := func(text string) *time.Time {
 		d, err := time.Parse(time.RFC3339, text)
 		if err != nil {
@@ -91,14 +95,14 @@ func TestOutcomes(t *testing.T) {
 		at       *time.Time
 		want     job.Outcome
 	}{
-		{"clear, six days before", clear.Lat, clear.Lon, at("2020-02-13T10:00:00Z"), job.Success},
-		{"clear, fifteen days after", clear.Lat, clear.Lon, at("2020-03-05T10:00:00Z"), job.Success},
+		{"clear, six days before", bare.Lat, bare.Lon, at("2020-02-13T10:00:00Z"), job.Success},
+		{"clear, fifteen days after", bare.Lat, bare.Lon, at("2020-03-05T10:00:00Z"), job.Success},
 		{"under cloud", cloud.Lat, cloud.Lon, sensed(), job.Clouded},
-		{"no image within fifteen days", clear.Lat, clear.Lon, at("2020-05-20T10:00:00Z"), job.NoAcquisition},
+		{"no image within fifteen days", bare.Lat, bare.Lon, at("2020-05-20T10:00:00Z"), job.NoAcquisition},
 		{"outside the scene", 45, -30, sensed(), job.OutOfCoverage},
 		{"near the pole", 89.9, 0, sensed(), job.OutOfCoverage},
 		{"Null Island", 0, 0, sensed(), job.OutOfCoverage},
-		{"before the mission", clear.Lat, clear.Lon, at("2014-06-01T10:00:00Z"), job.PreMission},
+		{"before the mission", bare.Lat, bare.Lon, at("2014-06-01T10:00:00Z"), job.PreMission},
 		{"Fiji, at 180 degrees", -16.8, 179.9998, at("2025-08-01T10:00:00Z"), job.OutOfCoverage},
 	}
 	for _, x := range cases {
@@ -211,7 +215,7 @@ func TestADelayedJobRunsWhenItIsDue(t *testing.T) {
 	ended(t, c, created.JobID)
 	token := w.token(t, "delay", "enterprise", time.Hour, "orbitq/read", "orbitq/write")
 	body := `{"kind":"enrich","data_point_id":"` + created.PointID + `",`
-	status, got, _ := w.raw(t, "POST", "/v1/jobs", token, body+`"delay":3}`, nil)
+	status, got, _ := w.raw(t, "POST", "/v1/jobs", token, body+`"delay":3}`)
 	id, _ := got["id"].(string)
 	if status != 202 || got["state"] != "scheduled" || got["next_at"] == nil {
 		t.Fatalf("status %d, %v", status, got)
@@ -220,9 +224,9 @@ func TestADelayedJobRunsWhenItIsDue(t *testing.T) {
 		t.Errorf("job %+v started after %v", j, j.StartedAt.Sub(j.CreatedAt))
 	}
 	far := time.Now().UTC().Add(30 * 24 * time.Hour).Format(time.RFC3339)
-	if status, got, _ = w.raw(t, "POST", "/v1/jobs", token, body+`"run_at":"`+far+`"}`, nil); status != 202 || got["next_at"] != far {
+	if status, got, _ = w.raw(t, "POST", "/v1/jobs", token, body+`"run_at":"`+far+`"}`); status != 202 || got["next_at"] != far {
 		t.Errorf("status %d, %v, want next_at %s", status, got, far)
 	}
-	status, got, _ = w.raw(t, "POST", "/v1/jobs", token, body+`"delay":1,"run_at":"`+far+`"}`, nil)
+	status, got, _ = w.raw(t, "POST", "/v1/jobs", token, body+`"delay":1,"run_at":"`+far+`"}`)
 	problem(t, "both", status, got, "INVALID_FIELD", "run_at", "exclusive")
 }

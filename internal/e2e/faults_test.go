@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -210,7 +211,7 @@ func TestAConsoleRedriveRevivesADeadJobOnce(t *testing.T) {
 		}
 		j, err := c.Job(t.Context(), created.JobID)
 		if err == nil && j.State == job.Dead {
-			err = fmt.Errorf("job is still dead")
+			err = errors.New("job is still dead")
 		}
 		return err
 	})

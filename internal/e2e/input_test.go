@@ -15,7 +15,7 @@ import (
 )
 
 // raw sends a request as it is and holds the exchange against the contract.
-func (w *world) raw(t *testing.T, method, path, token, body string, headers map[string]string) (int, map[string]any, http.Header) {
+func (w *world) raw(t *testing.T, method, path, token, body string) (int, map[string]any, http.Header) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, w.State().APIURL+path, strings.NewReader(body))
 	if err != nil {
@@ -26,9 +26,6 @@ func (w *world) raw(t *testing.T, method, path, token, body string, headers map[
 	}
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
-	}
-	for k, v := range headers {
-		req.Header.Set(k, v)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -79,7 +76,7 @@ func TestBadInputIsAClearProblemAndChangesNothing(t *testing.T) {
 		{"300 KB", `{"notes": "` + strings.Repeat("x", 300<<10) + `"}`, "BODY_TOO_LARGE", "", ""},
 	}
 	for _, x := range points {
-		status, got, _ := w.raw(t, http.MethodPost, "/v1/data-points", token, x.body, nil)
+		status, got, _ := w.raw(t, http.MethodPost, "/v1/data-points", token, x.body)
 		problem(t, x.name, status, got, x.code, x.field, x.rule)
 	}
 	jobs := []struct{ name, body, code, field, rule string }{
@@ -88,11 +85,11 @@ func TestBadInputIsAClearProblemAndChangesNothing(t *testing.T) {
 		{"another user's point", `{"kind": "enrich", "data_point_id": "` + foreign.PointID + `"}`, "NOT_FOUND", "", ""},
 	}
 	for _, x := range jobs {
-		status, got, _ := w.raw(t, http.MethodPost, "/v1/jobs", token, x.body, nil)
+		status, got, _ := w.raw(t, http.MethodPost, "/v1/jobs", token, x.body)
 		problem(t, x.name, status, got, x.code, x.field, x.rule)
 	}
 	for _, path := range []string{"/v1/data-points/" + foreign.PointID, "/v1/data-points/" + foreign.PointID + "/analyses", "/v1/jobs/" + foreign.JobID, "/v1/jobs/x"} {
-		status, got, _ := w.raw(t, http.MethodGet, path, token, "", nil)
+		status, got, _ := w.raw(t, http.MethodGet, path, token, "")
 		problem(t, path, status, got, "NOT_FOUND", "", "")
 	}
 	if after := w.rows(t); !maps.Equal(before, after) {
@@ -127,7 +124,7 @@ func TestTokensAreDemanded(t *testing.T) {
 		{"good", good, http.StatusOK, ""},
 	}
 	for _, x := range cases {
-		status, got, header := w.raw(t, http.MethodGet, "/v1/usage", x.token, "", nil)
+		status, got, header := w.raw(t, http.MethodGet, "/v1/usage", x.token, "")
 		if status != x.status || !strings.Contains(header.Get("Www-Authenticate"), x.says) {
 			t.Errorf("%s: status %d, %v, %q", x.name, status, got, header.Get("Www-Authenticate"))
 		}

@@ -94,10 +94,10 @@ func TestEveryAllowedActionIsUsed(t *testing.T) {
 	}
 	// A person looks through the failures and tries again.
 	token := w.token(t, "roles", "pro", time.Hour, "orbitq/read", "orbitq/write")
-	if status, got, _ := w.raw(t, http.MethodGet, "/v1/failed?code=INVALID_REQUEST", token, "", nil); status != http.StatusOK {
+	if status, got, _ := w.raw(t, http.MethodGet, "/v1/failed?code=INVALID_REQUEST", token, ""); status != http.StatusOK {
 		t.Errorf("failed jobs: %d %v", status, got)
 	}
-	if status, got, _ := w.raw(t, http.MethodPost, "/v1/failed:retry", token, `{"all":true}`, nil); status != http.StatusOK || got["retried"] == 0.0 {
+	if status, got, _ := w.raw(t, http.MethodPost, "/v1/failed:retry", token, `{"all":true}`); status != http.StatusOK || got["retried"] == 0.0 {
 		t.Errorf("retry: %d %v", status, got)
 	}
 	if j := ended(t, c, second.JobID); j.State != job.Succeeded || j.Generation != 1 {

@@ -107,13 +107,18 @@ func (b *bench) receive(t *testing.T, wait time.Duration) []worker.Delivery {
 	return got
 }
 
-func (b *bench) Now(t *testing.T) []worker.Delivery { return b.receive(t, 0) }
+func (b *bench) Now(t *testing.T) []worker.Delivery {
+	t.Helper()
+	return b.receive(t, 0)
+}
 
 func (b *bench) Soon(t *testing.T, within time.Duration) []worker.Delivery {
+	t.Helper()
 	return b.receive(t, within)
 }
 
 func (b *bench) Acknowledge(t *testing.T, d *worker.Delivery) {
+	t.Helper()
 	if _, err := b.client.DeleteMessage(context.Background(), &sqs.DeleteMessageInput{QueueUrl: &b.url, ReceiptHandle: &d.Receipt}); err != nil {
 		t.Fatalf("delete: %v", err)
 	}
@@ -122,6 +127,7 @@ func (b *bench) Acknowledge(t *testing.T, d *worker.Delivery) {
 func (b *bench) Dead() deadletter.Queue { return sqsqueue.NewDeadLetters(b.client, b.deadURL, b.dlq) }
 
 func (b *bench) Redrive(t *testing.T) {
+	t.Helper()
 	if _, err := b.client.StartMessageMoveTask(context.Background(), &sqs.StartMessageMoveTaskInput{SourceArn: &b.dlq, DestinationArn: &b.arn}); err != nil {
 		t.Fatalf("start move task: %v", err)
 	}
