@@ -161,7 +161,7 @@ func awaitReady(ctx context.Context, child *exec.Cmd, data string, progress func
 			return stack.State{}, fmt.Errorf("the local stack did not start (%w)", err)
 		case <-ctx.Done():
 			_ = child.Process.Signal(syscall.SIGTERM) // it may have ended just now
-			ended := <-ended // nothing may be left running when this returns
+			ended := <-ended                          // nothing may be left running when this returns
 
 			return stack.State{}, fmt.Errorf("start local stack: %w", errors.Join(ctx.Err(), ended))
 		case <-time.After(50 * time.Millisecond):
