@@ -1,4 +1,7 @@
 // Function dlq is the reconciler of the dead letter queue, by alarm and schedule.
+//
+// It is no event source of that queue, and must never become one: a consumer
+// would take the messages that the console's redrive needs.
 package main
 
 import (

@@ -1,4 +1,8 @@
-// Function enqueue is the write API: it stores data points and accepts jobs.
+// Function enqueue is the write API: it stores data points, accepts jobs, and
+// carries out what a person decides about them.
+//
+// It never talks to the provider, so that accepting takes milliseconds, whatever
+// state the provider is in.
 package main
 
 import (

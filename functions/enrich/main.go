@@ -1,4 +1,7 @@
 // Function enrich is the worker behind the three satellite queues.
+//
+// One function serves all three, because only their backlogs should differ: a
+// fix that reached two of them would be found out by the third.
 package main
 
 import (

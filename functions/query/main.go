@@ -1,4 +1,7 @@
-// Function query is the read API: data points, analyses, jobs, usage.
+// Function query is the read API: data points, analyses, jobs, failures, usage.
+//
+// It is apart from the write API so that its role can read and do nothing else:
+// a defect in a list cannot change a row.
 package main
 
 import (

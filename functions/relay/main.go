@@ -1,4 +1,7 @@
 // Function relay is the minute schedule that sends again what a crash left unsent.
+//
+// Everything that is promised across a crash rests on it: it needs no memory of
+// its own, only the table, so a missed minute is made up by the next one.
 package main
 
 import (

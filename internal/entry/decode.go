@@ -16,7 +16,8 @@ import (
 	"orbitq/internal/job"
 )
 
-// MaxBody is the largest request body, in bytes.
+// MaxBody is the largest request body, in bytes. The largest reading that passes
+// has about 5 KB; the rest is room for what is to come.
 const MaxBody = 256 << 10
 
 // Limits of what a problem says about a body: a client that sends garbage gets
@@ -139,7 +140,7 @@ func clip(s string, most int) string {
 	return strings.ToValidUTF8(s[:most], "") + "..."
 }
 
-// article names a JSON type for people.
+// article names a JSON type for people, who do not know what a float64 is.
 func article(kind string) string {
 	switch kind {
 	case "float64":

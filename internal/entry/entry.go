@@ -28,18 +28,21 @@ type (
 	response = events.APIGatewayV2HTTPResponse
 )
 
-// route answers one route; an error becomes a problem.
+// route answers one route; an error becomes a problem. The principal is an
+// argument, so that no route can be written that forgets to ask who asks.
 type route func(ctx context.Context, r *request, p intake.Principal) (response, error)
 
-// api serves routes by the key that API Gateway matched.
+// api serves routes by the key that API Gateway matched: there is no second
+// router here that could disagree with the template about a path.
 type api struct {
 	log    *slog.Logger
-	public map[string]route // need no token
+	public map[string]route // need no token; a route is here on purpose or not at all
 	routes map[string]route // need one
 }
 
 // serve answers a request. The error of a route becomes a problem, so that the
-// function itself never fails.
+// function itself never fails: API Gateway would answer "Internal Server Error"
+// in a shape of its own, without a code.
 func (a *api) serve(ctx context.Context, r request) (response, error) {
 	out, err := a.dispatch(ctx, &r)
 	if err != nil {
@@ -56,6 +59,8 @@ func (a *api) dispatch(ctx context.Context, r *request) (response, error) {
 	}
 	f, ok := a.routes[r.RouteKey]
 	if !ok {
+		// A route of the template that this function does not know: a mistake in a
+		// deployment, found by the test that compares the two.
 		return response{}, job.Errorf(job.NotFound, "no route %q", r.RouteKey)
 	}
 	p, err := principal(r)
@@ -65,7 +70,8 @@ func (a *api) dispatch(ctx context.Context, r *request) (response, error) {
 	return f(ctx, r, p)
 }
 
-// line writes the one log line of a request.
+// line writes the one log line of a request. The route is its pattern, never the
+// path: an id in a log line is one more place to look for, and to leak.
 func (a *api) line(ctx context.Context, r *request, status int, err error) {
 	level := slog.LevelInfo
 	attrs := []slog.Attr{
@@ -75,17 +81,20 @@ func (a *api) line(ctx context.Context, r *request, status int, err error) {
 	if err != nil {
 		attrs = append(attrs, slog.String("code", string(job.CodeOf(err))))
 	}
-	if status >= http.StatusInternalServerError {
+	if err != nil && status >= http.StatusInternalServerError {
+		// Only a defect is told in full: the error of a refused request quotes it.
 		level = slog.LevelError
 		attrs = append(attrs, slog.String("error", err.Error()))
 	}
 	a.log.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// maxOwner is the longest subject that a row's key may carry, in bytes.
+// maxOwner is the longest subject that a row's key may carry, in bytes. Longer
+// ones would fail at the table with an error that blames us.
 const maxOwner = 256
 
-// principal reads who asks from the verified claims.
+// principal reads who asks from the claims that the authorizer verified. Nothing
+// else of a request is looked at: no header, no field, no path can name an owner.
 func principal(r *request) (intake.Principal, error) {
 	auth := r.RequestContext.Authorizer
 	if auth == nil || auth.JWT == nil || auth.JWT.Claims["sub"] == "" {
@@ -102,7 +111,8 @@ func principal(r *request) (intake.Principal, error) {
 	return intake.Principal{Owner: claims["sub"], Tier: usage.ParseTier(tier)}, nil
 }
 
-// body returns the bytes of the request's body.
+// body returns the bytes of the request's body; API Gateway sends what it takes
+// for binary in base64, and decides that by itself.
 func body(r *request) ([]byte, error) {
 	if !r.IsBase64Encoded {
 		return []byte(r.Body), nil

@@ -11,7 +11,9 @@ import (
 	"orbitq/internal/query"
 )
 
-// operator has the routes of a person's hand on jobs.
+// operator has the routes of a person's hand on jobs. They answer with the row as
+// it is after the write, so that a client sees what its own click did and not
+// what somebody else's did a moment later.
 type operator struct {
 	op *deadletter.Operator
 }
@@ -22,7 +24,7 @@ func (o *operator) cancel(ctx context.Context, r *request, p intake.Principal) (
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
-	return encode(http.StatusOK, viewJob(&j)), nil
+	return encode(http.StatusOK, viewJob(&j))
 }
 
 // retry runs a dead or skipped job again.
@@ -31,9 +33,7 @@ func (o *operator) retry(ctx context.Context, r *request, p intake.Principal) (r
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
-	out := encode(http.StatusAccepted, viewJob(&j))
-	out.Headers["location"] = "/v1/jobs/" + j.ID
-	return out, nil
+	return created(http.StatusAccepted, "/v1/jobs/"+j.ID, viewJob(&j))
 }
 
 // forget makes a dead job a tombstone.
@@ -42,10 +42,11 @@ func (o *operator) forget(ctx context.Context, r *request, p intake.Principal) (
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
-	return encode(http.StatusOK, viewJob(&j)), nil
+	return encode(http.StatusOK, viewJob(&j))
 }
 
-// graveyard has the route of the list of failures.
+// graveyard has the route of the list of failures. It is apart from operator
+// because the read API serves it, and must not hold anything that can write.
 type graveyard struct {
 	failures *deadletter.Failures
 }
@@ -85,7 +86,7 @@ func (g *graveyard) failed(ctx context.Context, r *request, p intake.Principal) 
 	for i := range found {
 		items = append(items, viewJob(&found[i]))
 	}
-	return encode(http.StatusOK, listView{Items: items, Next: text(query.Cursor(next))}), nil
+	return encode(http.StatusOK, listView{Items: items, Next: text(query.Cursor(next))})
 }
 
 // retryBody is the body of POST /v1/failed:retry.
@@ -130,7 +131,7 @@ func (o *operator) retryMany(ctx context.Context, r *request, p intake.Principal
 	}
 	return encode(http.StatusOK, map[string]any{
 		"matched": done.Matched, "retried": done.Retried, "next_cursor": text(query.Cursor(done.Next)),
-	}), nil
+	})
 }
 
 // maxCode is the longest code that a filter may name, in bytes.

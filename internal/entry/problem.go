@@ -9,7 +9,8 @@ import (
 	"orbitq/internal/job"
 )
 
-// problemBase is where the problem types are described.
+// problemBase is where the problem types are described; clients compare the
+// whole text, so it never changes with the host that serves the API.
 const problemBase = "https://orbitq.dev/problems/"
 
 // problemBody is an RFC 9457 problem with a stable code, and the first broken
@@ -53,24 +54,27 @@ func statusOf(c job.Code) int {
 	}
 }
 
-// titles are the short names of the problems.
+// titleOf is the short name of a problem, the same for every occurrence, as
+// RFC 9457 wants it.
 func titleOf(c job.Code) string {
 	words := strings.ToLower(strings.ReplaceAll(string(c), "_", " "))
 	return strings.ToUpper(words[:1]) + words[1:]
 }
 
-// problem answers with an error. What went wrong inside is for the log alone:
-// a client gets no internal text.
+// problem answers with an error. It is total: an error without a code is a defect,
+// and a code that means nothing to a client becomes one that does. What went
+// wrong inside is for the log alone: a client gets no internal text.
 func problem(err error, requestID string) response {
 	var e *job.Error
 	if !errors.As(err, &e) {
 		e = job.Errorf(job.Internal, "%w", err)
 	}
 	code, detail := e.Code, e.Message
-	if code == job.Throttled {
+	if code == job.Throttled { // which of our parts is busy is no help to a client
 		code = job.Unavailable
 	}
 	status := statusOf(code)
+	// These two texts are ours alone: an adapter's words name tables and hosts.
 	switch status {
 	case http.StatusServiceUnavailable:
 		detail = "the service is busy; repeat the request in a second"
@@ -84,23 +88,42 @@ func problem(err error, requestID string) response {
 	if len(e.Violations) > 0 {
 		p.Field, p.Rule = e.Violations[0].Field, e.Violations[0].Rule
 	}
-	out := encode(status, p)
+	raw, err := json.Marshal(p)
+	if err != nil {
+		raw = nil // texts and numbers always encode; a status without a body is still an answer
+	}
+	out := respond(status, raw)
 	out.Headers["content-type"] = "application/problem+json"
 	if status == http.StatusServiceUnavailable {
-		out.Headers["retry-after"] = "1"
+		out.Headers["retry-after"] = "1" // in seconds, as HTTP has it
 	}
 	return out
 }
 
-// encode answers with a JSON body.
-func encode(status int, v any) response {
+// encode answers with a JSON body. A value that JSON cannot hold, such as a mean
+// that is no number, is a defect, and becomes a problem with a log line.
+func encode(status int, v any) (response, error) {
 	raw, err := json.Marshal(v)
 	if err != nil {
-		// Every answer type is plain data; this can only be a defect.
-		status, raw = http.StatusInternalServerError, []byte(`{"code":"INTERNAL","status":500}`)
+		return response{}, job.Errorf(job.Internal, "encode answer: %w", err)
 	}
+	return respond(status, raw), nil
+}
+
+// created answers with a JSON body, and where to find what was made.
+func created(status int, location string, v any) (response, error) {
+	out, err := encode(status, v)
+	if err != nil {
+		return response{}, err
+	}
+	out.Headers["location"] = location
+	return out, nil
+}
+
+// respond is an answer about one owner's data: no cache on the way may keep it.
+func respond(status int, body []byte) response {
 	return response{
-		StatusCode: status, Body: string(raw),
+		StatusCode: status, Body: string(body),
 		Headers: map[string]string{"content-type": "application/json", "cache-control": "no-store"},
 	}
 }

@@ -37,16 +37,21 @@ func Read(q *query.Query, failures *deadletter.Failures, log *slog.Logger, versi
 	return a.serve
 }
 
-// reader has the read routes.
+// reader has the read routes. Each is the same three steps, and none of them
+// decides anything: who may see what is the use case's.
 type reader struct {
 	q       *query.Query
 	version string
 }
 
+// health says that the function runs, and nothing about the table: a health check
+// that fails with a dependency takes down what would still have worked.
 func (r *reader) health(context.Context, *request, intake.Principal) (response, error) {
-	return encode(http.StatusOK, map[string]string{"status": "ok", "version": r.version}), nil
+	return encode(http.StatusOK, map[string]string{"status": "ok", "version": r.version})
 }
 
+// contract serves the document that the tests hold every answer against, from the
+// binary: it cannot be another version than the code.
 func (*reader) contract(context.Context, *request, intake.Principal) (response, error) {
 	return response{
 		StatusCode: http.StatusOK, Body: string(openapi.YAML()),
@@ -54,14 +59,17 @@ func (*reader) contract(context.Context, *request, intake.Principal) (response, 
 	}, nil
 }
 
+// point shows one data point.
 func (r *reader) point(ctx context.Context, req *request, p intake.Principal) (response, error) {
 	found, err := r.q.Point(ctx, p.Owner, req.PathParameters["id"])
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
-	return encode(http.StatusOK, viewPoint(&found)), nil
+	return encode(http.StatusOK, viewPoint(&found))
 }
 
+// analyses lists all revisions at once: a point has one or two, so there is no
+// second page, only the shape of a list that could have one.
 func (r *reader) analyses(ctx context.Context, req *request, p intake.Principal) (response, error) {
 	found, err := r.q.Analyses(ctx, p.Owner, req.PathParameters["id"])
 	if err != nil {
@@ -71,17 +79,19 @@ func (r *reader) analyses(ctx context.Context, req *request, p intake.Principal)
 	for i := range found {
 		items = append(items, viewAnalysis(&found[i]))
 	}
-	return encode(http.StatusOK, listView{Items: items}), nil
+	return encode(http.StatusOK, listView{Items: items})
 }
 
+// job shows one job with its last attempts.
 func (r *reader) job(ctx context.Context, req *request, p intake.Principal) (response, error) {
 	found, err := r.q.Job(ctx, p.Owner, req.PathParameters["id"])
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
-	return encode(http.StatusOK, viewJob(&found)), nil
+	return encode(http.StatusOK, viewJob(&found))
 }
 
+// jobs lists the caller's jobs.
 func (r *reader) jobs(ctx context.Context, req *request, p intake.Principal) (response, error) {
 	f, err := filter(req.QueryStringParameters)
 	if err != nil {
@@ -95,15 +105,17 @@ func (r *reader) jobs(ctx context.Context, req *request, p intake.Principal) (re
 	for i := range page.Jobs {
 		items = append(items, viewJob(&page.Jobs[i]))
 	}
-	return encode(http.StatusOK, listView{Items: items, Next: text(page.Next)}), nil
+	return encode(http.StatusOK, listView{Items: items, Next: text(page.Next)})
 }
 
+// usage answers for the tier of the token: after a change of plan the next token
+// shows the new limit, without anything to be synchronised.
 func (r *reader) usage(ctx context.Context, _ *request, p intake.Principal) (response, error) {
 	u, err := r.q.Usage(ctx, p.Owner, p.Tier)
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
-	return encode(http.StatusOK, viewUsage(u)), nil
+	return encode(http.StatusOK, viewUsage(u))
 }
 
 // filter reads the query of GET /v1/jobs; parameters that do not exist are

@@ -25,6 +25,7 @@ func SQS(w *worker.Worker, log *slog.Logger) func(context.Context, events.SQSEve
 		if lc, ok := lambdacontext.FromContext(ctx); ok {
 			requestID = lc.AwsRequestID
 		}
+		// One slot per record: nothing is shared, so nothing is locked.
 		handled := make([]worker.Handled, len(e.Records))
 		var wg sync.WaitGroup
 		for i := range e.Records {
@@ -36,6 +37,8 @@ func SQS(w *worker.Worker, log *slog.Logger) func(context.Context, events.SQSEve
 			})
 		}
 		wg.Wait()
+		// An empty list says that every record is done. An id that is not in the
+		// batch would say that none is, so ids are copied, never made.
 		out := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
 		for i := range handled {
 			if handled[i].Keep {
@@ -46,7 +49,8 @@ func SQS(w *worker.Worker, log *slog.Logger) func(context.Context, events.SQSEve
 	}
 }
 
-// delivery reads one record.
+// delivery reads one record. The times are those of SQS: only its own clock says
+// which of two sends of a message came first.
 func delivery(m *events.SQSMessage, requestID string) worker.Delivery {
 	return worker.Delivery{
 		MessageID: m.MessageId, Source: m.EventSourceARN[strings.LastIndex(m.EventSourceARN, ":")+1:],
@@ -76,7 +80,8 @@ func logDelivery(ctx context.Context, log *slog.Logger, d *worker.Delivery, h *w
 	log.LogAttrs(ctx, level, "delivery", attrs...)
 }
 
-// integer reads a number of an SQS attribute; SQS never sends anything else.
+// integer reads a number of an SQS attribute; SQS never sends anything else, and
+// if it did, a count of 0 would be harmless where a failed batch is not.
 func integer(s string) int64 {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {

@@ -11,7 +11,11 @@ import (
 	"orbitq/internal/usage"
 )
 
-// listView is one page of a list.
+// The views are types of their own, not the rows: a field that is added to a row
+// stays inside until somebody decides to show it.
+
+// listView is one page of a list. Items is never null, and the cursor is null at
+// the end: a client can loop without asking whether a field is there.
 type listView struct {
 	Items any     `json:"items"`
 	Next  *string `json:"next_cursor"`
@@ -36,6 +40,7 @@ type pointView struct {
 	CreatedAt    time.Time  `json:"created_at"`
 }
 
+// viewPoint shows the status that every point has until there is a review.
 func viewPoint(p *point.Point) pointView {
 	return pointView{
 		ID: p.ID, Latitude: p.Latitude, Longitude: p.Longitude, Accuracy: p.Accuracy, Value: p.Value,
@@ -45,7 +50,8 @@ func viewPoint(p *point.Point) pointView {
 	}
 }
 
-// jobView is a job as the API shows it.
+// jobView is a job as the API shows it, without its fences (tickets, lease), its
+// meter and its owner: they are nobody's business, and would become a contract.
 type jobView struct {
 	ID          string        `json:"id"`
 	Kind        string        `json:"kind"`
@@ -64,13 +70,15 @@ type jobView struct {
 	History     []attemptView `json:"history,omitempty"`
 }
 
-// errorView is the last failure of a job.
+// errorView is the last failure of a job: the code to branch on, and a text that
+// was made for people where the failure was understood.
 type errorView struct {
 	Code    job.Code `json:"code"`
 	Message string   `json:"message"`
 }
 
-// attemptView is one finished attempt.
+// attemptView is one finished attempt. Version and request id lead to the log
+// lines of the release that ran it.
 type attemptView struct {
 	Number    int       `json:"number"`
 	StartedAt time.Time `json:"started_at"`
@@ -80,12 +88,14 @@ type attemptView struct {
 	RequestID string    `json:"request_id,omitempty"`
 }
 
+// viewJob shows a row; times that mean nothing in its state are left out.
 func viewJob(j *job.Job) jobView {
 	v := jobView{
 		ID: j.ID, Kind: j.Kind, State: j.State, Outcome: j.Outcome, DataPointID: j.Point, Queue: j.Queue,
 		Attempts: j.Attempts, MaxAttempts: j.MaxAttempts, Generation: j.Generation, CreatedAt: j.Created,
 		StartedAt: when(j.Started), FinishedAt: when(j.Finished),
 	}
+	// Elsewhere the row's due time is over, or of no meaning to a person.
 	if j.State == job.Waiting || j.State == job.Retrying || j.State == job.Scheduled {
 		v.NextAt = when(j.Due)
 	}
@@ -105,7 +115,7 @@ func viewJob(j *job.Job) jobView {
 	return v
 }
 
-// statsView is one index of an analysis.
+// statsView is one index of an analysis, over the pixels that were not masked.
 type statsView struct {
 	Mean        float64 `json:"mean"`
 	Min         float64 `json:"min"`
@@ -115,7 +125,8 @@ type statsView struct {
 	NoDataCount int     `json:"no_data_count"`
 }
 
-// analysisView is an analysis as the API shows it.
+// analysisView is an analysis as the API shows it. Every field is always there: a
+// consumer of numbers should not have to know which of them may be missing.
 type analysisView struct {
 	ID              string                `json:"id"`
 	DataPointID     string                `json:"data_point_id"`
@@ -138,6 +149,8 @@ type analysisView struct {
 	CreatedAt       time.Time             `json:"created_at"`
 }
 
+// viewAnalysis derives the id from what the analysis is about, so that it needs no
+// column, and is the same before and after a repeated write.
 func viewAnalysis(a *satellite.Analysis) analysisView {
 	v := analysisView{
 		ID: job.DerivedID(a.Point, "analysis", strconv.Itoa(a.Revision)), DataPointID: a.Point, JobID: a.Job,
@@ -148,6 +161,7 @@ func viewAnalysis(a *satellite.Analysis) analysisView {
 		RequestID: a.RequestID, Source: satellite.Source, CreatedAt: a.CreatedAt,
 	}
 	for i, name := range satellite.IndexNames() {
+		// All seven names, also without a value: null says "looked and found none".
 		v.Indices[name] = nil
 		if s := a.Day.Indices[i]; s != nil {
 			v.Indices[name] = &statsView{
@@ -177,6 +191,8 @@ type cycleView struct {
 	End   time.Time `json:"end"`
 }
 
+// viewUsage shows what is billed and what is only held: a job that is running
+// holds a unit, and gives it back if nothing comes of it.
 func viewUsage(u query.Usage) usageView {
 	v := usageView{
 		Tier: u.Tier, Resource: usage.Resource, Cycle: cycleView(u.Cycle),
@@ -191,7 +207,8 @@ func viewUsage(u query.Usage) usageView {
 	return v
 }
 
-// when returns nil for a time that is not known.
+// when returns nil for a time that is not known: the zero time would be shown as
+// the year 1.
 func when(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

@@ -33,7 +33,9 @@ type writer struct {
 	log *slog.Logger
 }
 
-// pointBody is the body of POST /v1/data-points.
+// pointBody is the body of POST /v1/data-points. It is closed: what is not here,
+// such as an owner or a status, no client can set. Pointers tell "absent" from
+// zero, which is a value: latitude 0 is the equator.
 type pointBody struct {
 	Latitude     *float64 `json:"latitude"`
 	Longitude    *float64 `json:"longitude"`
@@ -49,7 +51,7 @@ type pointBody struct {
 	Queue        *string  `json:"queue"`
 }
 
-// createPoint stores a data point and accepts its enrichment.
+// createPoint stores a data point and accepts its enrichment, both or neither.
 func (w *writer) createPoint(ctx context.Context, r *request, p intake.Principal) (response, error) {
 	var b pointBody
 	raw, err := decode(r, &b)
@@ -74,15 +76,14 @@ func (w *writer) createPoint(ctx context.Context, r *request, p intake.Principal
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
 	w.unsent(ctx, accepted)
-	out := encode(http.StatusCreated, map[string]any{
+	return created(http.StatusCreated, "/v1/data-points/"+accepted.Point.ID, map[string]any{
 		"data_point_id": accepted.Point.ID, "job_id": accepted.Job.ID,
 		"data_point": viewPoint(&accepted.Point), "job": viewJob(&accepted.Job),
 	})
-	out.Headers["location"] = "/v1/data-points/" + accepted.Point.ID
-	return out, nil
 }
 
-// jobBody is the body of POST /v1/jobs.
+// jobBody is the body of POST /v1/jobs. It names the point, never its data: what
+// the job works on is read when it runs.
 type jobBody struct {
 	Kind        string  `json:"kind"`
 	DataPointID string  `json:"data_point_id"`
@@ -114,12 +115,10 @@ func (w *writer) dispatchJob(ctx context.Context, r *request, p intake.Principal
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
 	w.unsent(ctx, accepted)
-	out := encode(http.StatusAccepted, viewJob(&accepted.Job))
-	out.Headers["location"] = "/v1/jobs/" + accepted.Job.ID
-	return out, nil
+	return created(http.StatusAccepted, "/v1/jobs/"+accepted.Job.ID, viewJob(&accepted.Job))
 }
 
-// unsent logs that a job was accepted but its message not sent: the request is
+// unsent logs, beside the line of the request, that a job was accepted but its message not sent: the request is
 // fine, the relay repeats the send.
 func (w *writer) unsent(ctx context.Context, a intake.Accepted) {
 	if a.SendErr != nil {
@@ -128,7 +127,9 @@ func (w *writer) unsent(ctx context.Context, a intake.Accepted) {
 	}
 }
 
-// keyed returns what all writes share.
+// keyed returns what all writes share. The body goes along as it arrived: the
+// same key with other white space is another request, because nobody can promise
+// that two different bodies mean the same.
 func keyed(r *request, p intake.Principal, raw []byte) intake.Request {
 	return intake.Request{Principal: p, Key: r.Headers["idempotency-key"], Body: raw}
 }

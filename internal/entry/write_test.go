@@ -3,11 +3,13 @@ package entry_test
 import (
 	"encoding/base64"
 	"errors"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
 
 	"orbitq/internal/job"
+	"orbitq/internal/satellite"
 )
 
 func TestReadingIsStoredWithItsJob(t *testing.T) {
@@ -229,5 +231,20 @@ func TestUncodedErrorIsInternal(t *testing.T) {
 	b.do(t, call{method: "GET", path: "/v1/jobs/" + jobID, owner: ann}).into(t, http.StatusInternalServerError, &p)
 	if p.Title != "Internal" || p.Type != "https://orbitq.dev/problems/internal" || p.RequestID != "request-1" || strings.Contains(p.Detail, "planted") {
 		t.Errorf("problem is %+v", p)
+	}
+}
+
+// A stored value that JSON cannot hold is a defect: a problem and a log line, not half an answer and not a crash.
+func TestValueThatJSONCannotHold(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	day := satellite.Day{}
+	day.Indices[0] = &satellite.Stats{Mean: math.NaN()}
+	pointID, _ := b.settle(t, ann, satellite.Analysis{Day: day})
+	var p problem
+	b.do(t, call{method: "GET", path: "/v1/data-points/" + pointID + "/analyses", owner: ann}).into(t, http.StatusInternalServerError, &p)
+	all := b.log.all(t)
+	if line := all[len(all)-1]; p.Code != "INTERNAL" || line["level"] != "ERROR" || !strings.Contains(line["error"].(string), "encode answer") {
+		t.Errorf("problem %+v, line %v", p, line)
 	}
 }
