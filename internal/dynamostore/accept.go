@@ -50,6 +50,9 @@ func (s *Store) AcceptPoint(ctx context.Context, p *point.Point, j *job.Job) (po
 	if !ok {
 		return point.Point{}, job.Job{}, false, coded("put point and job", err)
 	}
+	if reflect.DeepEqual(row, encodePoint(p)) {
+		return *p, *j, false, nil // its own write, as in Accept
+	}
 	old, err := s.Job(ctx, j.ID)
 	if err != nil && job.CodeOf(err) != job.NotFound {
 		return point.Point{}, job.Job{}, false, err

@@ -24,8 +24,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// newStore returns a store over a table of its own on the real engine.
-func newStore(t *testing.T) *dynamostore.Store {
+// newTable makes a table of its own for a test on the real engine.
+func newTable(t *testing.T) (*dynamodb.Client, string) {
 	t.Helper()
 	endpoint := bench.ForTest(t).DynamoDB
 	db := dynamodb.NewFromConfig(aws.Config{
@@ -36,7 +36,14 @@ func newStore(t *testing.T) *dynamostore.Store {
 	})
 	table := "t-" + t.Name()
 	createTable(t, db, table)
-	return dynamostore.New(dynamostore.Config{Client: db, Table: table, Timing: storetest.Timing(), Jitter: rand.Float64})
+	return db, table
+}
+
+// newStore returns a store over a table of its own.
+func newStore(t *testing.T, wrap func(dynamostore.Client) dynamostore.Client) *dynamostore.Store {
+	t.Helper()
+	db, table := newTable(t)
+	return dynamostore.New(dynamostore.Config{Client: wrap(db), Table: table, Timing: storetest.Timing(), Jitter: rand.Float64})
 }
 
 // createTable makes the table as template.yaml describes it.
@@ -67,5 +74,5 @@ func createTable(t *testing.T, db *dynamodb.Client, name string) {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, newStore(t))
+	storetest.Run(t, newStore(t, func(c dynamostore.Client) dynamostore.Client { return c }))
 }

@@ -17,8 +17,11 @@ const maxTries = 8
 // firstWait is the longest wait before the first repetition; it doubles.
 const firstWait = 10 * time.Millisecond
 
-// coded gives an error of the client its code.
+// coded gives an error of the client its code; one that has a code keeps it.
 func coded(what string, err error) error {
+	if known, ok := errors.AsType[*job.Error](err); ok {
+		return job.Errorf(known.Code, "%s: %w", what, err)
+	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		switch api.ErrorCode() {
 		case "ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded", "TransactionInProgressException":

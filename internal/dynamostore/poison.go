@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"orbitq/internal/deadletter"
-	"orbitq/internal/job"
 )
 
 // maxPayload is how much of a poisoned message's body a row keeps, in bytes; SQS
@@ -34,5 +33,5 @@ func (s *Store) RecordPoison(ctx context.Context, l deadletter.Letter, reason st
 	if _, recorded := oldImage(err); err == nil || recorded {
 		return nil
 	}
-	return job.Errorf(job.Internal, "record poison: %w", err)
+	return coded("record poison", err)
 }

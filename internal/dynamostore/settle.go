@@ -3,7 +3,6 @@ package dynamostore
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -35,7 +34,7 @@ func (s *Store) Settle(ctx context.Context, held, ended *job.Job, a *satellite.A
 	}
 	rs, _ := reasons(err)
 	if row, ok := refused(rs, 0); ok {
-		if reflect.DeepEqual(row, after) {
+		if landed(row, after) {
 			return worker.Written, nil
 		}
 		return s.lost(row), nil

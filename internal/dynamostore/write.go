@@ -3,6 +3,7 @@ package dynamostore
 import (
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -38,7 +39,7 @@ func (s *Store) replace(ctx context.Context, old, next *job.Job, c condition) (w
 	case err == nil:
 		return written{ok: true}, nil
 	case failed:
-		return written{ok: reflect.DeepEqual(row, after), row: row}, nil
+		return written{ok: landed(row, after), row: row}, nil
 	default:
 		return s.readBack(ctx, next.ID, after, err)
 	}
@@ -48,10 +49,24 @@ func (s *Store) replace(ctx context.Context, old, next *job.Job, c condition) (w
 // written, the write went through; otherwise cause stands.
 func (s *Store) readBack(ctx context.Context, id string, after item, cause error) (written, error) {
 	row, err := s.get(ctx, jobKey(id))
-	if err == nil && reflect.DeepEqual(row, after) {
+	if err == nil && landed(row, after) {
 		return written{ok: true}, nil
 	}
 	return written{}, fmt.Errorf("write job %s: %w", id, coded("update row", cause))
+}
+
+// landed reports whether row is what a write was to make of it. Ticket and resends
+// do not count: the relay may have sent again since, or a little before.
+func landed(row, after item) bool {
+	if len(row) == 0 {
+		return false
+	}
+	row, after = maps.Clone(row), maps.Clone(after)
+	for _, name := range []string{"tk", "rs"} {
+		delete(row, name)
+		delete(after, name)
+	}
+	return reflect.DeepEqual(row, after)
 }
 
 // jobUpdate returns the update of a job's row.

@@ -36,7 +36,11 @@ func acceptRules() []rule {
 			p, j := newPoint(t), newJob(t, nil)
 			j.Point = p.ID
 			for _, repeated := range []bool{false, true} {
-				gotP, gotJ, existed, err := s.AcceptPoint(context.Background(), &p, &j)
+				again, later := p, j
+				if repeated { // the application asks again, a moment later
+					again.CreatedAt, later.Created = p.CreatedAt.Add(time.Second), j.Created.Add(time.Second)
+				}
+				gotP, gotJ, existed, err := s.AcceptPoint(context.Background(), &again, &later)
 				if err != nil || existed != repeated || !reflect.DeepEqual(gotP, p) || !reflect.DeepEqual(gotJ, j) {
 					t.Fatalf("repeated %v: existed %v error %v\n%+v\n%+v", repeated, existed, err, gotP, gotJ)
 				}
