@@ -1,0 +1,136 @@
+package faulty_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+	"time"
+
+	"orbitq/internal/deadletter"
+	"orbitq/internal/faulty"
+	"orbitq/internal/job"
+	"orbitq/internal/memqueue"
+	"orbitq/internal/memstore"
+	"orbitq/internal/point"
+	"orbitq/internal/relay"
+	"orbitq/internal/satellite"
+)
+
+// ports calls every method of every decorated port once.
+func ports(ctx context.Context, p *faulty.Process) map[string]func() error {
+	s := &faulty.Store{Table: memstore.New(job.DefaultTiming()), Process: p}
+	queues := memqueue.New(memqueue.Config{Now: time.Now, Visibility: time.Minute, MaxReceives: 8, Names: []string{"default"}})
+	q, d := &faulty.Queue{Inner: queues, Process: p}, &faulty.DeadLetters{Inner: queues.Dead(), Process: p}
+	var j job.Job
+	now := time.Now()
+	return map[string]func() error{
+		"Claim":        func() error { _, err := s.Claim(ctx, job.ClaimRequest{}); return err },
+		"Settle":       func() error { _, err := s.Settle(ctx, &j, &j, &satellite.Analysis{}); return err },
+		"Conclude":     func() error { _, err := s.Conclude(ctx, &j, &j); return err },
+		"AcceptPoint":  func() error { _, _, _, err := s.AcceptPoint(ctx, &point.Point{}, &j); return err },
+		"Accept":       func() error { _, _, err := s.Accept(ctx, &j); return err },
+		"Point":        func() error { _, err := s.Point(ctx, ""); return err },
+		"Subject":      func() error { _, _, err := s.Subject(ctx, "", 1); return err },
+		"Due":          func() error { _, err := s.Due(ctx, 0, now, 1); return err },
+		"Retake":       func() error { _, _, err := s.Retake(ctx, relay.Hint{}, job.DefaultTiming(), now); return err },
+		"Bury":         func() error { _, err := s.Bury(ctx, job.Message{}, deadletter.Letter{}, now); return err },
+		"RecordPoison": func() error { return s.RecordPoison(ctx, deadletter.Letter{}, "", now) },
+		"Amend": func() error {
+			_, err := s.Amend(ctx, "", func(j job.Job) (job.Job, error) { return j, nil })
+			return err
+		},
+		"Dead":    func() error { _, _, err := s.Dead(ctx, "", "", 1); return err },
+		"Send":    func() error { return q.Send(ctx, "default", job.Message{}, 0) },
+		"Hide":    func() error { return q.Hide(ctx, "default", "r", 0) },
+		"Moving":  func() error { _, err := d.Moving(ctx); return err },
+		"Receive": func() error { _, err := d.Receive(ctx); return err },
+		"Delete":  func() error { return d.Delete(ctx, "r") },
+		"Return":  func() error { return d.Return(ctx, "r") },
+	}
+}
+
+// TestEveryPortSuffersEveryFault: a method that escaped its faults would make
+// every simulation blind there.
+func TestEveryPortSuffersEveryFault(t *testing.T) {
+	t.Parallel()
+	for name := range ports(t.Context(), &faulty.Process{Plan: faulty.Calm{}}) {
+		for _, c := range []struct {
+			fault faulty.Fault
+			code  job.Code
+			down  bool
+			stops int // at the pauses: before and behind the effect
+		}{
+			{faulty.Refuse, job.Throttled, false, 1},
+			{faulty.LoseReply, job.Internal, false, 2},
+			{faulty.CrashBefore, job.Internal, true, 0},
+			{faulty.CrashAfter, job.Internal, true, 2},
+		} {
+			stops := 0
+			p := &faulty.Process{Plan: faulty.Script{name: c.fault}, Pause: func() { stops++ }}
+			all := ports(t.Context(), p)
+			err := all[name]()
+			if job.CodeOf(err) != c.code || p.Down() != c.down || errors.Is(err, faulty.ErrDown) != c.down || stops != c.stops {
+				t.Errorf("%s, %v: %v, down %v, %d stops", name, c.fault, err, p.Down(), stops)
+			}
+			for other, call := range all {
+				if err := call(); c.down && !errors.Is(err, faulty.ErrDown) {
+					t.Errorf("%s has an effect after the end of its process: %v", other, err)
+				}
+			}
+		}
+	}
+}
+
+// TestARequestOnItsWayArrives: a process that is killed while it waits for a reply
+// has sent its request.
+func TestARequestOnItsWayArrives(t *testing.T) {
+	t.Parallel()
+	table := memstore.New(job.DefaultTiming())
+	p := &faulty.Process{Plan: faulty.Calm{}}
+	p.Pause = p.Kill
+	s := &faulty.Store{Table: table, Process: p}
+	j := job.Job{ID: job.DerivedID("x")}
+	if _, _, err := s.Accept(t.Context(), &j); !errors.Is(err, faulty.ErrDown) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := table.Job(t.Context(), j.ID); err != nil {
+		t.Errorf("the row is not there: %v", err)
+	}
+}
+
+func TestRandomRepeatsAndCounts(t *testing.T) {
+	t.Parallel()
+	draw := func() ([]faulty.Fault, *faulty.Random) {
+		r := &faulty.Random{Rand: rand.New(rand.NewPCG(7, 7))}
+		for _, f := range faulty.Faults() {
+			r.Chance[f] = 0.1
+		}
+		var all []faulty.Fault
+		for i := range 10_000 {
+			all = append(all, r.Next([]string{"Claim", "Deliver"}[i%2]))
+		}
+		return all, r
+	}
+	first, r := draw()
+	again, _ := draw()
+	if !reflect.DeepEqual(first, again) {
+		t.Error("the same seed gave other faults")
+	}
+	counted := map[faulty.Fault]int{}
+	for i, f := range first {
+		counted[f]++
+		if (f == faulty.Twice) && i%2 == 0 || i%2 == 1 && f != faulty.None && f != faulty.Twice {
+			t.Fatalf("fault %v at call %d", f, i)
+		}
+	}
+	for _, f := range faulty.Faults() {
+		if counted[f] != r.Injected[f] || counted[f] < 400 || counted[f] > 600 || f.String() == "" {
+			t.Errorf("%v: %d drawn, %d counted", f, counted[f], r.Injected[f])
+		}
+	}
+	if faulty.Deliver(faulty.Script{"Deliver": faulty.Twice}) != 2 || faulty.Deliver(faulty.Calm{}) != 1 {
+		t.Error("a batch is not delivered as often as planned")
+	}
+}
