@@ -7,9 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"pgregory.net/rapid"
 
 	"orbitq/internal/job"
+	"orbitq/internal/openapi"
 )
 
 // routes lists every route of the API; %P, %J and %D stand for the ids of a point, a job and a dead job.
@@ -177,4 +179,45 @@ func TestNothingTellsForeignFromAbsent(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Every operation of the contract is answered by exactly one of the two functions, and by nothing that the matrix above
+// does not know. The template's routes are held against the contract elsewhere.
+func TestEveryOperationHasOneFunction(t *testing.T) {
+	t.Parallel()
+	doc, err := openapi3.NewLoader().LoadFromData(openapi.YAML())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill := strings.NewReplacer("%P", "{id}", "%J", "{id}", "%D", "{id}")
+	var known, listed []string
+	for _, r := range routes() {
+		known = append(known, r.method+" "+fill.Replace(r.path))
+	}
+	b := start(t)
+	for path, item := range doc.Paths.Map() {
+		for method := range item.Operations() {
+			event := call{method: method, path: path, owner: ann}.event(t)
+			event.RouteKey = method + " " + path
+			listed = append(listed, event.RouteKey)
+			answered := 0
+			for _, handle := range []handler{b.write, b.read} {
+				out, err := handle(t.Context(), event)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !strings.Contains(out.Body, "no route") {
+					answered++
+				}
+			}
+			if answered != 1 {
+				t.Errorf("%s is answered by %d functions", event.RouteKey, answered)
+			}
+		}
+	}
+	slices.Sort(known)
+	slices.Sort(listed)
+	if !slices.Equal(known, listed) {
+		t.Errorf("the contract has %v, the matrix %v", listed, known)
+	}
 }

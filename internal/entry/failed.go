@@ -11,38 +11,22 @@ import (
 	"orbitq/internal/query"
 )
 
-// operator has the routes of a person's hand on jobs. They answer with the row as
-// it is after the write, so that a client sees what its own click did and not
-// what somebody else's did a moment later.
+// operator has the routes of a person's hand on jobs.
 type operator struct {
 	op *deadletter.Operator
 }
 
-// cancel takes an open job back.
-func (o *operator) cancel(ctx context.Context, r *request, p intake.Principal) (response, error) {
-	j, err := o.op.Cancel(ctx, p.Owner, r.PathParameters["id"])
-	if err != nil {
-		return response{}, err //nolint:wrapcheck // the edge maps the code
+// amend is the route of one action on one job, which answers with the job as it then is.
+func amend(status int, action func(ctx context.Context, owner, id string) (job.Job, error)) route {
+	return func(ctx context.Context, r *request, p intake.Principal) (response, error) {
+		j, err := action(ctx, p.Owner, r.PathParameters["id"])
+		if err != nil {
+			return response{}, err
+		}
+		out := encode(status, viewJob(&j))
+		out.Headers["location"] = "/v1/jobs/" + j.ID
+		return out, nil
 	}
-	return encode(http.StatusOK, viewJob(&j))
-}
-
-// retry runs a dead or skipped job again.
-func (o *operator) retry(ctx context.Context, r *request, p intake.Principal) (response, error) {
-	j, err := o.op.Retry(ctx, p.Owner, r.PathParameters["id"])
-	if err != nil {
-		return response{}, err //nolint:wrapcheck // the edge maps the code
-	}
-	return created(http.StatusAccepted, "/v1/jobs/"+j.ID, viewJob(&j))
-}
-
-// forget makes a dead job a tombstone.
-func (o *operator) forget(ctx context.Context, r *request, p intake.Principal) (response, error) {
-	j, err := o.op.Forget(ctx, p.Owner, r.PathParameters["id"])
-	if err != nil {
-		return response{}, err //nolint:wrapcheck // the edge maps the code
-	}
-	return encode(http.StatusOK, viewJob(&j))
 }
 
 // graveyard has the route of the list of failures. It is apart from operator

@@ -19,10 +19,10 @@ func Write(in *intake.Intake, op *deadletter.Operator, log *slog.Logger) func(co
 	a := &api{log: log, routes: map[string]route{
 		"POST /v1/data-points":       w.createPoint,
 		"POST /v1/jobs":              w.dispatchJob,
-		"POST /v1/jobs/{id}/cancel":  o.cancel,
-		"POST /v1/failed/{id}/retry": o.retry,
+		"POST /v1/jobs/{id}/cancel":  amend(http.StatusOK, op.Cancel),
+		"POST /v1/failed/{id}/retry": amend(http.StatusAccepted, op.Retry),
 		"POST /v1/failed:retry":      o.retryMany,
-		"DELETE /v1/failed/{id}":     o.forget,
+		"DELETE /v1/failed/{id}":     amend(http.StatusOK, op.Forget),
 	}}
 	return a.serve
 }
