@@ -23,9 +23,7 @@ func amend(status int, action func(ctx context.Context, owner, id string) (job.J
 		if err != nil {
 			return response{}, err
 		}
-		out := encode(status, viewJob(&j))
-		out.Headers["location"] = "/v1/jobs/" + j.ID
-		return out, nil
+		return created(status, "/v1/jobs/"+j.ID, viewJob(&j))
 	}
 }
 
