@@ -17,72 +17,20 @@ func meterKey(j *job.Job) string { return usage.MeterKey(usage.Tier(j.Tier), tim
 
 func acceptRules() []rule {
 	return []rule{
-		{"accept stores the whole row", func(t *testing.T, s Store) {
-			j := accepted(t, s, limited("u-"+id(t), 10))
-			if got := row(t, s, j.ID); !reflect.DeepEqual(got, j) {
-				t.Errorf("got %+v\nwant %+v", got, j)
-			}
-		}},
-		{"accept of an existing id returns the stored job and changes nothing", func(t *testing.T, s Store) {
-			j := accepted(t, s, nil)
-			again := j
-			again.BodyHash = "other"
-			got, existed, err := s.Accept(context.Background(), &again)
-			if err != nil || !existed || got.BodyHash != "h" {
-				t.Errorf("got existed %v hash %q error %v", existed, got.BodyHash, err)
-			}
-		}},
-		{"accept of a point is both rows or neither, and the same pair again", func(t *testing.T, s Store) {
-			p, j := newPoint(t), newJob(t, nil)
-			j.Point = p.ID
-			for _, repeated := range []bool{false, true} {
-				again, later := p, j
-				if repeated { // the application asks again, a moment later
-					again.CreatedAt, later.Created = p.CreatedAt.Add(time.Second), j.Created.Add(time.Second)
-				}
-				gotP, gotJ, existed, err := s.AcceptPoint(context.Background(), &again, &later)
-				if err != nil || existed != repeated || !reflect.DeepEqual(gotP, p) || !reflect.DeepEqual(gotJ, j) {
-					t.Fatalf("repeated %v: existed %v error %v\n%+v\n%+v", repeated, existed, err, gotP, gotJ)
-				}
-			}
-		}},
+		{"accept stores the whole row", storesWholeRow},
+		{"accept of an existing id returns the stored job and changes nothing", acceptsOnce},
+		{"accept of a point is both rows or neither, and the same pair again", acceptsPair},
 	}
 }
 
 func claimRules() []rule {
 	return []rule{
-		{"claim takes the lease and one attempt", func(t *testing.T, s Store) {
-			j := running(t, s, nil)
-			stored := row(t, s, j.ID)
-			if j.State != job.Running || j.Attempts != 1 || stored.Lease != "lease-"+j.ID || !stored.LeaseUntil.Equal(start().Add(90*time.Second)) {
-				t.Errorf("claimed %+v\nstored %+v", j, stored)
-			}
-		}},
-		{"claim of an unknown job is an orphan", func(t *testing.T, s Store) {
-			claim(t, s, request(job.Message{Version: 1, Job: id(t), Ticket: 1}, "x", start()), job.Orphan)
-		}},
-		{"a live lease holds every other claim off", func(t *testing.T, s Store) {
-			j := running(t, s, nil)
-			claim(t, s, request(j.Message(), "other", start().Add(89*time.Second)), job.Hold)
-		}},
+		{"claim takes the lease and one attempt", claimsLease},
+		{"claim of an unknown job is an orphan", claimsOrphan},
+		{"a live lease holds every other claim off", holdsOff},
 		{"of ten claims at once exactly one runs", oneOfTenRuns},
-		{"a claim repeated after a lost reply is the same claim", func(t *testing.T, s Store) {
-			j := accepted(t, s, nil)
-			r := request(j.Message(), "mine", start())
-			claim(t, s, r, job.Run)
-			again, err := s.Claim(context.Background(), r)
-			if err != nil || again.Job.Attempts != 1 || again.Verdict != job.Run && again.Verdict != job.Hold {
-				t.Errorf("got %+v, %v", again, err)
-			}
-		}},
-		{"a lease that is over may be taken, and the lost attempt is remembered", func(t *testing.T, s Store) {
-			j := running(t, s, nil)
-			again := claim(t, s, request(j.Message(), "second", start().Add(90*time.Second)), job.Run)
-			stored := row(t, s, j.ID)
-			if again.Attempts != 2 || len(stored.History) != 1 || stored.History[0].Code != job.AttemptLost {
-				t.Errorf("attempts %d, stored history %+v", again.Attempts, stored.History)
-			}
-		}},
+		{"a claim repeated after a lost reply is the same claim", claimsAgain},
+		{"a lease that is over may be taken, and the lost attempt is remembered", takesOver},
 	}
 }
 
@@ -90,55 +38,14 @@ func claimRules() []rule {
 // generation, its ticket and the job's times say about it.
 func ticketRules() []rule {
 	return []rule{
-		{"a message of an older generation is dropped", func(t *testing.T, s Store) {
-			j := accepted(t, s, nil)
-			m := j.Message()
-			m.Generation = -1
-			claim(t, s, request(m, "x", start()), job.Drop)
-		}},
-		{"a message of a later generation is held, never dropped", func(t *testing.T, s Store) {
-			j := accepted(t, s, nil)
-			m := j.Message()
-			m.Generation++
-			claim(t, s, request(m, "x", start()), job.Hold)
-		}},
-		{"a ticket below the valid one is dropped, the valid one runs", func(t *testing.T, s Store) {
-			held := running(t, s, nil)
-			next := job.Released(held, job.ProviderRateLimit, "slow down", time.Minute, Timing(), start())
-			conclude(t, s, &held, next, 0)
-			later := start().Add(2 * time.Minute)
-			claim(t, s, request(held.Message(), "old", later), job.Drop)
-			again := claim(t, s, request(next.Message(), "new", later), job.Run)
-			if again.Attempts != 1 {
-				t.Errorf("a release cost an attempt: %d", again.Attempts)
-			}
-		}},
-		{"a retrying job is not due before its time", func(t *testing.T, s Store) {
-			held := running(t, s, nil)
-			next := job.Failed(held, job.Errorf(job.ProviderUnavailable, "503"), Timing(), 0, job.Carried{}, report(start()))
-			conclude(t, s, &held, next, 0)
-			early := claim(t, s, request(held.Message(), "a", start().Add(9*time.Second)), job.NotYet)
-			if !early.Due.Equal(start().Add(10 * time.Second)) {
-				t.Errorf("due %v", early.Due)
-			}
-			claim(t, s, request(held.Message(), "b", start().Add(10*time.Second)), job.Run)
-		}},
+		{"a message of an older generation is dropped", dropsOlder},
+		{"a message of a later generation is held, never dropped", holdsLater},
+		{"a ticket below the valid one is dropped, the valid one runs", dropsBelowValid},
+		{"a retrying job is not due before its time", waitsForBackoff},
 		{"no attempt left means dead, and the message is its carrier", attemptsSpent},
-		{"a passed deadline means dead without a run", func(t *testing.T, s Store) {
-			j := accepted(t, s, nil)
-			dead := claim(t, s, request(j.Message(), "x", j.Deadline), job.Carrier)
-			if stored := row(t, s, j.ID); dead.Code != job.DeadlinePassed || stored.State != job.Dead || stored.Attempts != 0 {
-				t.Errorf("claimed %+v\nstored %+v", dead, stored)
-			}
-		}},
+		{"a passed deadline means dead without a run", diesAtDeadline},
 		{"the dead message sent anew revives its job once, with all attempts", redrivenOnce},
-		{"a copy of a dead job's message with another ticket is dropped", func(t *testing.T, s Store) {
-			j := accepted(t, s, nil)
-			claim(t, s, request(j.Message(), "x", j.Deadline), job.Carrier)
-			m := j.Message()
-			m.Ticket++
-			claim(t, s, request(m, "y", j.Deadline), job.Drop)
-		}},
+		{"a copy of a dead job's message with another ticket is dropped", dropsOtherCopies},
 	}
 }
 
@@ -206,4 +113,147 @@ func attemptsSpent(t *testing.T, s Store) {
 		t.Errorf("history %+v", stored.History)
 	}
 	claim(t, s, r, job.Carrier)
+}
+
+// storesWholeRow: a worker, the relay and a person all read this row later; a field
+// that is lost here is lost for the life of the job.
+func storesWholeRow(t *testing.T, s Store) {
+	j := accepted(t, s, limited("u-"+id(t), 10))
+	if got := row(t, s, j.ID); !reflect.DeepEqual(got, j) {
+		t.Errorf("got %+v\nwant %+v", got, j)
+	}
+}
+
+// acceptsOnce: an Idempotency-Key makes the same id again. Whether the request is
+// the same is the caller's to say, so it must get the first one's hash back.
+func acceptsOnce(t *testing.T, s Store) {
+	j := accepted(t, s, nil)
+	again := j
+	again.BodyHash = "other"
+	got, existed, err := s.Accept(context.Background(), &again)
+	if err != nil || !existed || got.BodyHash != "h" {
+		t.Errorf("got existed %v hash %q error %v", existed, got.BodyHash, err)
+	}
+}
+
+// acceptsPair: a point without its job would never be enriched, a job without its
+// point could never run.
+func acceptsPair(t *testing.T, s Store) {
+	p, j := newPoint(t), newJob(t, nil)
+	j.Point = p.ID
+	for _, repeated := range []bool{false, true} {
+		again, later := p, j
+		if repeated { // the application asks again, a moment later
+			again.CreatedAt, later.Created = p.CreatedAt.Add(time.Second), j.Created.Add(time.Second)
+		}
+		gotP, gotJ, existed, err := s.AcceptPoint(context.Background(), &again, &later)
+		if err != nil || existed != repeated || !reflect.DeepEqual(gotP, p) || !reflect.DeepEqual(gotJ, j) {
+			t.Fatalf("repeated %v: existed %v error %v\n%+v\n%+v", repeated, existed, err, gotP, gotJ)
+		}
+	}
+}
+
+// claimsLease: the attempt counts from its beginning: a worker that dies has used it.
+func claimsLease(t *testing.T, s Store) {
+	j := running(t, s, nil)
+	stored := row(t, s, j.ID)
+	if j.State != job.Running || j.Attempts != 1 || stored.Lease != "lease-"+j.ID || !stored.LeaseUntil.Equal(start().Add(90*time.Second)) {
+		t.Errorf("claimed %+v\nstored %+v", j, stored)
+	}
+}
+
+// claimsOrphan: the row may have expired, or the message be a stranger's. Nothing is
+// written, and the message is left for a person to see.
+func claimsOrphan(t *testing.T, s Store) {
+	claim(t, s, request(job.Message{Version: 1, Job: id(t), Ticket: 1}, "x", start()), job.Orphan)
+}
+
+// holdsOff: up to the last second: its holder may be about to settle.
+func holdsOff(t *testing.T, s Store) {
+	j := running(t, s, nil)
+	claim(t, s, request(j.Message(), "other", start().Add(89*time.Second)), job.Hold)
+}
+
+// claimsAgain: the client repeats what it got no answer to. That may run, or wait
+// for the lease, but never cost a second attempt.
+func claimsAgain(t *testing.T, s Store) {
+	j := accepted(t, s, nil)
+	r := request(j.Message(), "mine", start())
+	claim(t, s, r, job.Run)
+	again, err := s.Claim(context.Background(), r)
+	if err != nil || again.Job.Attempts != 1 || again.Verdict != job.Run && again.Verdict != job.Hold {
+		t.Errorf("got %+v, %v", again, err)
+	}
+}
+
+// takesOver: the one who crashed cannot report; whoever finds its lease over does.
+func takesOver(t *testing.T, s Store) {
+	j := running(t, s, nil)
+	again := claim(t, s, request(j.Message(), "second", start().Add(90*time.Second)), job.Run)
+	stored := row(t, s, j.ID)
+	if again.Attempts != 2 || len(stored.History) != 1 || stored.History[0].Code != job.AttemptLost {
+		t.Errorf("attempts %d, stored history %+v", again.Attempts, stored.History)
+	}
+}
+
+// dropsOlder: it belongs to a life of the job that has ended.
+func dropsOlder(t *testing.T, s Store) {
+	j := accepted(t, s, nil)
+	m := j.Message()
+	m.Generation = -1
+	claim(t, s, request(m, "x", start()), job.Drop)
+}
+
+// holdsLater: the row cannot be older than its message, so this is a stale read,
+// and dropping would lose the newest message.
+func holdsLater(t *testing.T, s Store) {
+	j := accepted(t, s, nil)
+	m := j.Message()
+	m.Generation++
+	claim(t, s, request(m, "x", start()), job.Hold)
+}
+
+// dropsBelowValid: a released job must wait. Its old message is visible before the wait
+// is over, and its ticket is what tells it from the new one.
+func dropsBelowValid(t *testing.T, s Store) {
+	held := running(t, s, nil)
+	next := job.Released(held, job.ProviderRateLimit, "slow down", time.Minute, Timing(), start())
+	conclude(t, s, &held, next, 0)
+	later := start().Add(2 * time.Minute)
+	claim(t, s, request(held.Message(), "old", later), job.Drop)
+	again := claim(t, s, request(next.Message(), "new", later), job.Run)
+	if again.Attempts != 1 {
+		t.Errorf("a release cost an attempt: %d", again.Attempts)
+	}
+}
+
+// waitsForBackoff: the visibility timeout is a wish; a copy may come before it.
+func waitsForBackoff(t *testing.T, s Store) {
+	held := running(t, s, nil)
+	next := job.Failed(held, job.Errorf(job.ProviderUnavailable, "503"), Timing(), 0, job.Carried{}, report(start()))
+	conclude(t, s, &held, next, 0)
+	early := claim(t, s, request(held.Message(), "a", start().Add(9*time.Second)), job.NotYet)
+	if !early.Due.Equal(start().Add(10 * time.Second)) {
+		t.Errorf("due %v", early.Due)
+	}
+	claim(t, s, request(held.Message(), "b", start().Add(10*time.Second)), job.Run)
+}
+
+// diesAtDeadline: nobody waits for the answer any more, so nobody should pay for it.
+func diesAtDeadline(t *testing.T, s Store) {
+	j := accepted(t, s, nil)
+	dead := claim(t, s, request(j.Message(), "x", j.Deadline), job.Carrier)
+	if stored := row(t, s, j.ID); dead.Code != job.DeadlinePassed || stored.State != job.Dead || stored.Attempts != 0 {
+		t.Errorf("claimed %+v\nstored %+v", dead, stored)
+	}
+}
+
+// dropsOtherCopies: one message per dead job may reach the dead letters, or the console
+// shows the same failure many times.
+func dropsOtherCopies(t *testing.T, s Store) {
+	j := accepted(t, s, nil)
+	claim(t, s, request(j.Message(), "x", j.Deadline), job.Carrier)
+	m := j.Message()
+	m.Ticket++
+	claim(t, s, request(m, "y", j.Deadline), job.Drop)
 }

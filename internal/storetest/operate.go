@@ -47,69 +47,18 @@ func died(t *testing.T, s Store, owner string, now time.Time) job.Job {
 }
 
 func operateRules() []rule {
-	later := start().Add(time.Hour)
 	return []rule{
-		{"a cancelled running job gives its unit back, and its worker cannot settle", func(t *testing.T, s Store) {
-			held := running(t, s, limited("u-"+id(t), 5))
-			cancelled := amend(t, s, held.ID, cancelAt(later), "")
-			settle(t, s, &held, later, worker.Superseded)
-			if got := row(t, s, held.ID); !reflect.DeepEqual(got, cancelled) || got.State != job.Cancelled || meter(t, s, &held) != (job.Meter{}) {
-				t.Errorf("row %+v, meter %+v", got, meter(t, s, &held))
-			}
-			claim(t, s, request(held.Message(), "x", later), job.Drop)
-		}},
-		{"cancelling twice is once, cancelling what ended is refused", func(t *testing.T, s Store) {
-			j := accepted(t, s, nil)
-			first := amend(t, s, j.ID, cancelAt(start()), "")
-			if again := amend(t, s, j.ID, cancelAt(later), ""); !reflect.DeepEqual(first, again) {
-				t.Errorf("first %+v\nagain %+v", first, again)
-			}
-			held := running(t, s, nil)
-			settle(t, s, &held, start(), worker.Written)
-			amend(t, s, held.ID, cancelAt(later), job.StateConflict)
-		}},
-		{"a retried job is a new generation; old messages and a second retry do nothing", func(t *testing.T, s Store) {
-			dead := died(t, s, "u-"+id(t), start())
-			old := job.Message{Version: 1, Job: dead.ID, Ticket: 1}
-			again := amend(t, s, dead.ID, rerunAt(later), "")
-			amend(t, s, dead.ID, rerunAt(later), job.StateConflict)
-			claim(t, s, request(old, "x", later), job.Drop)
-			if got := claim(t, s, request(again.Message(), "y", later), job.Run); got.Generation != 1 || got.Attempts != 1 {
-				t.Errorf("claimed %+v", got)
-			}
-		}},
-		{"a skipped job may be retried, an open or succeeded one not", func(t *testing.T, s Store) {
-			j := accepted(t, s, limited("u-"+id(t), 0))
-			amend(t, s, j.ID, rerunAt(later), job.StateConflict)
-			claim(t, s, request(j.Message(), "x", start()), job.Skip)
-			if got := amend(t, s, j.ID, rerunAt(later), ""); got.State != job.Queued || got.Outcome != "" {
-				t.Errorf("retried %+v", got)
-			}
-		}},
+		{"a cancelled running job gives its unit back, and its worker cannot settle", cancelsRunning},
+		{"cancelling twice is once, cancelling what ended is refused", cancelsOnce},
+		{"a retried job is a new generation; old messages and a second retry do nothing", retriesOnce},
+		{"a skipped job may be retried, an open or succeeded one not", retriesSkipped},
 	}
 }
 
 func failureRules() []rule {
-	later := start().Add(time.Hour)
 	return []rule{
-		{"a forgotten job leaves the list, and its letter is surplus", func(t *testing.T, s Store) {
-			dead := died(t, s, "u-"+id(t), start())
-			amend(t, s, dead.ID, forgetAt(later), "")
-			amend(t, s, dead.ID, forgetAt(later), "")
-			bury(t, s, job.Message{Version: 1, Job: dead.ID, Ticket: 1}, later, deadletter.Surplus)
-			if all, _, err := s.Dead(context.Background(), dead.Owner, "", 10); err != nil || len(all) != 0 {
-				t.Errorf("listed %+v, %v", all, err)
-			}
-			amend(t, s, dead.ID, rerunAt(later), job.StateConflict)
-		}},
-		{"amending no job is NOT_FOUND, a refusal changes nothing", func(t *testing.T, s Store) {
-			amend(t, s, id(t), cancelAt(start()), job.NotFound)
-			j := accepted(t, s, nil)
-			amend(t, s, j.ID, forgetAt(start()), job.StateConflict)
-			if got := row(t, s, j.ID); !reflect.DeepEqual(got, j) {
-				t.Errorf("row %+v\nwant %+v", got, j)
-			}
-		}},
+		{"a forgotten job leaves the list, and its letter is surplus", forgets},
+		{"amending no job is NOT_FOUND, a refusal changes nothing", amendsNothing},
 		{"dead jobs are one owner's, the latest death first, page by page, each once", graveyard},
 	}
 }
@@ -137,5 +86,73 @@ func graveyard(t *testing.T, s Store) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v\nwant %v", got, want)
+	}
+}
+
+// cancelsRunning: the worker is not stopped: only the row can keep it from billing.
+func cancelsRunning(t *testing.T, s Store) {
+	held := running(t, s, limited("u-"+id(t), 5))
+	cancelled := amend(t, s, held.ID, cancelAt(later()), "")
+	settle(t, s, &held, later(), worker.Superseded)
+	if got := row(t, s, held.ID); !reflect.DeepEqual(got, cancelled) || got.State != job.Cancelled || meter(t, s, &held) != (job.Meter{}) {
+		t.Errorf("row %+v, meter %+v", got, meter(t, s, &held))
+	}
+	claim(t, s, request(held.Message(), "x", later()), job.Drop)
+}
+
+// cancelsOnce: a person clicks twice; the second click must not look like a failure.
+func cancelsOnce(t *testing.T, s Store) {
+	j := accepted(t, s, nil)
+	first := amend(t, s, j.ID, cancelAt(start()), "")
+	if again := amend(t, s, j.ID, cancelAt(later()), ""); !reflect.DeepEqual(first, again) {
+		t.Errorf("first %+v\nagain %+v", first, again)
+	}
+	held := running(t, s, nil)
+	settle(t, s, &held, start(), worker.Written)
+	amend(t, s, held.ID, cancelAt(later()), job.StateConflict)
+}
+
+// retriesOnce: the dead letter is still there, and a console redrive of it at the
+// same time must not make the job run twice.
+func retriesOnce(t *testing.T, s Store) {
+	dead := died(t, s, "u-"+id(t), start())
+	old := job.Message{Version: 1, Job: dead.ID, Ticket: 1}
+	again := amend(t, s, dead.ID, rerunAt(later()), "")
+	amend(t, s, dead.ID, rerunAt(later()), job.StateConflict)
+	claim(t, s, request(old, "x", later()), job.Drop)
+	if got := claim(t, s, request(again.Message(), "y", later()), job.Run); got.Generation != 1 || got.Attempts != 1 {
+		t.Errorf("claimed %+v", got)
+	}
+}
+
+// retriesSkipped: an upgrade of the plan makes a skipped job worth another try.
+func retriesSkipped(t *testing.T, s Store) {
+	j := accepted(t, s, limited("u-"+id(t), 0))
+	amend(t, s, j.ID, rerunAt(later()), job.StateConflict)
+	claim(t, s, request(j.Message(), "x", start()), job.Skip)
+	if got := amend(t, s, j.ID, rerunAt(later()), ""); got.State != job.Queued || got.Outcome != "" {
+		t.Errorf("retried %+v", got)
+	}
+}
+
+// forgets: otherwise the next sweep would bring the failure back.
+func forgets(t *testing.T, s Store) {
+	dead := died(t, s, "u-"+id(t), start())
+	amend(t, s, dead.ID, forgetAt(later()), "")
+	amend(t, s, dead.ID, forgetAt(later()), "")
+	bury(t, s, job.Message{Version: 1, Job: dead.ID, Ticket: 1}, later(), deadletter.Surplus)
+	if all, _, err := s.Dead(context.Background(), dead.Owner, "", 10); err != nil || len(all) != 0 {
+		t.Errorf("listed %+v, %v", all, err)
+	}
+	amend(t, s, dead.ID, rerunAt(later()), job.StateConflict)
+}
+
+// amendsNothing: a refusal is an answer about the row as it is.
+func amendsNothing(t *testing.T, s Store) {
+	amend(t, s, id(t), cancelAt(start()), job.NotFound)
+	j := accepted(t, s, nil)
+	amend(t, s, j.ID, forgetAt(start()), job.StateConflict)
+	if got := row(t, s, j.ID); !reflect.DeepEqual(got, j) {
+		t.Errorf("row %+v\nwant %+v", got, j)
 	}
 }

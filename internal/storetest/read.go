@@ -40,53 +40,14 @@ func bury(t *testing.T, s Store, m job.Message, now time.Time, want deadletter.F
 }
 
 func buryRules() []rule {
-	later := start().Add(time.Hour)
 	return []rule{
-		{"bury ends an open job whose newest message is the letter", func(t *testing.T, s Store) {
-			held := running(t, s, limited("u-"+id(t), 5))
-			bury(t, s, held.Message(), later, deadletter.Recorded)
-			got := row(t, s, held.ID)
-			if got.State != job.Dead || got.Code != job.NoWorkerReport || got.DeadTicket != 1 || meter(t, s, &held).Taken != 0 {
-				t.Errorf("row %+v, meter %+v", got, meter(t, s, &held))
-			}
-			bury(t, s, held.Message(), later, deadletter.Recorded)
-		}},
-		{"bury leaves a job with a live lease alone", func(t *testing.T, s Store) {
-			held := running(t, s, nil)
-			bury(t, s, held.Message(), start().Add(time.Second), deadletter.Pending)
-			if got := row(t, s, held.ID); got.State != job.Running {
-				t.Errorf("row %+v", got)
-			}
-		}},
-		{"bury keeps an older ticket of an open job", func(t *testing.T, s Store) {
-			held := running(t, s, nil)
-			next := job.Released(held, job.ProviderRateLimit, "429", time.Minute, Timing(), start())
-			conclude(t, s, &held, next, worker.Written)
-			bury(t, s, held.Message(), later, deadletter.Pending)
-		}},
-		{"bury calls the letter of a finished job surplus", func(t *testing.T, s Store) {
-			held := running(t, s, nil)
-			settle(t, s, &held, start(), worker.Written)
-			bury(t, s, held.Message(), later, deadletter.Surplus)
-		}},
-		{"bury calls another copy of a dead job surplus", func(t *testing.T, s Store) {
-			held := running(t, s, nil)
-			bury(t, s, held.Message(), later, deadletter.Recorded)
-			m := held.Message()
-			m.Ticket++
-			bury(t, s, m, later, deadletter.Surplus)
-		}},
-		{"bury calls the letter of no job an orphan", func(t *testing.T, s Store) {
-			bury(t, s, job.Message{Version: 1, Job: id(t), Ticket: 1}, later, deadletter.Orphan)
-		}},
-		{"poison is recorded, and recorded again without harm", func(t *testing.T, s Store) {
-			l := deadletter.Letter{MessageID: "m", Body: "not ours " + id(t), Sent: start(), Receives: 9}
-			for range 2 {
-				if err := s.RecordPoison(context.Background(), l, "why", start()); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}},
+		{"bury ends an open job whose newest message is the letter", buriesNewest},
+		{"bury leaves a job with a live lease alone", sparesRunning},
+		{"bury keeps an older ticket of an open job", keepsOlder},
+		{"bury calls the letter of a finished job surplus", surplusOfFinished},
+		{"bury calls another copy of a dead job surplus", surplusOfDead},
+		{"bury calls the letter of no job an orphan", orphanLetter},
+		{"poison is recorded, and recorded again without harm", recordsPoison},
 	}
 }
 
@@ -107,48 +68,13 @@ func hint(t *testing.T, s Store, jobID string, now time.Time) (relay.Hint, bool)
 
 func relayRules() []rule {
 	return []rule{
-		{"an accepted job is due at its look and not before", func(t *testing.T, s Store) {
-			j := accepted(t, s, nil)
-			if _, early := hint(t, s, j.ID, j.Look.Add(-time.Millisecond)); early {
-				t.Error("due before its look")
-			}
-			if h, ok := hint(t, s, j.ID, j.Look); !ok || !h.Look.Equal(j.Look) {
-				t.Errorf("hint %+v, %v", h, ok)
-			}
-		}},
+		{"an accepted job is due at its look and not before", dueAtLook},
 		{"retake takes one ticket, once, and keeps older ones valid", retakesOnce},
-		{"a parked job is due at its time, and retake queues it", func(t *testing.T, s Store) {
-			due := start().Add(48 * time.Hour)
-			j := accepted(t, s, func(j *job.Job) { j.Due = due })
-			if j.State != job.Scheduled || !j.Look.Equal(due) || !j.Deadline.Equal(due.Add(24*time.Hour)) {
-				t.Errorf("accepted %+v", j)
-			}
-			if _, early := hint(t, s, j.ID, due.Add(-time.Second)); early {
-				t.Error("due before its time")
-			}
-			got, ok, err := s.Retake(context.Background(), relay.Hint{ID: j.ID, Look: due}, Timing(), due)
-			if err != nil || !ok || got.State != job.Queued {
-				t.Fatalf("got %+v, %v, %v", got, ok, err)
-			}
-			claim(t, s, request(got.Message(), "x", due), job.Run)
-		}},
-		{"retake leaves a job with a live lease alone", func(t *testing.T, s Store) {
-			j := accepted(t, s, nil)
-			claim(t, s, request(j.Message(), "x", j.Look), job.Run)
-			_, ok, err := s.Retake(context.Background(), relay.Hint{ID: j.ID, Look: j.Look}, Timing(), j.Look)
-			if ok || err != nil {
-				t.Errorf("taken %v, %v", ok, err)
-			}
-		}},
+		{"a parked job is due at its time, and retake queues it", parks},
+		{"retake leaves a job with a live lease alone", retakesNoRunning},
 		{"an attempt that ends after the relay sent again keeps the new ticket", lateEnd},
 		{"a release after the relay sent again is refused: its ticket is taken", lateRelease},
-		{"a final job leaves the open index", func(t *testing.T, s Store) {
-			held := running(t, s, nil)
-			settle(t, s, &held, start(), worker.Written)
-			if _, ok := hint(t, s, held.ID, start().Add(48*time.Hour)); ok {
-				t.Error("still in the index")
-			}
-		}},
+		{"a final job leaves the open index", leavesIndex},
 	}
 }
 
@@ -208,35 +134,8 @@ func lateRelease(t *testing.T, s Store) {
 
 func readRules() []rule {
 	return []rule{
-		{"a missing row is NOT_FOUND", func(t *testing.T, s Store) {
-			_, err := s.Job(context.Background(), id(t))
-			_, err2 := s.Point(context.Background(), id(t))
-			_, _, err3 := s.Subject(context.Background(), id(t), 1)
-			for _, e := range []error{err, err2, err3} {
-				if job.CodeOf(e) != job.NotFound {
-					t.Errorf("got %v", e)
-				}
-			}
-		}},
-		{"the subject is the point with the analysis of the revision", func(t *testing.T, s Store) {
-			p, j := newPoint(t), newJob(t, nil)
-			j.Point = p.ID
-			if _, _, _, err := s.AcceptPoint(context.Background(), &p, &j); err != nil {
-				t.Fatal(err)
-			}
-			got, a, err := s.Subject(context.Background(), p.ID, 1)
-			if err != nil || a != nil || !reflect.DeepEqual(got, p) {
-				t.Fatalf("got %+v, %+v, %v", got, a, err)
-			}
-			held := claim(t, s, request(j.Message(), "x", start()), job.Run)
-			settle(t, s, &held, start(), worker.Written)
-			if _, a, err = s.Subject(context.Background(), p.ID, 1); err != nil || a == nil || a.Job != j.ID {
-				t.Errorf("analysis %+v, %v", a, err)
-			}
-			if _, a, err = s.Subject(context.Background(), p.ID, 2); err != nil || a != nil {
-				t.Errorf("revision 2: analysis %+v, %v", a, err)
-			}
-		}},
+		{"a missing row is NOT_FOUND", missingRows},
+		{"the subject is the point with the analysis of the revision", subjectOfRevision},
 		{"a list is one owner's, newest first, page by page, each job once", pagesOfAnOwner},
 		{"the shared token is stored, and its lock is exclusive until its end", tokenLock},
 	}
@@ -295,5 +194,148 @@ func tokenLock(t *testing.T, s Store) {
 	}
 	if ok, err := s.LockToken(ctx, now.Add(11*time.Second), now.Add(time.Minute)); err != nil || !ok {
 		t.Errorf("the save kept the lock: %v, %v", ok, err)
+	}
+}
+
+// buriesNewest: nothing else will ever come for this job: SQS has given up on the
+// last message that carried it.
+func buriesNewest(t *testing.T, s Store) {
+	held := running(t, s, limited("u-"+id(t), 5))
+	bury(t, s, held.Message(), later(), deadletter.Recorded)
+	got := row(t, s, held.ID)
+	if got.State != job.Dead || got.Code != job.NoWorkerReport || got.DeadTicket != 1 || meter(t, s, &held).Taken != 0 {
+		t.Errorf("row %+v, meter %+v", got, meter(t, s, &held))
+	}
+	bury(t, s, held.Message(), later(), deadletter.Recorded)
+}
+
+// sparesRunning: its message reached the dead letters while a slow worker still works,
+// and may yet succeed.
+func sparesRunning(t *testing.T, s Store) {
+	held := running(t, s, nil)
+	bury(t, s, held.Message(), start().Add(time.Second), deadletter.Pending)
+	if got := row(t, s, held.ID); got.State != job.Running {
+		t.Errorf("row %+v", got)
+	}
+}
+
+// keepsOlder: it may be the only copy left, if the newer message was never sent.
+func keepsOlder(t *testing.T, s Store) {
+	held := running(t, s, nil)
+	next := job.Released(held, job.ProviderRateLimit, "429", time.Minute, Timing(), start())
+	conclude(t, s, &held, next, worker.Written)
+	bury(t, s, held.Message(), later(), deadletter.Pending)
+}
+
+// surplusOfFinished: a late copy; the console should not offer to run it again.
+func surplusOfFinished(t *testing.T, s Store) {
+	held := running(t, s, nil)
+	settle(t, s, &held, start(), worker.Written)
+	bury(t, s, held.Message(), later(), deadletter.Surplus)
+}
+
+// surplusOfDead: the dead letters hold one message for each dead job, and it is the
+// one whose redrive the row would recognise.
+func surplusOfDead(t *testing.T, s Store) {
+	held := running(t, s, nil)
+	bury(t, s, held.Message(), later(), deadletter.Recorded)
+	m := held.Message()
+	m.Ticket++
+	bury(t, s, m, later(), deadletter.Surplus)
+}
+
+// orphanLetter: it is recorded as poison then, so that a person can see what it was.
+func orphanLetter(t *testing.T, s Store) {
+	bury(t, s, job.Message{Version: 1, Job: id(t), Ticket: 1}, later(), deadletter.Orphan)
+}
+
+// recordsPoison: every sweep meets the same letter again.
+func recordsPoison(t *testing.T, s Store) {
+	l := deadletter.Letter{MessageID: "m", Body: "not ours " + id(t), Sent: start(), Receives: 9}
+	for range 2 {
+		if err := s.RecordPoison(context.Background(), l, "why", start()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// dueAtLook: before, its message is probably just on its way.
+func dueAtLook(t *testing.T, s Store) {
+	j := accepted(t, s, nil)
+	if _, early := hint(t, s, j.ID, j.Look.Add(-time.Millisecond)); early {
+		t.Error("due before its look")
+	}
+	if h, ok := hint(t, s, j.ID, j.Look); !ok || !h.Look.Equal(j.Look) {
+		t.Errorf("hint %+v, %v", h, ok)
+	}
+}
+
+// parks: no message can wait for days, so the table does.
+func parks(t *testing.T, s Store) {
+	due := start().Add(48 * time.Hour)
+	j := accepted(t, s, func(j *job.Job) { j.Due = due })
+	if j.State != job.Scheduled || !j.Look.Equal(due) || !j.Deadline.Equal(due.Add(24*time.Hour)) {
+		t.Errorf("accepted %+v", j)
+	}
+	if _, early := hint(t, s, j.ID, due.Add(-time.Second)); early {
+		t.Error("due before its time")
+	}
+	got, ok, err := s.Retake(context.Background(), relay.Hint{ID: j.ID, Look: due}, Timing(), due)
+	if err != nil || !ok || got.State != job.Queued {
+		t.Fatalf("got %+v, %v, %v", got, ok, err)
+	}
+	claim(t, s, request(got.Message(), "x", due), job.Run)
+}
+
+// retakesNoRunning: the index row is a hint that may be minutes old.
+func retakesNoRunning(t *testing.T, s Store) {
+	j := accepted(t, s, nil)
+	claim(t, s, request(j.Message(), "x", j.Look), job.Run)
+	_, ok, err := s.Retake(context.Background(), relay.Hint{ID: j.ID, Look: j.Look}, Timing(), j.Look)
+	if ok || err != nil {
+		t.Errorf("taken %v, %v", ok, err)
+	}
+}
+
+// leavesIndex: otherwise every sweep would read all jobs that ever were.
+func leavesIndex(t *testing.T, s Store) {
+	held := running(t, s, nil)
+	settle(t, s, &held, start(), worker.Written)
+	if _, ok := hint(t, s, held.ID, start().Add(48*time.Hour)); ok {
+		t.Error("still in the index")
+	}
+}
+
+// missingRows: the edge answers 404 for this code alone, and 500 for any other.
+func missingRows(t *testing.T, s Store) {
+	_, err := s.Job(context.Background(), id(t))
+	_, err2 := s.Point(context.Background(), id(t))
+	_, _, err3 := s.Subject(context.Background(), id(t), 1)
+	for _, e := range []error{err, err2, err3} {
+		if job.CodeOf(e) != job.NotFound {
+			t.Errorf("got %v", e)
+		}
+	}
+}
+
+// subjectOfRevision: a job looks once for both, and an analysis of an older revision does
+// not answer for the newer one.
+func subjectOfRevision(t *testing.T, s Store) {
+	p, j := newPoint(t), newJob(t, nil)
+	j.Point = p.ID
+	if _, _, _, err := s.AcceptPoint(context.Background(), &p, &j); err != nil {
+		t.Fatal(err)
+	}
+	got, a, err := s.Subject(context.Background(), p.ID, 1)
+	if err != nil || a != nil || !reflect.DeepEqual(got, p) {
+		t.Fatalf("got %+v, %+v, %v", got, a, err)
+	}
+	held := claim(t, s, request(j.Message(), "x", start()), job.Run)
+	settle(t, s, &held, start(), worker.Written)
+	if _, a, err = s.Subject(context.Background(), p.ID, 1); err != nil || a == nil || a.Job != j.ID {
+		t.Errorf("analysis %+v, %v", a, err)
+	}
+	if _, a, err = s.Subject(context.Background(), p.ID, 2); err != nil || a != nil {
+		t.Errorf("revision 2: analysis %+v, %v", a, err)
 	}
 }

@@ -14,54 +14,13 @@ import (
 
 func quotaRules() []rule {
 	return []rule{
-		{"a claim of a limited owner reserves one unit", func(t *testing.T, s Store) {
-			j := running(t, s, limited("u-"+id(t), 2))
-			if m := meter(t, s, &j); m != (job.Meter{Taken: 1}) || row(t, s, j.ID).UsageKey == "" {
-				t.Errorf("meter %+v, row %+v", m, row(t, s, j.ID))
-			}
-		}},
-		{"a second claim of the same job does not reserve again", func(t *testing.T, s Store) {
-			j := running(t, s, limited("u-"+id(t), 2))
-			claim(t, s, request(j.Message(), "again", start().Add(2*time.Minute)), job.Run)
-			if m := meter(t, s, &j); m.Taken != 1 {
-				t.Errorf("meter %+v", m)
-			}
-		}},
-		{"a used up limit skips", func(t *testing.T, s Store) {
-			owner := "u-" + id(t)
-			first := running(t, s, limited(owner, 1))
-			settle(t, s, &first, start(), worker.Written)
-			second := accepted(t, s, limited(owner, 1))
-			claim(t, s, request(second.Message(), "x", start()), job.Skip)
-			if got := row(t, s, second.ID); got.State != job.Skipped || got.Outcome != job.UserQuotaExceeded {
-				t.Errorf("row %+v", got)
-			}
-		}},
-		{"a limit of zero skips without a meter", func(t *testing.T, s Store) {
-			j := accepted(t, s, limited("u-"+id(t), 0))
-			claim(t, s, request(j.Message(), "x", start()), job.Skip)
-			if m := meter(t, s, &j); m != (job.Meter{}) {
-				t.Errorf("meter %+v", m)
-			}
-		}},
-		{"a reserved limit waits with a new ticket and without an attempt", func(t *testing.T, s Store) {
-			owner := "u-" + id(t)
-			running(t, s, limited(owner, 1))
-			second := accepted(t, s, limited(owner, 1))
-			waits := claim(t, s, request(second.Message(), "x", start()), job.Wait)
-			got := row(t, s, second.ID)
-			if !reflect.DeepEqual(waits, got) || got.State != job.Waiting || got.Attempts != 0 || got.Ticket != 2 || got.ValidTicket != 2 {
-				t.Errorf("claimed %+v\nstored %+v", waits, got)
-			}
-		}},
+		{"a claim of a limited owner reserves one unit", reservesUnit},
+		{"a second claim of the same job does not reserve again", reservesOnce},
+		{"a used up limit skips", skipsUsedUp},
+		{"a limit of zero skips without a meter", skipsZero},
+		{"a reserved limit waits with a new ticket and without an attempt", waitsForUnit},
 		{"ten claims at limit minus one reserve one unit", tenAtTheLimit},
-		{"an end without a bill gives the unit back", func(t *testing.T, s Store) {
-			held := running(t, s, limited("u-"+id(t), 2))
-			conclude(t, s, &held, job.Ended(held, job.Clouded, report(start())), worker.Written)
-			if m := meter(t, s, &held); m != (job.Meter{}) {
-				t.Errorf("meter %+v", m)
-			}
-		}},
+		{"an end without a bill gives the unit back", givesBack},
 		{"a failed attempt keeps the unit, death gives it back", deathGivesBack},
 	}
 }
@@ -120,58 +79,14 @@ func tenAtTheLimit(t *testing.T, s Store) {
 func settleRules() []rule {
 	return []rule{
 		{"settle writes job, analysis and one used unit together", settlesTogether},
-		{"settle of an unlimited owner counts the unit as taken and used", func(t *testing.T, s Store) {
-			held := running(t, s, nil)
-			settle(t, s, &held, start(), worker.Written)
-			if m := meter(t, s, &held); m != (job.Meter{Taken: 1, Used: 1}) {
-				t.Errorf("meter %+v", m)
-			}
-		}},
-		{"settle again after a lost reply bills nothing more", func(t *testing.T, s Store) {
-			held := running(t, s, nil)
-			settle(t, s, &held, start(), worker.Written)
-			ended := job.Ended(held, job.Success, report(start()))
-			got, err := s.Settle(context.Background(), &held, &ended, analysis(&held, start()))
-			if err != nil || got != worker.Written && got != worker.Superseded {
-				t.Errorf("got %d, %v", got, err)
-			}
-			if m := meter(t, s, &held); m.Used != 1 {
-				t.Errorf("meter %+v", m)
-			}
-		}},
-		{"a zombie whose lease was taken writes nothing", func(t *testing.T, s Store) {
-			zombie := running(t, s, limited("u-"+id(t), 5))
-			claim(t, s, request(zombie.Message(), "taker", start().Add(2*time.Minute)), job.Run)
-			settle(t, s, &zombie, start().Add(3*time.Minute), worker.LeaseLost)
-			conclude(t, s, &zombie, job.Ended(zombie, job.Clouded, report(start())), worker.LeaseLost)
-			if m := meter(t, s, &zombie); m != (job.Meter{Taken: 1}) {
-				t.Errorf("meter %+v", m)
-			}
-			if all, err := s.Analyses(context.Background(), zombie.Point); err != nil || len(all) != 0 {
-				t.Errorf("analyses %v, %v", all, err)
-			}
-		}},
+		{"settle of an unlimited owner counts the unit as taken and used", countsUnlimited},
+		{"settle again after a lost reply bills nothing more", billsOnce},
+		{"a zombie whose lease was taken writes nothing", refusesZombie},
 		{"a second job of the same revision finds the analysis and bills nothing", secondJobOfAPoint},
-		{"conclude of a job that somebody ended is superseded", func(t *testing.T, s Store) {
-			held := running(t, s, nil)
-			settle(t, s, &held, start(), worker.Written)
-			conclude(t, s, &held, job.Ended(held, job.Clouded, report(start())), worker.Superseded)
-		}},
-		{"conclude of a dead job keeps the message", func(t *testing.T, s Store) {
-			held := running(t, s, nil)
-			conclude(t, s, &held, job.Failed(held, job.Errorf(job.InvalidRequest, "400"), Timing(), 0, job.Carried{Ticket: 1}, report(start())), worker.Written)
-			conclude(t, s, &held, job.Ended(held, job.Clouded, report(start())), worker.LeaseLost)
-		}},
+		{"conclude of a job that somebody ended is superseded", superseded},
+		{"conclude of a dead job keeps the message", keepsCarrier},
 		{"a postponed job shows its outcome while it waits, and not while it runs", postponed},
-		{"a release keeps its reservation and moves the deadline", func(t *testing.T, s Store) {
-			held := running(t, s, limited("u-"+id(t), 5))
-			next := job.Released(held, job.ProviderRateLimit, "429", time.Minute, Timing(), start())
-			conclude(t, s, &held, next, worker.Written)
-			got := row(t, s, held.ID)
-			if !reflect.DeepEqual(got, next) || meter(t, s, &held).Taken != 1 || !got.Deadline.Equal(held.Deadline.Add(time.Minute)) {
-				t.Errorf("got %+v\nwant %+v", got, next)
-			}
-		}},
+		{"a release keeps its reservation and moves the deadline", releases},
 	}
 }
 
@@ -232,5 +147,128 @@ func postponed(t *testing.T, s Store) {
 	claim(t, s, request(again.Message(), "x", next.Due), job.Run)
 	if got := row(t, s, held.ID); got.Outcome != "" || got.Attempts != 1 {
 		t.Errorf("running %+v", got)
+	}
+}
+
+// reservesUnit: before the provider is asked: a call that cannot be billed should not
+// be made.
+func reservesUnit(t *testing.T, s Store) {
+	j := running(t, s, limited("u-"+id(t), 2))
+	if m := meter(t, s, &j); m != (job.Meter{Taken: 1}) || row(t, s, j.ID).UsageKey == "" {
+		t.Errorf("meter %+v, row %+v", m, row(t, s, j.ID))
+	}
+}
+
+// reservesOnce: the unit belongs to the job, not to the attempt.
+func reservesOnce(t *testing.T, s Store) {
+	j := running(t, s, limited("u-"+id(t), 2))
+	claim(t, s, request(j.Message(), "again", start().Add(2*time.Minute)), job.Run)
+	if m := meter(t, s, &j); m.Taken != 1 {
+		t.Errorf("meter %+v", m)
+	}
+}
+
+// skipsUsedUp: no unit can come back any more, so waiting would never end.
+func skipsUsedUp(t *testing.T, s Store) {
+	owner := "u-" + id(t)
+	first := running(t, s, limited(owner, 1))
+	settle(t, s, &first, start(), worker.Written)
+	second := accepted(t, s, limited(owner, 1))
+	claim(t, s, request(second.Message(), "x", start()), job.Skip)
+	if got := row(t, s, second.ID); got.State != job.Skipped || got.Outcome != job.UserQuotaExceeded {
+		t.Errorf("row %+v", got)
+	}
+}
+
+// skipsZero: a condition on a row that does not exist would let it through.
+func skipsZero(t *testing.T, s Store) {
+	j := accepted(t, s, limited("u-"+id(t), 0))
+	claim(t, s, request(j.Message(), "x", start()), job.Skip)
+	if m := meter(t, s, &j); m != (job.Meter{}) {
+		t.Errorf("meter %+v", m)
+	}
+}
+
+// waitsForUnit: the job that holds the last unit may yet give it back.
+func waitsForUnit(t *testing.T, s Store) {
+	owner := "u-" + id(t)
+	running(t, s, limited(owner, 1))
+	second := accepted(t, s, limited(owner, 1))
+	waits := claim(t, s, request(second.Message(), "x", start()), job.Wait)
+	got := row(t, s, second.ID)
+	if !reflect.DeepEqual(waits, got) || got.State != job.Waiting || got.Attempts != 0 || got.Ticket != 2 || got.ValidTicket != 2 {
+		t.Errorf("claimed %+v\nstored %+v", waits, got)
+	}
+}
+
+// givesBack: clouds are nobody's fault.
+func givesBack(t *testing.T, s Store) {
+	held := running(t, s, limited("u-"+id(t), 2))
+	conclude(t, s, &held, job.Ended(held, job.Clouded, report(start())), worker.Written)
+	if m := meter(t, s, &held); m != (job.Meter{}) {
+		t.Errorf("meter %+v", m)
+	}
+}
+
+// countsUnlimited: usage is shown to everybody, whatever the plan.
+func countsUnlimited(t *testing.T, s Store) {
+	held := running(t, s, nil)
+	settle(t, s, &held, start(), worker.Written)
+	if m := meter(t, s, &held); m != (job.Meter{Taken: 1, Used: 1}) {
+		t.Errorf("meter %+v", m)
+	}
+}
+
+// billsOnce: the fault that breaks naive counters: the effect is there, and the
+// caller does not know.
+func billsOnce(t *testing.T, s Store) {
+	held := running(t, s, nil)
+	settle(t, s, &held, start(), worker.Written)
+	ended := job.Ended(held, job.Success, report(start()))
+	got, err := s.Settle(context.Background(), &held, &ended, analysis(&held, start()))
+	if err != nil || got != worker.Written && got != worker.Superseded {
+		t.Errorf("got %d, %v", got, err)
+	}
+	if m := meter(t, s, &held); m.Used != 1 {
+		t.Errorf("meter %+v", m)
+	}
+}
+
+// refusesZombie: it was paused, not dead, and believes that its answer still counts.
+func refusesZombie(t *testing.T, s Store) {
+	zombie := running(t, s, limited("u-"+id(t), 5))
+	claim(t, s, request(zombie.Message(), "taker", start().Add(2*time.Minute)), job.Run)
+	settle(t, s, &zombie, start().Add(3*time.Minute), worker.LeaseLost)
+	conclude(t, s, &zombie, job.Ended(zombie, job.Clouded, report(start())), worker.LeaseLost)
+	if m := meter(t, s, &zombie); m != (job.Meter{Taken: 1}) {
+		t.Errorf("meter %+v", m)
+	}
+	if all, err := s.Analyses(context.Background(), zombie.Point); err != nil || len(all) != 0 {
+		t.Errorf("analyses %v, %v", all, err)
+	}
+}
+
+// superseded: the message has nothing left to do and may go.
+func superseded(t *testing.T, s Store) {
+	held := running(t, s, nil)
+	settle(t, s, &held, start(), worker.Written)
+	conclude(t, s, &held, job.Ended(held, job.Clouded, report(start())), worker.Superseded)
+}
+
+// keepsCarrier: this may be the very message that must reach the dead letters.
+func keepsCarrier(t *testing.T, s Store) {
+	held := running(t, s, nil)
+	conclude(t, s, &held, job.Failed(held, job.Errorf(job.InvalidRequest, "400"), Timing(), 0, job.Carried{Ticket: 1}, report(start())), worker.Written)
+	conclude(t, s, &held, job.Ended(held, job.Clouded, report(start())), worker.LeaseLost)
+}
+
+// releases: waiting is not the job's fault and costs it nothing.
+func releases(t *testing.T, s Store) {
+	held := running(t, s, limited("u-"+id(t), 5))
+	next := job.Released(held, job.ProviderRateLimit, "429", time.Minute, Timing(), start())
+	conclude(t, s, &held, next, worker.Written)
+	got := row(t, s, held.ID)
+	if !reflect.DeepEqual(got, next) || meter(t, s, &held).Taken != 1 || !got.Deadline.Equal(held.Deadline.Add(time.Minute)) {
+		t.Errorf("got %+v\nwant %+v", got, next)
 	}
 }

@@ -65,6 +65,9 @@ func Run(t *testing.T, s Store) {
 // start is the moment at which every rule begins.
 func start() time.Time { return time.Date(2026, 3, 15, 12, 0, 0, 0, time.UTC) }
 
+// later is long after every lease that a rule takes at start.
+func later() time.Time { return start().Add(time.Hour) }
+
 // id returns a new id.
 func id(t *testing.T) string {
 	t.Helper()
