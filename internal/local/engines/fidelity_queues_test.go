@@ -242,10 +242,8 @@ func TestLimitsOfTheQueue(t *testing.T) {
 		}
 	}
 
-	var missing *types.QueueDoesNotExist
-
 	_, err := q.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(q.work + "x"), MessageBody: aws.String("x")})
-	if !errors.As(err, &missing) {
+	if _, ok := errors.AsType[*types.QueueDoesNotExist](err); !ok {
 		t.Errorf("a queue that is not there: %v", err)
 	}
 }

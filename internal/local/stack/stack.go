@@ -201,6 +201,8 @@ func (s *Stack) read(ctx context.Context) error {
 		return fmt.Errorf("read template: %w", err)
 	}
 
+	s.log().Info("not made locally", "resources", s.template.Ignored)
+
 	return compress(s.template, s.opts.Speed)
 }
 
