@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"orbitq/internal/local/cdse"
+	"orbitq/internal/local/cfn"
 	"orbitq/internal/local/gateway"
 )
 
@@ -42,6 +45,23 @@ func (s *Stack) describe() State {
 	}
 
 	return state
+}
+
+// ignored lists the types of resources that the local run leaves out, but for those that it has in another shape: log
+// files for log groups, and the newest code for versions, aliases and the permissions to invoke them.
+func ignored(t *cfn.Stack) []string {
+	inAnotherShape := []string{"AWS::Logs::LogGroup", "AWS::Lambda::Version", "AWS::Lambda::Alias", "AWS::Lambda::Permission"}
+
+	var types []string
+
+	for _, resource := range t.Ignored {
+		kind, _, _ := strings.Cut(resource, " ")
+		if !slices.Contains(types, kind) && !slices.Contains(inAnotherShape, kind) {
+			types = append(types, kind)
+		}
+	}
+
+	return types
 }
 
 // State returns addresses and names.

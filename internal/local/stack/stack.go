@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -201,7 +202,7 @@ func (s *Stack) read(ctx context.Context) error {
 		return fmt.Errorf("read template: %w", err)
 	}
 
-	s.log().Info("not made locally", "resources", s.template.Ignored)
+	s.log().Info("not made locally", "types", strings.Join(ignored(s.template), ", "))
 
 	return compress(s.template, s.opts.Speed)
 }
