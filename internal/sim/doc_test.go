@@ -1,4 +1,4 @@
-// Package sim runs the whole system in one thread: write API, workers, relay and
+// Package sim_test runs the whole system in one thread: write API, workers, relay and
 // reconciler over the memory table and the memory queues, under a virtual clock,
 // with every fault that package faulty knows, and holds it against its
 // invariants after every single effect.
@@ -18,4 +18,4 @@
 //
 // It consists of tests only: oracle_test.go says what must hold, world_test.go
 // what may happen, process_test.go who acts.
-package sim
+package sim_test
