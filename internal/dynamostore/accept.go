@@ -15,6 +15,9 @@ import (
 const absent = "attribute_not_exists(pk)"
 
 // Accept implements intake.Store: one conditional put.
+//
+// A read before the put would be cheaper for repetitions, but there are few of
+// them, and only the condition decides between two requests at once.
 func (s *Store) Accept(ctx context.Context, j *job.Job) (job.Job, bool, error) {
 	guard := absent
 	err := s.repeat(ctx, func() error {
@@ -46,6 +49,8 @@ func (s *Store) AcceptPoint(ctx context.Context, p *point.Point, j *job.Job) (po
 	case !cancelled:
 		return point.Point{}, job.Job{}, false, coded("put point and job", err)
 	}
+	// The point decides: both rows have ids from the same request, so there is no
+	// job without its point.
 	row, ok := refused(rs, 0)
 	if !ok {
 		return point.Point{}, job.Job{}, false, coded("put point and job", err)
@@ -53,6 +58,8 @@ func (s *Store) AcceptPoint(ctx context.Context, p *point.Point, j *job.Job) (po
 	if reflect.DeepEqual(row, encodePoint(p)) {
 		return *p, *j, false, nil // its own write, as in Accept
 	}
+	// The job's row may have expired long ago; the point is kept, and so is the
+	// answer that it exists.
 	old, err := s.Job(ctx, j.ID)
 	if err != nil && job.CodeOf(err) != job.NotFound {
 		return point.Point{}, job.Job{}, false, err
@@ -60,7 +67,8 @@ func (s *Store) AcceptPoint(ctx context.Context, p *point.Point, j *job.Job) (po
 	return decodePoint(row), old, true, nil
 }
 
-// putNew returns the put of a row that must not exist.
+// putNew returns the put of a row that must not exist. The old row comes back
+// with a refusal, which saves the read that would have to follow.
 func (s *Store) putNew(row item) types.TransactWriteItem {
 	guard := absent
 	return types.TransactWriteItem{Put: &types.Put{

@@ -22,7 +22,8 @@ func (c condition) and(d condition) condition {
 }
 
 // equals is the condition that an attribute has a value, or does not exist when
-// the value is nil.
+// the value is nil. Its placeholders start with if_ and those of a change with
+// to_, so that both fit into one request.
 func equals(name string, v types.AttributeValue) condition {
 	names := map[string]string{"#" + name: name}
 	if v == nil {
@@ -49,7 +50,9 @@ type change struct {
 }
 
 // changeOf returns the change from old to next: what differs is set, what is gone
-// is removed, what is equal is left alone.
+// is removed, what is equal is left alone. Leaving alone is more than thrift: the
+// relay may have taken a ticket since old was read, and a write of the whole row
+// would take it back.
 func changeOf(old, next item) change {
 	c := change{names: map[string]string{}, values: item{}}
 	var set, remove []string
@@ -94,7 +97,8 @@ func sortedKeys(rows ...item) []string {
 	return names
 }
 
-// merged returns the union of two maps.
+// merged returns the union of two maps; nil if it is empty, because DynamoDB
+// refuses an empty map of names.
 func merged[V any](a, b map[string]V) map[string]V {
 	if len(a)+len(b) == 0 {
 		return nil

@@ -19,10 +19,14 @@ import (
 // failed condition returned, lets package job decide, and writes the decision on
 // the condition that the row is still that image.
 func (s *Store) Claim(ctx context.Context, r job.ClaimRequest) (job.Claim, error) {
+	// Not read first: a claim that succeeds at once costs no read, and a claim
+	// that fails has the row in its refusal.
 	row, claimed, err := s.claimAtOnce(ctx, r)
 	if err != nil || claimed.Verdict == job.Run {
 		return claimed, err
 	}
+	// Each turn decides upon the row as it is now; a turn is lost only to somebody
+	// who changed it meanwhile, so that the system as a whole goes on.
 	for range maxTries {
 		if row == nil {
 			return job.Claim{Verdict: job.Orphan, Job: job.Job{ID: r.Message.Job}}, nil
@@ -44,13 +48,17 @@ func deref(c *job.Claim) job.Claim {
 	return *c
 }
 
-// atOnce is the condition of the one-write claim, as in the protocol.
+// atOnce is the condition of the one-write claim, as in the protocol. It allows
+// less than job.Judge: a lease that is over is left to the slower way, which also
+// writes the lost attempt into the history. A job with a limit (lim) passes only
+// with the unit that it holds already (uk).
 const atOnce = "gen = :g AND vtk <= :t AND (st IN (:queued, :waiting, :scheduled) OR (st = :retrying AND due <= :now))" +
 	" AND att < #max AND dl > :now AND (attribute_not_exists(lim) OR attribute_exists(uk))"
 
 // claimAtOnce tries the one-write claim. Its verdict is Run, or Hold with the row
 // that must be looked at (nil if there is none).
 func (s *Store) claimAtOnce(ctx context.Context, r job.ClaimRequest) (item, job.Claim, error) {
+	// oc is the outcome so far of a job that looks again: a running job has none.
 	guard, update := atOnce, "SET st = :running, lt = :lt, lu = :lu, sa = :now REMOVE oc ADD att :one"
 	var out *dynamodb.UpdateItemOutput
 	err := s.repeat(ctx, func() (err error) {
@@ -115,7 +123,11 @@ func (s *Store) write(ctx context.Context, v job.Verdict, old *job.Job, next job
 // full meter decides between waiting and skipping.
 func (s *Store) reserve(ctx context.Context, j job.Job, row item, r job.ClaimRequest) (*job.Claim, item, error) {
 	next := job.Claimed(j, r.Lease, r.Now)
+	// The row remembers where the unit was taken: a job that waits over the end of
+	// a cycle gives it back there.
 	next.UsageKey = usage.MeterKey(usage.Tier(j.Tier), time.Time{}, r.Now)
+	// A limit of zero has no condition that could refuse it: the first write of a
+	// meter finds no attribute to compare with.
 	meter := job.Meter{}
 	if j.Limit > 0 {
 		take, guard := "ADD taken :one", "attribute_not_exists(taken) OR taken < :limit"
@@ -131,10 +143,14 @@ func (s *Store) reserve(ctx context.Context, j job.Job, row item, r job.ClaimReq
 		if err == nil {
 			return &job.Claim{Verdict: job.Run, Job: next}, nil, nil
 		}
+		// The job's row decides before the meter: both may refuse at once, and a
+		// meter says nothing about a job that is not waiting for it any more.
 		rs, _ := reasons(err)
 		if current, changed := refused(rs, 0); changed {
 			return nil, current, nil
 		}
+		// The refusal shows the meter as it was at that moment, so waiting and
+		// skipping are decided upon without another read.
 		full, ok := refused(rs, 1)
 		if !ok {
 			return nil, nil, fmt.Errorf("reserve unit: %w", coded("claim job", err))

@@ -11,10 +11,13 @@ import (
 	"orbitq/internal/job"
 )
 
-// maxTries bounds how often a write that only lost a race is repeated.
+// maxTries bounds how often a write that only lost a race is repeated: ten jobs of
+// one owner in a batch meet on one meter, and with full jitter eight tries are
+// enough for the last of them. Whoever still loses keeps its message.
 const maxTries = 8
 
-// firstWait is the longest wait before the first repetition; it doubles.
+// firstWait is the longest wait before the first repetition; it doubles, to about
+// a second in sum: far below the margin before a function's deadline.
 const firstWait = 10 * time.Millisecond
 
 // coded gives an error of the client its code; one that has a code keeps it.
@@ -68,6 +71,8 @@ func contended(err error) bool {
 	if !ok {
 		return false
 	}
+	// One item that lost a race is enough: nothing was written, and the conditions
+	// of the others are judged again.
 	for i := range rs {
 		if rs[i].Code == nil {
 			continue

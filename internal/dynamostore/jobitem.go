@@ -80,6 +80,8 @@ func graveKey(owner string) string { return "dead#" + owner }
 // shardKey returns the partition of the open index.
 func shardKey(shard int) string { return "open#" + strconv.Itoa(shard) }
 
+// encodeHistory writes the attempts into the job's own row: they are read with it
+// and cost no write of their own.
 func encodeHistory(all []job.Attempt) types.AttributeValue {
 	list := make([]types.AttributeValue, 0, len(all))
 	for _, a := range all {

@@ -27,6 +27,7 @@ func (s *Store) Amend(ctx context.Context, id string, decide func(job.Job) (job.
 		if err != nil {
 			return job.Job{}, err
 		}
+		// Cancelling twice is once: there is nothing to write.
 		if reflect.DeepEqual(j, next) {
 			return next, nil
 		}

@@ -78,7 +78,8 @@ func (s *Store) Analyses(ctx context.Context, pointID string) ([]satellite.Analy
 	return all, nil
 }
 
-// partition reads up to n rows of a partition (0: all), consistently.
+// partition reads up to n rows of a partition (0: all), consistently: what a job
+// decides upon must include what the job before it wrote.
 func (s *Store) partition(ctx context.Context, pk string, forward bool, n int32) ([]item, error) {
 	expr, consistent := "pk = :pk", true
 	in := &dynamodb.QueryInput{
@@ -102,7 +103,8 @@ func (s *Store) partition(ctx context.Context, pk string, forward bool, n int32)
 	}
 }
 
-// Jobs implements query.Store: positions from the index, rows from the table.
+// Jobs implements query.Store: positions from the index, rows from the table. The
+// index holds keys only, so that a job's many writes do not write it again.
 func (s *Store) Jobs(ctx context.Context, owner, after string, n int) ([]job.Job, string, error) {
 	index, expr, newestFirst := ownerIndex, "own = :own", false
 	limit := int32(min(n, 100)) //nolint:gosec // G115: at most 100

@@ -13,7 +13,8 @@ import (
 // openIndex is the sparse index of jobs that somebody may have to look at.
 const openIndex = "open"
 
-// Due implements relay.Store.
+// Due implements relay.Store. The index is read eventually consistent, as indexes
+// are: it may show a job that has moved on, or miss one until the next sweep.
 func (s *Store) Due(ctx context.Context, shard int, now time.Time, n int) ([]relay.Hint, error) {
 	index, expr, limit := openIndex, "ok = :shard AND look <= :now", int32(min(n, 1000)) //nolint:gosec // G115: at most 1000
 	out, err := s.db.Query(ctx, &dynamodb.QueryInput{

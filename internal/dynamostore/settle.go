@@ -32,6 +32,8 @@ func (s *Store) Settle(ctx context.Context, held, ended *job.Job, a *satellite.A
 	if err == nil {
 		return worker.Written, nil
 	}
+	// In this order, because several may be refused at once: who is not the holder
+	// learns nothing from an analysis that exists.
 	rs, _ := reasons(err)
 	if row, ok := refused(rs, 0); ok {
 		if landed(row, after) {
@@ -49,7 +51,7 @@ func (s *Store) Settle(ctx context.Context, held, ended *job.Job, a *satellite.A
 	return worker.Written, nil
 }
 
-// lost says what a row means that is not under the caller's lease.
+// lost says, as package worker does for every store, what a row means that is not under the caller's lease.
 func (s *Store) lost(row item) worker.Settlement {
 	j := decodeJob(row)
 	return worker.NotMine(&j)
@@ -89,6 +91,8 @@ func (s *Store) Conclude(ctx context.Context, held, next *job.Job) (worker.Settl
 
 // Bury implements deadletter.Store.
 func (s *Store) Bury(ctx context.Context, m job.Message, l deadletter.Letter, now time.Time) (deadletter.Fate, error) {
+	// Read first: most letters are looked at again and again and change nothing,
+	// and a refused write costs twice what a read does.
 	row, err := s.get(ctx, jobKey(m.Job))
 	if err != nil {
 		return deadletter.Pending, err

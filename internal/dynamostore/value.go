@@ -7,12 +7,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
+// str is a text as DynamoDB holds it.
 func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 
+// num is a whole number; DynamoDB sends all numbers as text.
 func num[N int | int64](n N) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatInt(int64(n), 10)}
 }
 
+// float is a number with the fewest digits that read back as the same one.
 func float(f float64) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatFloat(f, 'g', -1, 64)}
 }
@@ -21,25 +24,29 @@ func float(f float64) types.AttributeValue {
 // sparse and rows stay small.
 type writer item
 
+// str sets a text, unless it is empty.
 func (w writer) str(name, s string) {
 	if s != "" {
 		w[name] = str(s)
 	}
 }
 
+// num sets a number, unless it is zero, which is what a missing one reads as.
 func (w writer) num(name string, n int) {
 	if n != 0 {
 		w[name] = num(n)
 	}
 }
 
+// time sets a moment, unless it is not set.
 func (w writer) time(name string, t time.Time) {
 	if !t.IsZero() {
 		w[name] = num(ms(t))
 	}
 }
 
-// reader reads a row; absent and wrong values are zero.
+// reader reads a row; absent and wrong values are zero. Rows are written by this
+// package alone, so a wrong value is a defect that a test finds, not a caller.
 type reader item
 
 func (r reader) str(name string) string {
@@ -61,6 +68,7 @@ func (r reader) num(name string) int {
 	return 0
 }
 
+// has tells zero from absent, where that makes a difference.
 func (r reader) has(name string) bool {
 	_, ok := r[name]
 	return ok

@@ -28,6 +28,8 @@ type written struct {
 func (s *Store) replace(ctx context.Context, old, next *job.Job, c condition) (written, error) {
 	before, after := encodeJob(old), encodeJob(next)
 	update := s.jobUpdate(next.ID, changeOf(before, after), c)
+	// A transaction costs twice a single write, so only a unit that goes back is
+	// worth one.
 	var err error
 	if old.UsageKey != "" && next.UsageKey == "" {
 		err = s.transact(ctx, types.TransactWriteItem{Update: update}, s.giveBack(old))

@@ -38,7 +38,8 @@ var (
 	_ kinds.Points     = (*Store)(nil)
 )
 
-// revision is the key of an analysis.
+// revision is the key of an analysis: one for each revision of a point is what
+// keeps a second job from being billed.
 type revision struct {
 	point  string
 	number int
@@ -83,7 +84,8 @@ func NewWith(t job.Timing, r Rules) *Store {
 	}
 }
 
-// AcceptPoint implements intake.Store.
+// AcceptPoint implements intake.Store. The point decides whether the pair exists:
+// both ids come from the same request.
 func (s *Store) AcceptPoint(_ context.Context, p *point.Point, j *job.Job) (point.Point, job.Job, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,7 +157,8 @@ func (s *Store) Job(_ context.Context, id string) (job.Job, error) {
 	return j, nil
 }
 
-// Jobs implements query.Store.
+// Jobs implements query.Store, by looking at all: a model may be slow where that
+// makes it plain.
 func (s *Store) Jobs(_ context.Context, owner, after string, n int) ([]job.Job, string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -199,7 +202,8 @@ func (s *Store) Due(_ context.Context, shard int, now time.Time, n int) ([]relay
 	return hints[:min(n, len(hints))], nil
 }
 
-// Retake implements relay.Store.
+// Retake implements relay.Store. The look must still be the hint's: another relay
+// that was quicker has moved it.
 func (s *Store) Retake(_ context.Context, h relay.Hint, t job.Timing, now time.Time) (job.Job, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -211,7 +215,8 @@ func (s *Store) Retake(_ context.Context, h relay.Hint, t job.Timing, now time.T
 	return s.jobs[h.ID], true, nil
 }
 
-// RecordPoison implements deadletter.Store.
+// RecordPoison implements deadletter.Store. The body is the key, as every sweep
+// meets the same letter again.
 func (s *Store) RecordPoison(_ context.Context, l deadletter.Letter, reason string, _ time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -234,7 +239,8 @@ func (s *Store) Poisoned(context.Context) ([]Poison, error) {
 	return all, nil
 }
 
-// meterOf returns the usage row that counts for a job at now.
+// meterOf returns the usage row that counts for a job at now: the cycle of the
+// moment at which a unit is taken, not of the job's acceptance.
 func meterOf(j *job.Job, now time.Time) meterKey {
 	return meterKey{j.Owner, usage.MeterKey(usage.Tier(j.Tier), time.Time{}, now)}
 }

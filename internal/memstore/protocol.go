@@ -11,7 +11,7 @@ import (
 	"orbitq/internal/worker"
 )
 
-// Claim implements worker.Store.
+// Claim implements worker.Store: what Judge says, written down in the same moment.
 func (s *Store) Claim(_ context.Context, r job.ClaimRequest) (job.Claim, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,7 +62,8 @@ func (s *Store) reserve(j job.Job, r job.ClaimRequest) job.Claim {
 	return job.Claim{Verdict: job.Run, Job: claimed}
 }
 
-// Settle implements worker.Store.
+// Settle implements worker.Store. The order of the questions is the protocol's:
+// who is not the holder learns nothing from an analysis that exists.
 func (s *Store) Settle(_ context.Context, held, ended *job.Job, a *satellite.Analysis) (worker.Settlement, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,6 +76,8 @@ func (s *Store) Settle(_ context.Context, held, ended *job.Job, a *satellite.Ana
 	}
 	s.analyses[key] = *a
 	s.jobs[held.ID] = s.resent(*ended)
+	// A reservation is billed where it was taken, also in a later cycle; without
+	// one the owner has no limit and is counted where the job ended.
 	k := meterOf(held, ended.Finished)
 	if held.UsageKey != "" {
 		k.key = held.UsageKey
@@ -88,7 +91,7 @@ func (s *Store) Settle(_ context.Context, held, ended *job.Job, a *satellite.Ana
 	return worker.Written, nil
 }
 
-// Conclude implements worker.Store.
+// Conclude implements worker.Store: every end of an attempt without an effect.
 func (s *Store) Conclude(_ context.Context, held, next *job.Job) (worker.Settlement, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,7 +109,7 @@ func (s *Store) Conclude(_ context.Context, held, next *job.Job) (worker.Settlem
 	return worker.Written, nil
 }
 
-// Bury implements deadletter.Store.
+// Bury implements deadletter.Store: the row decides, the letter only asks.
 func (s *Store) Bury(_ context.Context, m job.Message, l deadletter.Letter, now time.Time) (deadletter.Fate, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,7 +133,8 @@ func (s *Store) resent(next job.Job) job.Job {
 	return next
 }
 
-// Amend implements deadletter.Rows.
+// Amend implements deadletter.Rows: nobody can come between the decision and the
+// write here, which DynamoDB reaches by a condition.
 func (s *Store) Amend(_ context.Context, id string, decide func(job.Job) (job.Job, error)) (job.Job, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// sharedToken is the provider's token row.
+// sharedToken is the provider's token row, with the lock that lets one worker of
+// many fetch a new one.
 type sharedToken struct {
 	value       string
 	expires     time.Time

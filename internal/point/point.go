@@ -80,6 +80,8 @@ func New(in Input, now time.Time) (Point, []job.Violation) {
 	if len(v) > 0 {
 		return Point{}, v
 	}
+	// The same reading gives the same point whatever device sent it: more decimals
+	// than these are noise.
 	p := Point{
 		Latitude: rounded(in.Latitude, 1e7), Longitude: rounded(in.Longitude, 1e7),
 		Value: *rounded(in.Value, 1e2), CollectedAt: now,
@@ -105,6 +107,7 @@ func (p *Point) HasLocation() bool { return p.Latitude != nil && p.Longitude != 
 // violations collects broken rules in the order of the checks.
 type violations []job.Violation
 
+// add notes one broken rule; all are told at once, so that a form needs one round.
 func (v *violations) add(field, rule, detail string) {
 	*v = append(*v, job.Violation{Field: field, Rule: rule, Detail: detail})
 }

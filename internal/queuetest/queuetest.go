@@ -85,6 +85,7 @@ func one(t *testing.T, got []worker.Delivery) *worker.Delivery {
 	return &got[0]
 }
 
+// arrives: whatever else a queue does, it carries.
 func arrives(t *testing.T, b Bench) {
 	send(t, b, 0)
 	d := one(t, b.Soon(t, 5*time.Second))
@@ -94,6 +95,8 @@ func arrives(t *testing.T, b Bench) {
 	}
 }
 
+// delayed: a release relies on its message not coming early; it is what keeps
+// jobs from asking a provider that said "later".
 func delayed(t *testing.T, b Bench) {
 	send(t, b, 2*time.Second)
 	if got := b.Now(t); len(got) != 0 {
@@ -102,6 +105,7 @@ func delayed(t *testing.T, b Bench) {
 	one(t, b.Soon(t, 10*time.Second))
 }
 
+// comesBack: the one retry that needs no code of ours, for every kind of crash.
 func comesBack(t *testing.T, b Bench) {
 	send(t, b, 0)
 	first := one(t, b.Soon(t, 5*time.Second))
@@ -114,6 +118,7 @@ func comesBack(t *testing.T, b Bench) {
 	}
 }
 
+// hidden: the backoff is a visibility, and death is a visibility of zero.
 func hidden(t *testing.T, b Bench) {
 	send(t, b, 0)
 	d := one(t, b.Soon(t, 5*time.Second))
@@ -129,6 +134,7 @@ func hidden(t *testing.T, b Bench) {
 	}
 }
 
+// acknowledged: nothing comes back that was said to be done.
 func acknowledged(t *testing.T, b Bench) {
 	send(t, b, 0)
 	b.Acknowledge(t, one(t, b.Soon(t, 5*time.Second)))
@@ -165,6 +171,8 @@ func kill(t *testing.T, b Bench) (*worker.Delivery, *deadletter.Letter) {
 	return nil, nil
 }
 
+// diesAfterReceives: the sent time stays through the move, which is how the row
+// knows the letter again.
 func diesAfterReceives(t *testing.T, b Bench) {
 	last, l := kill(t, b)
 	if l.Body != last.Body || !l.Sent.Equal(last.Sent) || l.Receives <= MaxReceives {
@@ -175,6 +183,7 @@ func diesAfterReceives(t *testing.T, b Bench) {
 	}
 }
 
+// returned: a sweep gives back what it held, or the console would find nothing.
 func returned(t *testing.T, b Bench) {
 	ctx := context.Background()
 	_, l := kill(t, b)
@@ -194,6 +203,7 @@ func returned(t *testing.T, b Bench) {
 	}
 }
 
+// redriven: a later sent time is the only proof that a person asked for it.
 func redriven(t *testing.T, b Bench) {
 	last, l := kill(t, b)
 	if err := b.Dead().Return(context.Background(), l.Receipt); err != nil {
