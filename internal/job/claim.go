@@ -104,7 +104,7 @@ type QuotaVerdict int
 // The answers of a limited meter.
 const (
 	HasRoom  QuotaVerdict = iota
-	Reserved              // the rest is reserved by running jobs: wait, one may give back
+	Reserved              // the rest is reserved by other jobs: wait, one may give back
 	UsedUp                // billed up to the limit: skip
 )
 

@@ -131,9 +131,12 @@ func SkippedByQuota(j Job, now time.Time) Job {
 }
 
 // WaitingForQuota returns the row of a job whose owner's last units are reserved
-// by running jobs: one of them may be given back.
+// by other jobs: one of them may be given back. That mostly takes seconds, but a
+// job that looks for an image again keeps its unit for days; so the wait grows with
+// the job's age instead of asking every ten seconds all the while.
 func WaitingForQuota(j Job, t Timing, now time.Time) Job {
-	return Released(j, "", "the owner's remaining units are reserved by running jobs", t.QuotaWait, t, now)
+	wait := max(t.QuotaWait, min(now.Sub(j.Created)/8, MaxDelay))
+	return Released(j, "", "the owner's remaining units are reserved by other jobs", wait, t, now)
 }
 
 // BuriedUnreported returns the row of a job whose message reached the dead letter

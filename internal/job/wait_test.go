@@ -65,6 +65,24 @@ func TestReleaseFor(t *testing.T) {
 	}
 }
 
+func TestTheWaitForAUnitGrows(t *testing.T) {
+	t.Parallel()
+	timing, asked := job.DefaultTiming(), 0
+	j := job.Accepted(job.Job{MaxAttempts: 3}, start(), 24*time.Hour, time.Hour)
+	last := time.Duration(0)
+	for now := start(); now.Before(start().AddDate(0, 0, 1)); asked++ {
+		j = job.WaitingForQuota(j, timing, now)
+		wait := j.Due.Sub(now)
+		if wait < max(last, timing.QuotaWait) || wait > job.MaxDelay || j.Parked(now) {
+			t.Fatalf("wait %d is %v after %v", asked, wait, last)
+		}
+		last, now = wait, j.Due
+	}
+	if asked > 150 || j.Attempts != 0 {
+		t.Errorf("asked %d times in a day, %d attempts", asked, j.Attempts)
+	}
+}
+
 func TestResendAfterDoublesToACap(t *testing.T) {
 	t.Parallel()
 	for n, want := range []int{1, 2, 4, 8, 16, 32, 32, 32} {

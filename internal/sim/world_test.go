@@ -22,14 +22,8 @@ const (
 	bound       = 21 * 24 * time.Hour // everything comes to rest this long after the last fault
 )
 
-// timing is the deployment's policy, but for the wait for a reserved unit: a job
-// that waits days for an image keeps its unit, and the others would ask for it
-// every ten seconds.
-func timing() job.Timing {
-	t := job.DefaultTiming()
-	t.QuotaWait = 14 * time.Minute
-	return t
-}
+// timing is the deployment's policy.
+func timing() job.Timing { return job.DefaultTiming() }
 
 // queueNames lists the work queues.
 func queueNames() []string { return []string{"high", "default", "low"} }
