@@ -1,0 +1,115 @@
+package gateway
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+)
+
+// secret answers GetSecretValue.
+func (g *Gateway) secret(w http.ResponseWriter, c *call) {
+	found, ok := g.secretOf(c.json.SecretID)
+	switch {
+	case c.operation != "GetSecretValue":
+		failure(w, http.StatusBadRequest, "InvalidRequestException", "only GetSecretValue is part of the local stack")
+	case !ok:
+		failure(w, http.StatusBadRequest, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+	default:
+		reply(w, http.StatusOK, map[string]any{
+			"ARN": found.ARN, "Name": found.Name, "SecretString": found.Value, "VersionStages": []string{"AWSCURRENT"},
+		})
+	}
+}
+
+// secretOf finds a secret by name or ARN.
+func (g *Gateway) secretOf(id string) (Secret, bool) {
+	for _, s := range g.Secrets {
+		if id == s.Name || id == s.ARN {
+			return s, true
+		}
+	}
+	return Secret{ARN: id}, false
+}
+
+// invoke answers a synchronous Lambda invoke.
+func (g *Gateway) invoke(w http.ResponseWriter, r *http.Request, c *call) {
+	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+	if c.operation != "InvokeFunction" || len(parts) != 4 {
+		failure(w, http.StatusBadRequest, "InvalidRequestContentException", "only Invoke is part of the local stack")
+		return
+	}
+	run, ok := g.Functions[functionName(parts[2])]
+	if !ok {
+		failure(w, http.StatusNotFound, "ResourceNotFoundException", "Function not found: "+parts[2])
+		return
+	}
+	answer, functionError, err := run(r.Context(), c.body)
+	if err != nil {
+		failure(w, http.StatusTooManyRequests, "TooManyRequestsException", err.Error())
+		return
+	}
+	if functionError != "" {
+		w.Header().Set("X-Amz-Function-Error", functionError)
+	}
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(answer) // the caller may have gone
+}
+
+// control is for tests and for people: counters and faults. Functions never know
+// of it.
+func (g *Gateway) control(w http.ResponseWriter, r *http.Request, raw []byte) {
+	switch r.Method + " " + r.URL.Path {
+	case "GET /_orbitq/counters":
+		reply(w, http.StatusOK, g.Counters())
+	case "GET /_orbitq/calls":
+		reply(w, http.StatusOK, map[string]any{"calls": g.Naming(r.URL.Query()["id"]...)})
+	case "POST /_orbitq/faults":
+		var plan []Fault
+		if err := json.Unmarshal(raw, &plan); err != nil {
+			failure(w, http.StatusBadRequest, "InvalidRequest", "want a JSON list of faults: "+err.Error())
+			return
+		}
+		g.SetFaults(plan...)
+		reply(w, http.StatusOK, plan)
+	default:
+		failure(w, http.StatusNotFound, "NotFound", "only GET /_orbitq/counters, GET /_orbitq/calls?id= and POST /_orbitq/faults exist")
+	}
+}
+
+// reply answers with JSON.
+func reply(w http.ResponseWriter, status int, v any) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		status, raw = http.StatusInternalServerError, []byte("{}")
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	w.WriteHeader(status)
+	_, _ = w.Write(raw) // the caller may have gone
+}
+
+// failure answers with an error in the shape of AWS's JSON protocols.
+func failure(w http.ResponseWriter, status int, code, message string) {
+	w.Header().Set("X-Amzn-Errortype", code)
+	reply(w, status, map[string]string{"__type": code, "message": message})
+}
+
+// hangUp cuts the connection: the caller learns nothing.
+func hangUp(w http.ResponseWriter) {
+	if h, ok := w.(http.Hijacker); ok {
+		if conn, _, err := h.Hijack(); err == nil {
+			_ = conn.Close()
+		}
+	}
+}
+
+// discard is a reply that nobody reads.
+type discard struct{ header http.Header }
+
+// Header implements http.ResponseWriter.
+func (d discard) Header() http.Header { return d.header }
+
+// Write implements http.ResponseWriter.
+func (discard) Write(b []byte) (int, error) { return len(b), nil }
+
+// WriteHeader implements http.ResponseWriter.
+func (discard) WriteHeader(int) {}
