@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,8 +10,6 @@ import (
 	"time"
 
 	"orbitq/internal/local/cfn"
-	"orbitq/internal/local/engines"
-	"orbitq/internal/local/issuer"
 )
 
 // Errors of Read and Start.
@@ -40,39 +37,6 @@ type State struct {
 
 // stateFile is there exactly while a stack runs, unless it was killed.
 func stateFile(data string) string { return filepath.Join(data, "state.json") }
-
-// lockFile stays; whether somebody holds its lock is what counts.
-func lockFile(data string) string { return filepath.Join(data, "lock") }
-
-// LogFolder is where a stack keeps what its functions and engines write.
-func LogFolder(data string) string { return filepath.Join(data, "logs") }
-
-// claim makes the data folder this process's own while it lives. The patience is for processes that only look.
-func claim(ctx context.Context, data string, patience time.Duration) (release func(), err error) {
-	if err := os.MkdirAll(LogFolder(data), 0o750); err != nil {
-		return nil, fmt.Errorf("make data folder: %w", err)
-	}
-
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-
-	release, err = engines.Lock(ctx, lockFile(data), func() {})
-	if err != nil {
-		return nil, fmt.Errorf("%w in %s", ErrRunning, data)
-	}
-
-	return release, nil
-}
-
-// Claimed reports whether a stack in a data folder starts, runs or stops.
-func Claimed(data string) bool {
-	release, err := engines.TryLock(lockFile(data))
-	if err == nil {
-		release()
-	}
-
-	return errors.Is(err, engines.ErrLocked)
-}
 
 // write puts the state file in place in one step.
 func (s State) write() error {
@@ -121,28 +85,6 @@ func Read(data string) (State, error) {
 	}
 
 	return s, nil
-}
-
-// Token is a request for a token of the stack's issuer.
-type Token struct {
-	User, Tier string
-	Scopes     []string
-	Expires    time.Duration
-}
-
-// Mint signs a token with the key in the data folder.
-func (s State) Mint(t Token) (string, error) {
-	i, err := issuer.New(issuer.Config{URL: s.Issuer, Dir: s.Data})
-	if err != nil {
-		return "", fmt.Errorf("open issuer: %w", err)
-	}
-
-	token, err := i.Mint(issuer.Claims{Subject: t.User, Tier: t.Tier, Scopes: t.Scopes, Audience: s.Audience, Expires: time.Now().Add(t.Expires)})
-	if err != nil {
-		return "", fmt.Errorf("mint token: %w", err)
-	}
-
-	return token, nil
 }
 
 // shortNames maps the names of a template's queues, without the stack's, to their URLs.
