@@ -46,6 +46,7 @@ log=.orbitq/test.log
 step set-up tools/setup.sh
 [ ${#failures[@]} = 0 ] || exit 1
 step build make --no-print-directory build
+step engines bin/orbitq local install
 step counter build_counter
 step format "$lint" fmt --diff
 step vet go vet ./...

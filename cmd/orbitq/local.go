@@ -21,7 +21,7 @@ of the template enforced. Copernicus is a stand-in that computes its answers fro
   orbitq local logs --function enrich -f
   orbitq local down`,
 	}
-	cmd.AddCommand(localUp(), localStatus(), localDown(), localLogs(), localCopernicus())
+	cmd.AddCommand(localUp(), localInstall(), localStatus(), localDown(), localLogs(), localCopernicus())
 
 	return outputFlag(group(cmd))
 }
