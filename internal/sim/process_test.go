@@ -290,9 +290,10 @@ func (v *provider) Statistics(_ context.Context, _ satellite.Area, win satellite
 			panic("the provider's client has a defect")
 		}
 	}
-	if w.refusals > 0 {
-		w.refusals--
-		return satellite.Series{}, job.Errorf(job.InvalidRequest, "400")
+	if w.answer != nil {
+		if err := w.answer(); err != nil {
+			return satellite.Series{}, err
+		}
 	}
 	day := satellite.Day{Date: win.From, ValidFraction: 0.9}
 	for i := range day.Indices {

@@ -16,7 +16,7 @@ type scene struct {
 	t *testing.T
 }
 
-func newScene(t *testing.T, limit int, script faulty.Script) *scene {
+func newScene(t *testing.T, limit int, script faulty.Plan) *scene {
 	t.Helper()
 	w := newWorld(1, memstore.Protocol())
 	w.clients, w.mood, w.skewed, w.script = nil, mood{}, false, script
@@ -38,6 +38,15 @@ func (s *scene) accept(pointID string) *client {
 func (s *scene) again(c *client) {
 	s.ask(c)
 	s.finish()
+}
+
+// once fails the first time.
+func once(err error) func() error {
+	return func() error {
+		first := err
+		err = nil
+		return first
+	}
 }
 
 // finish runs all threads in turn, one effect each, until all have ended.
@@ -205,7 +214,7 @@ func TestTenJobsAtLimitMinusOne(t *testing.T) {
 func TestUnitComesBackForTheWaiting(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, 1, faulty.Script{})
-	s.refusals = 1
+	s.answer = once(job.Errorf(job.InvalidRequest, "400"))
 	s.accept("")
 	s.accept("")
 	s.work() // the first takes the unit and dies; the second waits for it
@@ -215,7 +224,7 @@ func TestUnitComesBackForTheWaiting(t *testing.T) {
 func TestRedriveRunsOnceMore(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, 5, faulty.Script{})
-	s.refusals = 1
+	s.answer = once(job.Errorf(job.InvalidRequest, "400"))
 	c := s.accept("")
 	s.end(0, 1, 1, "")
 	s.advance(time.Hour)
@@ -230,10 +239,11 @@ func TestRedriveRunsOnceMore(t *testing.T) {
 
 func TestCrashInEveryAttemptIsBuriedOnce(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, 5, faulty.Script{})
+	script := faulty.Script{}
+	s := newScene(t, 5, script)
 	c := s.accept("")
 	for range tries {
-		s.script["Settle"] = faulty.CrashBefore
+		script["Settle"] = faulty.CrashBefore
 		s.work()
 		s.advance(visibility)
 	}

@@ -44,19 +44,19 @@ type world struct {
 	rand   *rand.Rand
 	now    time.Time
 	faults faulty.Random
-	script faulty.Script // instead of random faults, in scenarios
-	calm   bool          // the faults are over
-	skewed bool          // clocks differ by up to five minutes
+	script faulty.Plan // instead of random faults, in scenarios
+	calm   bool        // the faults are over
+	skewed bool        // clocks differ by up to five minutes
 
-	table    *observed
-	queues   *memqueue.Queues
-	oracle   *oracle
-	clients  []*client
-	points   map[string][]string // owner -> points that were answered for
-	alive    []*process
-	poison   []string
-	refusals int // calls that the provider will refuse, in scenarios
-	log      func(format string, args ...any)
+	table   *observed
+	queues  *memqueue.Queues
+	oracle  *oracle
+	clients []*client
+	points  map[string][]string // owner -> points that were answered for
+	alive   []*process
+	poison  []string
+	answer  func() error // of the provider, in scenarios; nil for an image
+	log     func(format string, args ...any)
 
 	mood
 	tally
