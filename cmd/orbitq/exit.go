@@ -106,6 +106,8 @@ func advice(cmd *cobra.Command, err error) []string {
 		return []string{"usage: " + cmd.UseLine(), "more:  " + cmd.CommandPath() + " --help"}
 	case errors.As(err, new(notRunningError)):
 		return []string{"or name another API with --api-url or ORBITQ_API_URL"}
+	case errors.Is(err, stack.ErrNotRunning):
+		return nil
 	case code == exitUnreachable:
 		return []string{"is the address right (--api-url, ORBITQ_API_URL)? Is the local stack up (orbitq local status)?"}
 	case code == exitNotFound:

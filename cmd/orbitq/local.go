@@ -71,7 +71,7 @@ func running(data string) (stack.State, error) {
 
 	state, err := stack.Read(folder)
 	if err != nil {
-		return state, fmt.Errorf("%w in %s", err, folder)
+		return state, fmt.Errorf("%w in %s; start one with orbitq local up --detach", err, folder)
 	}
 
 	return state, nil
