@@ -132,14 +132,14 @@ func TestPrefixesStandAtTheBeginningsOfLines(t *testing.T) {
 
 	var out bytes.Buffer
 
-	p := &prefixed{out: &out, prefix: "f  ", fresh: true}
+	p := &prefixed{out: &out, prefix: "> ", fresh: true}
 	for _, part := range []string{"a", "b\nc\n", "", "\n", "d"} {
 		if n, err := p.Write([]byte(part)); n != len(part) || err != nil {
 			t.Errorf("%q: %d, %v", part, n, err)
 		}
 	}
 
-	if got, want := out.String(), "f  ab\nf  c\nf  \nf  d"; got != want {
+	if got, want := out.String(), "> ab\n> c\n> \n> d"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 
@@ -210,7 +210,7 @@ func TestEveryLocalCommandShowsAnExample(t *testing.T) {
 		names = append(names, cmd.Name())
 	}
 
-	if want := []string{"copernicus", "down", "logs", "status", "up"}; !slices.Equal(names, want) {
+	if want := []string{"copernicus", "down", "install", "logs", "status", "up"}; !slices.Equal(names, want) {
 		t.Errorf("got %v, want %v", names, want)
 	}
 }
