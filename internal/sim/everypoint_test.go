@@ -106,10 +106,10 @@ func (p path) live(t *testing.T, plan faulty.Plan) (*scene, string) {
 		second := s.accept(job.DerivedID("user", "POST /v1/data-points", "key", "point"))
 		s.again(second)
 	}
-	s.rounds(8)
+	s.rounds(10)
 	if p.person != nil {
 		p.person(s)
-		s.rounds(8)
+		s.rounds(10)
 	}
 	s.settleDown()
 	var end []string

@@ -30,7 +30,7 @@ type process struct {
 
 // process starts an invocation that may last for d.
 func (w *world) process(d time.Duration) *process {
-	p := &process{w: w, until: w.now.Add(d), end: func() {}}
+	p := &process{w: w, until: w.now.Add(d), end: func() {}, skew: w.apart}
 	p.Plan, p.Pause = w, w.pause
 	if w.skewed {
 		p.skew = time.Duration(w.rand.Int64N(int64(10*time.Minute))).Truncate(time.Millisecond) - 5*time.Minute

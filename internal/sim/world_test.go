@@ -44,9 +44,10 @@ type world struct {
 	rand   *rand.Rand
 	now    time.Time
 	faults faulty.Random
-	script faulty.Plan // instead of random faults, in scenarios
-	calm   bool        // the faults are over
-	skewed bool        // clocks differ by up to five minutes
+	script faulty.Plan   // instead of random faults, in scenarios
+	calm   bool          // the faults are over
+	skewed bool          // clocks differ by up to five minutes
+	apart  time.Duration // the clock of the next processes, in scenarios
 
 	table   *observed
 	queues  *memqueue.Queues
