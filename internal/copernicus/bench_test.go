@@ -114,15 +114,24 @@ func week() satellite.Window {
 	return satellite.Windows(sensed().Add(11*time.Hour), time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))[0]
 }
 
+// clearGround is looked for once: the search goes through every pixel of the scene.
+var clearGround = sync.OnceValues(func() (satellite.Area, error) {
+	pixels, err := sharedScene()
+	if err != nil {
+		return satellite.Area{}, err
+	}
+	p := pixels.PickPoints(scene.Clear, 1)[0]
+	return satellite.AreaAround(p.Lat, p.Lon, 0), nil
+})
+
 // somewhere is an area of clear ground in the scene.
 func somewhere(t *testing.T) satellite.Area {
 	t.Helper()
-	pixels, err := sharedScene()
+	area, err := clearGround()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := pixels.PickPoints(scene.Clear, 1)[0]
-	return satellite.AreaAround(p.Lat, p.Lon, 0)
+	return area
 }
 
 // scripted is a client of a server that answers the API as the handler says; tokens it gets.
