@@ -53,7 +53,7 @@ func compiler() prerequisite {
 func rust() prerequisite {
 	return prerequisite{
 		command: "cargo", version: []string{"--version"}, atLeast: "1.88",
-		debian: []string{"cargo"}, fix: "install Rust 1.88 or newer with rustup (https://rustup.rs)",
+		fix: "install Rust 1.88 or newer with rustup (https://rustup.rs)",
 	}
 }
 
@@ -65,7 +65,7 @@ func (i Installer) require(ctx context.Context, all ...prerequisite) error {
 			continue
 		}
 
-		if _, err := exec.LookPath("apt-get"); err == nil && os.Geteuid() == 0 {
+		if _, err := exec.LookPath("apt-get"); err == nil && os.Geteuid() == 0 && len(p.debian) > 0 {
 			i.say(problem.Error() + ": installing " + strings.Join(p.debian, " "))
 			// Only root on Debian: elsewhere it is not ours to change a machine.
 			aptInstall(ctx, p.debian)
