@@ -99,12 +99,20 @@ func (n *number) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// maxAgain is how many days that failed are asked for again at once.
+const maxAgain = 3
+
 // Statistics implements kinds.Imagery: one request for the whole window. Days
 // that the provider could not compute are asked for once more, alone.
 func (c *Client) Statistics(ctx context.Context, a satellite.Area, w satellite.Window) (satellite.Series, error) {
 	series, failed, err := c.statistics(ctx, a, w)
 	if err != nil || len(failed) == 0 {
 		return series, err
+	}
+	if len(failed) > maxAgain {
+		// So many at once are an outage; each would cost a request of the month.
+		series.Failed = len(failed)
+		return series, nil
 	}
 	for _, day := range failed {
 		again, still, err := c.statistics(ctx, a, day)

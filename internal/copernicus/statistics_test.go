@@ -364,3 +364,20 @@ func TestCatalogQuestion(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// More failed days than are worth a request each are left to another attempt.
+func TestAnOutageIsNotAskedDayByDay(t *testing.T) {
+	t.Parallel()
+	calls := 0
+	client := scripted(t, func(w http.ResponseWriter, _ *http.Request) {
+		calls++
+		_, _ = w.Write([]byte(`{"status":"PARTIAL","data":[` + strings.Join([]string{
+			interval("2020-02-15", nil), failedInterval("2020-02-16", "TIMEOUT"), failedInterval("2020-02-17", "TIMEOUT"),
+			failedInterval("2020-02-18", "TIMEOUT"), failedInterval("2020-02-19", "TIMEOUT"),
+		}, ",") + `]}`))
+	})
+	series, err := client.Statistics(t.Context(), somewhere(t), week())
+	if err != nil || calls != 1 || len(series.Days) != 1 || series.Failed != 4 {
+		t.Errorf("%d calls, %+v, %v", calls, series, err)
+	}
+}

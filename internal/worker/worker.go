@@ -303,10 +303,13 @@ func (w *Worker) hide(ctx context.Context, d Delivery, j job.Job, action string,
 
 // fault gives an error of a run its code.
 func fault(err error, timedOut bool) *job.Error {
-	if timedOut {
+	coded, ok := errors.AsType[*job.Error](err)
+	if timedOut && (!ok || coded.Code.Class() == job.Retry) {
+		// What another attempt would mend anyway is told by its cause; a refusal
+		// or a release stays one, however late it came.
 		return job.Errorf(job.AttemptTimeout, "attempt ran into the function's deadline: %w", err)
 	}
-	if coded, ok := errors.AsType[*job.Error](err); ok {
+	if ok {
 		return coded
 	}
 	return job.Errorf(job.Internal, "%w", err)
