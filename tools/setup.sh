@@ -31,6 +31,7 @@ debian() {
 
 go_version() { GOTOOLCHAIN=local go env GOVERSION 2>/dev/null | sed 's/^go//'; }
 python_version() { python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true; }
+rust_version() { cargo --version 2>/dev/null | sed 's/^cargo \([0-9.]*\).*/\1/'; }
 java_version() { java -version 2>&1 | sed -n '1s/.*version "\([0-9]*\).*/\1/p'; }
 
 check_system() {
@@ -43,6 +44,8 @@ check_system() {
 
   [ -n "$(command -v java)" ] || debian default-jre-headless || die "a JDK is missing: install Java $JAVA_MINIMUM or newer (Debian: apt-get install default-jre-headless)"
   at_least "$JAVA_MINIMUM" "$(java_version)" || die "Java is $(java_version), $JAVA_MINIMUM or newer is needed"
+  command -v cargo >/dev/null || die "Rust is missing, it builds the local table engine: install Rust $RUST_MINIMUM or newer (https://rustup.rs)"
+  at_least "$RUST_MINIMUM" "$(rust_version)" || die "Rust is $(rust_version), $RUST_MINIMUM or newer is needed (https://rustup.rs)"
   command -v mvn >/dev/null || debian maven || die "Maven is missing, it fetches the local engines (Debian: apt-get install maven)"
 }
 
