@@ -2,7 +2,7 @@
 # Installs the tools of the checks into .orbitq/tools, at the versions pinned in versions.env and requirements.txt.
 #
 #   tools/setup.sh          everything
-#   tools/setup.sh check    only look for what the program itself needs: Go, Python, a JDK and Maven (on Debian as
+#   tools/setup.sh check    only look for what the program itself needs: Go, Python, a JDK, Rust and Maven (on Debian as
 #                           root: install them)
 #
 # Running it again does nothing: a stamp next to each tool names what it was made from. Nothing is installed outside
