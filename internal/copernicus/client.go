@@ -43,6 +43,7 @@ type Config struct {
 	APIURL   string // scheme and host
 	TokenURL string
 	Secret   func(ctx context.Context) (id, secret string, err error)
+	Renew    func() // lets the next Secret be read anew; nil when nothing keeps it
 	Tokens   Tokens
 	Now      func() time.Time
 }

@@ -84,17 +84,23 @@ func (t *tokens) fresh(value string, expires time.Time, stale string) bool {
 // fetch asks the provider for a token, and stores it. Its end is brought forward
 // by a tenth of its life, at most a minute, so that it does not end on the way.
 func (t *tokens) fetch(ctx context.Context) (string, error) {
-	id, secret, err := t.parent.Secret(ctx)
+	known, err := t.credentials(ctx)
 	if err != nil {
-		return "", fmt.Errorf("read provider secret: %w", err)
+		return "", err
 	}
-	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {id}, "client_secret": {secret}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.parent.TokenURL, strings.NewReader(form.Encode()))
-	if err != nil {
-		return "", job.Errorf(job.Internal, "build token request: %w", err)
+	a, status, err := t.ask(ctx, known)
+	if refused(status) && t.parent.Renew != nil {
+		// The secret may have been rotated since it was read: without another
+		// look, every job would die until the cached one ends.
+		t.parent.Renew()
+		fresh, lookErr := t.credentials(ctx)
+		if lookErr != nil {
+			return "", lookErr
+		}
+		if fresh != known {
+			a, status, err = t.ask(ctx, fresh)
+		}
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	a, status, err := t.parent.exchange(req)
 	if err != nil {
 		return "", err
 	}
@@ -116,6 +122,34 @@ func (t *tokens) fetch(ctx context.Context) (string, error) {
 	return t.value, nil
 }
 
+// credentials are the client's id and secret.
+type credentials struct{ id, secret string }
+
+// credentials reads them.
+func (t *tokens) credentials(ctx context.Context) (credentials, error) {
+	id, secret, err := t.parent.Secret(ctx)
+	if err != nil {
+		return credentials{}, fmt.Errorf("read provider secret: %w", err)
+	}
+	return credentials{id, secret}, nil
+}
+
+// ask asks the token endpoint once.
+func (t *tokens) ask(ctx context.Context, c credentials) (answer, int, error) {
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {c.id}, "client_secret": {c.secret}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.parent.TokenURL, strings.NewReader(form.Encode()))
+	if err != nil {
+		return answer{}, 0, job.Errorf(job.Internal, "build token request: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return t.parent.exchange(req)
+}
+
+// refused reports whether the endpoint does not know the client.
+func refused(status int) bool {
+	return status/100 == 4 && status != http.StatusTooManyRequests
+}
+
 // tokenFault maps an answer of the token endpoint. A refused client is a wrong
 // configuration, which no retry mends.
 func tokenFault(status int, a answer) error {
@@ -124,7 +158,7 @@ func tokenFault(status int, a answer) error {
 		e := job.Errorf(job.ProviderRateLimit, "token endpoint answered 429")
 		e.RetryAfter = retryAfter(a.header.Get("Retry-After"))
 		return e
-	case status/100 == 4:
+	case refused(status):
 		return job.Errorf(job.ProviderDenied, "token endpoint refused the client with %d", status)
 	default:
 		return job.Errorf(job.ProviderUnavailable, "token endpoint answered %d", status)

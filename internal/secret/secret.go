@@ -37,6 +37,14 @@ func New(client *secretsmanager.Client, arn string, now func() time.Time) *Crede
 	return &Credentials{client: client, arn: arn, now: now}
 }
 
+// Renew forgets the value: the next Get reads it anew. It is for a secret that was
+// rotated and is refused before its time here is over.
+func (c *Credentials) Renew() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.read = time.Time{}
+}
+
 // Get returns client id and secret.
 func (c *Credentials) Get(ctx context.Context) (id, secret string, err error) {
 	c.mu.Lock()

@@ -198,3 +198,13 @@ func TestEndOfContext(t *testing.T) {
 	}
 	b.expect(t, "sh-1", "a", 1)
 }
+
+func TestARenewedValueIsReadAnew(t *testing.T) {
+	t.Parallel()
+	b := start(t, `{"client_id":"sh-1","client_secret":"a"}`)
+	b.expect(t, "sh-1", "a", 1)
+	b.vault.set(`{"client_id":"sh-1","client_secret":"b"}`, "")
+	b.Renew()
+	b.expect(t, "sh-1", "b", 2)
+	b.expect(t, "sh-1", "b", 2)
+}

@@ -140,9 +140,10 @@ func (s *System) Query() *query.Query { return query.New(s.store(), now) }
 // Worker returns the use case of the work queues.
 func (s *System) Worker() *worker.Worker {
 	store := s.store()
+	client := secret.New(secretsmanager.NewFromConfig(s.aws), s.env.text("COPERNICUS_SECRET_ARN"), now)
 	imagery := copernicus.New(copernicus.Config{
 		HTTP: &http.Client{Timeout: providerTimeout}, APIURL: s.env.text("COPERNICUS_API_URL"), TokenURL: s.env.text("COPERNICUS_TOKEN_URL"),
-		Secret: secret.New(secretsmanager.NewFromConfig(s.aws), s.env.text("COPERNICUS_SECRET_ARN"), now).Get,
+		Secret: client.Get, Renew: client.Renew,
 		Tokens: store, Now: now,
 	})
 	return worker.New(worker.Config{
