@@ -89,7 +89,10 @@ func apply(name string, args []any) (any, error) {
 		}
 		return name == "Fn::And", nil
 	case name == "Fn::Join" && len(args) == 2:
-		parts, _ := args[1].([]any)
+		parts, ok := args[1].([]any)
+		if !ok {
+			return nil, fmt.Errorf("Fn::Join wants a list to join, not %v", args[1])
+		}
 		texts := make([]string, len(parts))
 		for i := range parts {
 			texts[i] = fmt.Sprint(parts[i])

@@ -53,7 +53,9 @@ func (r *resolver) physical(name string) (string, error) {
 	// can guess.
 	if given, ok := res.Properties[property]; ok {
 		v, err := r.value(given)
-		return fmt.Sprint(v), err
+		if _, none := v.(noValue); !none || err != nil {
+			return fmt.Sprint(v), err
+		}
 	}
 	return r.source.Stack + "-" + name, nil
 }

@@ -24,7 +24,7 @@ func Parse(raw []byte, s Source) (*Stack, error) {
 		if res.Condition != "" {
 			made, err := r.condition(res.Condition)
 			if err != nil {
-				return nil, err
+				return nil, fmt.Errorf("resource %s (%s): %w", name, res.Type, err)
 			}
 			if !made {
 				continue
@@ -59,6 +59,9 @@ func (r *resolver) add(out *Stack, name string, res resource) error {
 		return err
 	}
 	p, _ := v.(map[string]any)
+	if err := misshapen(p); err != nil {
+		return err
+	}
 	return describe(out, name, properties(p))
 }
 

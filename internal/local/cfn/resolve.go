@@ -1,9 +1,11 @@
 package cfn
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 )
 
 // document is the expanded template.
@@ -12,6 +14,7 @@ type document struct {
 		Type    string `json:"Type"`
 		Default any    `json:"Default"`
 		Pattern string `json:"AllowedPattern"`
+		Allowed []any  `json:"AllowedValues"`
 	} `json:"Parameters"`
 	Conditions map[string]any      `json:"Conditions"`
 	Resources  map[string]resource `json:"Resources"`
@@ -29,15 +32,19 @@ type resolver struct {
 	doc    document
 	values map[string]string // parameters and pseudo parameters
 	source Source
+	open   map[string]bool // conditions that are being evaluated
 }
 
 // newResolver reads a document, and checks the parameters' values.
 func newResolver(raw []byte, s Source) (*resolver, error) {
-	r := &resolver{source: s, values: map[string]string{
+	r := &resolver{source: s, open: map[string]bool{}, values: map[string]string{
 		"AWS::Region": s.Region, "AWS::AccountId": s.Account, "AWS::StackName": s.Stack,
 		"AWS::Partition": "aws", "AWS::URLSuffix": "amazonaws.com",
 	}}
-	if err := json.Unmarshal(raw, &r.doc); err != nil {
+	// Numbers stay as they are written: as a float, fourteen days in seconds would read 1.2096e+06.
+	in := json.NewDecoder(bytes.NewReader(raw))
+	in.UseNumber()
+	if err := in.Decode(&r.doc); err != nil {
 		return nil, fmt.Errorf("read expanded template: %w", err)
 	}
 	for name, p := range r.doc.Parameters {
@@ -51,8 +58,8 @@ func newResolver(raw []byte, s Source) (*resolver, error) {
 			return nil, fmt.Errorf("parameter %s has no value and no default", name)
 		}
 		// CloudFormation would refuse the value before it made anything.
-		if ok, err := regexp.MatchString(p.Pattern, r.values[name]); err != nil || !ok {
-			return nil, fmt.Errorf("parameter %s: its value does not match %s (%w)", name, p.Pattern, err)
+		if err := accepts(p.Pattern, p.Allowed, r.values[name]); err != nil {
+			return nil, fmt.Errorf("parameter %s: %w", name, err)
 		}
 	}
 	// A parameter that does not exist is a typing error, here as there.
@@ -64,12 +71,31 @@ func newResolver(raw []byte, s Source) (*resolver, error) {
 	return r, nil
 }
 
+// accepts checks a parameter's value; a pattern speaks of the whole value, and no pattern of none.
+func accepts(pattern string, allowed []any, value string) error {
+	whole, err := regexp.Compile(`^(?:` + pattern + `)$`)
+	switch {
+	case err != nil:
+		return fmt.Errorf("read its pattern: %w", err)
+	case pattern != "" && !whole.MatchString(value):
+		return fmt.Errorf("its value does not match %s", pattern)
+	case len(allowed) > 0 && !slices.ContainsFunc(allowed, func(a any) bool { return fmt.Sprint(a) == value }):
+		return fmt.Errorf("its value is none of %v", allowed)
+	}
+	return nil
+}
+
 // condition evaluates a named condition.
 func (r *resolver) condition(name string) (bool, error) {
 	body, ok := r.doc.Conditions[name]
 	if !ok {
 		return false, fmt.Errorf("no condition %s", name)
 	}
+	if r.open[name] {
+		return false, fmt.Errorf("condition %s depends on itself", name)
+	}
+	r.open[name] = true
+	defer delete(r.open, name)
 	v, err := r.value(body)
 	if err != nil {
 		return false, fmt.Errorf("condition %s: %w", name, err)
