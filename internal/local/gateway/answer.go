@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -67,6 +69,11 @@ func (g *Gateway) control(w http.ResponseWriter, r *http.Request, raw []byte) {
 		var plan []Fault
 		if err := json.Unmarshal(raw, &plan); err != nil {
 			failure(w, http.StatusBadRequest, "InvalidRequest", "want a JSON list of faults: "+err.Error())
+			return
+		}
+		// A mode that nobody knows would let calls pass, and a test of the fault with them.
+		if i := slices.IndexFunc(plan, func(f Fault) bool { return !f.known() }); i >= 0 {
+			failure(w, http.StatusBadRequest, "InvalidRequest", fmt.Sprintf("fault %d: no mode %q", i, plan[i].Mode))
 			return
 		}
 		g.SetFaults(plan...)

@@ -19,6 +19,11 @@ type Fault struct {
 	Count     int    `json:"count"` // how many calls fail; 0 for all from then on
 }
 
+// known reports whether the mode is one of the three.
+func (f *Fault) known() bool {
+	return f.Mode == DropRequest || f.Mode == DropReply || f.Mode == Error
+}
+
 // faults is the plan in force.
 type faults struct {
 	mu   sync.Mutex
