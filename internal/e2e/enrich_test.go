@@ -6,6 +6,7 @@ import (
 	"image/png"
 	"math"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -229,4 +230,42 @@ func TestADelayedJobRunsWhenItIsDue(t *testing.T) {
 	}
 	status, got, _ = w.raw(t, "POST", "/v1/jobs", token, body+`"delay":1,"run_at":"`+far+`"}`)
 	problem(t, "both", status, got, "INVALID_FIELD", "run_at", "exclusive")
+}
+
+// TestFiveHundredJobsInOneRequest dispatches an import, with one wrong item.
+func TestFiveHundredJobsInOneRequest(t *testing.T) {
+	t.Parallel()
+	w := theWorld(t)
+	c := w.as(t, "import", "enterprise")
+	created, err := c.CreatePoint(t.Context(), w.clear(1)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended(t, c, created.JobID)
+	items := make([]string, 500)
+	for i := range items {
+		items[i] = fmt.Sprintf(`{"kind":"enrich","data_point_id":%q,"queue":%q}`, created.PointID, []string{"high", "default", "low"}[i%3])
+	}
+	items[499] = `{"kind":"enrich","data_point_id":"628"}`
+	token := w.token(t, "import", "enterprise", time.Hour, "orbitq/write")
+	status, got, _ := w.raw(t, "POST", "/v1/jobs:batch-dispatch", token, `{"items":[`+strings.Join(items, ",")+`]}`)
+	if status != 200 || got["accepted"] != 499.0 || got["refused"] != 1.0 {
+		t.Fatalf("status %d, accepted %v, refused %v", status, got["accepted"], got["refused"])
+	}
+	eventually(t, func() error {
+		ends := map[string]int{}
+		for j, err := range c.Jobs(t.Context(), client.Filter{Page: 100}) {
+			if err != nil {
+				return err
+			}
+			ends[fmt.Sprint(j.State, " ", j.Outcome)]++
+		}
+		if ends["succeeded ALREADY_DONE"] != 499 || ends["succeeded SUCCEEDED"] != 1 {
+			return fmt.Errorf("ends %v", ends)
+		}
+		return nil
+	})
+	if u, err := c.Usage(t.Context()); err != nil || u.Used != 1 || u.Reserved != 0 {
+		t.Errorf("usage %+v, %v", u, err)
+	}
 }

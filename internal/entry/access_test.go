@@ -34,6 +34,7 @@ func routes() []struct {
 		{"GET", "/v1/jobs/%J", "", false, 200, 404},
 		{"GET", "/v1/jobs", "", false, 200, 200},
 		{"POST", "/v1/jobs/%J/cancel", "", false, 200, 404},
+		{"POST", "/v1/jobs:batch-dispatch", `{"items":[{"kind":"enrich","data_point_id":"%P"}]}`, false, 200, 200},
 		{"GET", "/v1/failed", "", false, 200, 200},
 		{"POST", "/v1/failed/%D/retry", "", false, 202, 404},
 		{"DELETE", "/v1/failed/%D", "", false, 200, 404},

@@ -110,6 +110,15 @@ func (g *gate) Job(ctx context.Context, id string) (job.Job, error) {
 	return g.Store.Job(ctx, id)
 }
 
+// SendMany sends one after the other.
+func (s *sender) SendMany(ctx context.Context, queue string, all []intake.Outgoing) []error {
+	errs := make([]error, len(all))
+	for i := range all {
+		errs[i] = s.Send(ctx, queue, all[i].Message, all[i].Delay)
+	}
+	return errs
+}
+
 type handler = func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error)
 
 // bench is the whole API over a table in memory.
@@ -120,6 +129,7 @@ type bench struct {
 	log         *lines
 	logger      *slog.Logger
 	now         time.Time
+	counting    sync.Mutex
 	ids         byte
 }
 
@@ -132,14 +142,22 @@ func start(tb testing.TB) *bench {
 	clock := func() time.Time { return b.now }
 	b.logger = slog.New(slog.NewJSONHandler(b.log, nil))
 	in := intake.New(intake.Config{
-		Store: b.store, Sender: b.sender, Kinds: []string{kinds.EnrichName}, Now: clock,
-		Entropy:  func() [10]byte { b.ids++; return [10]byte{9: b.ids} },
+		Store: b.store, Sender: b.sender, Bulk: b.sender, Kinds: []string{kinds.EnrichName}, Now: clock,
+		Entropy:  b.entropy,
 		Deadline: 24 * time.Hour, Resend: 15 * time.Minute, Tries: 3,
 	})
 	op := deadletter.NewOperator(deadletter.OperatorConfig{Rows: b.store, Sender: b.sender, Now: clock, Timing: job.DefaultTiming()})
 	b.write = entry.Write(in, op, b.logger)
 	b.read = entry.Read(query.New(b.store, clock), deadletter.NewFailures(b.store), b.logger, "0.1.0+7")
 	return b
+}
+
+// entropy numbers the ids; many jobs of one request ask for it at once.
+func (b *bench) entropy() [10]byte {
+	b.counting.Lock()
+	defer b.counting.Unlock()
+	b.ids++
+	return [10]byte{9: b.ids}
 }
 
 // snapshot is everything that the table and the queues hold.

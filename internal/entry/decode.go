@@ -51,13 +51,22 @@ func decode(r *request, v any) ([]byte, error) {
 	if !utf8.Valid(raw) {
 		return nil, job.Errorf(job.InvalidJSON, "body is not UTF-8")
 	}
-	if err := checkFields(raw, fieldNames(v)); err != nil {
+	if err := strict(raw, v); err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(raw, v); err != nil {
-		return nil, decodeFault(err)
-	}
 	return raw, nil
+}
+
+// strict reads one JSON object into v: no unknown or repeated fields, the right
+// types.
+func strict(raw []byte, v any) error {
+	if err := checkFields(raw, fieldNames(v)); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		return decodeFault(err)
+	}
+	return nil
 }
 
 // fieldNames returns the JSON names of v's fields. They are compared letter by

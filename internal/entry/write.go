@@ -17,12 +17,13 @@ func Write(in *intake.Intake, op *deadletter.Operator, log *slog.Logger) func(co
 	w := &writer{in: in, log: log}
 	o := &operator{op: op}
 	a := &api{log: log, routes: map[string]route{
-		"POST /v1/data-points":       w.createPoint,
-		"POST /v1/jobs":              w.dispatchJob,
-		"POST /v1/jobs/{id}/cancel":  amend(http.StatusOK, op.Cancel),
-		"POST /v1/failed/{id}/retry": amend(http.StatusAccepted, op.Retry),
-		"POST /v1/failed:retry":      o.retryMany,
-		"DELETE /v1/failed/{id}":     amend(http.StatusOK, op.Forget),
+		"POST /v1/data-points":         w.createPoint,
+		"POST /v1/jobs":                w.dispatchJob,
+		"POST /v1/jobs:batch-dispatch": w.dispatchMany,
+		"POST /v1/jobs/{id}/cancel":    amend(http.StatusOK, op.Cancel),
+		"POST /v1/failed/{id}/retry":   amend(http.StatusAccepted, op.Retry),
+		"POST /v1/failed:retry":        o.retryMany,
+		"DELETE /v1/failed/{id}":       amend(http.StatusOK, op.Forget),
 	}}
 	return a.serve
 }
@@ -92,6 +93,20 @@ type jobBody struct {
 	RunAt       *string `json:"run_at"` // RFC 3339
 }
 
+// dispatch returns what the body asks for.
+func (b *jobBody) dispatch(r *request) (intake.Dispatch, error) {
+	queue, err := given(r, b.Queue)
+	if err != nil {
+		return intake.Dispatch{}, err
+	}
+	var broken []job.Violation
+	runAt := instant("run_at", b.RunAt, &broken)
+	if len(broken) > 0 {
+		return intake.Dispatch{}, job.Invalid(broken...)
+	}
+	return intake.Dispatch{Kind: b.Kind, Point: b.DataPointID, Queue: queue, Delay: b.Delay, RunAt: runAt}, nil
+}
+
 // dispatchJob accepts a job.
 func (w *writer) dispatchJob(ctx context.Context, r *request, p intake.Principal) (response, error) {
 	var b jobBody
@@ -99,18 +114,11 @@ func (w *writer) dispatchJob(ctx context.Context, r *request, p intake.Principal
 	if err != nil {
 		return response{}, err
 	}
-	queue, err := given(r, b.Queue)
+	d, err := b.dispatch(r)
 	if err != nil {
 		return response{}, err
 	}
-	var broken []job.Violation
-	runAt := instant("run_at", b.RunAt, &broken)
-	if len(broken) > 0 {
-		return response{}, job.Invalid(broken...)
-	}
-	accepted, err := w.in.DispatchJob(ctx, keyed(r, p, raw), intake.Dispatch{
-		Kind: b.Kind, Point: b.DataPointID, Queue: queue, Delay: b.Delay, RunAt: runAt,
-	})
+	accepted, err := w.in.DispatchJob(ctx, keyed(r, p, raw), d)
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}

@@ -45,7 +45,8 @@ type Sender interface {
 type Config struct {
 	Store    Store
 	Sender   Sender
-	Kinds    []string // names of the registered kinds
+	Bulk     BulkSender // for DispatchMany only
+	Kinds    []string   // names of the registered kinds
 	Now      func() time.Time
 	Entropy  func() [10]byte
 	Deadline time.Duration // retry_until, from acceptance
@@ -143,6 +144,15 @@ func (d Dispatch) due(now time.Time, broken []job.Violation) (time.Time, []job.V
 
 // DispatchJob accepts a job for a point that the principal owns.
 func (in *Intake) DispatchJob(ctx context.Context, r Request, d Dispatch) (Accepted, error) {
+	a, err := in.accept(ctx, r, d)
+	if err != nil {
+		return Accepted{}, err
+	}
+	return in.send(ctx, a), nil
+}
+
+// accept stores a job that is not sent yet.
+func (in *Intake) accept(ctx context.Context, r Request, d Dispatch) (Accepted, error) {
 	queue, broken := checkQueue(d.Queue, nil)
 	broken = checkKey(r.Key, broken)
 	now := in.Now()
@@ -174,7 +184,7 @@ func (in *Intake) DispatchJob(ctx context.Context, r Request, d Dispatch) (Accep
 	if existed && accepted.BodyHash != j.BodyHash {
 		return Accepted{}, errKeyReused()
 	}
-	return in.send(ctx, Accepted{Point: p, Job: accepted, Repeated: existed}), nil
+	return Accepted{Point: p, Job: accepted, Repeated: existed}, nil
 }
 
 // send sends the message of a job that was accepted just now, unless it is due

@@ -23,10 +23,11 @@ import (
 
 // Compile-time proof that the queues serve every use case.
 var (
-	_ intake.Sender    = (*Queues)(nil)
-	_ relay.Sender     = (*Queues)(nil)
-	_ worker.Queue     = (*Queues)(nil)
-	_ deadletter.Queue = (*DeadLetters)(nil)
+	_ intake.Sender     = (*Queues)(nil)
+	_ intake.BulkSender = (*Queues)(nil)
+	_ relay.Sender      = (*Queues)(nil)
+	_ worker.Queue      = (*Queues)(nil)
+	_ deadletter.Queue  = (*DeadLetters)(nil)
 )
 
 // Config sets a Queues up.
@@ -71,6 +72,15 @@ func New(c Config) *Queues {
 // Send implements the senders.
 func (q *Queues) Send(_ context.Context, queue string, m job.Message, delay time.Duration) error {
 	return q.SendBody(queue, m.Encode(), delay)
+}
+
+// SendMany implements intake.BulkSender.
+func (q *Queues) SendMany(ctx context.Context, queue string, all []intake.Outgoing) []error {
+	errs := make([]error, len(all))
+	for i := range all {
+		errs[i] = q.Send(ctx, queue, all[i].Message, all[i].Delay)
+	}
+	return errs
 }
 
 // SendBody puts any body into a queue, as a stranger could.

@@ -67,6 +67,7 @@ func TestOperations(t *testing.T) {
 		"POST /v1/failed:retry orbitq/write",
 		"POST /v1/jobs orbitq/write",
 		"POST /v1/jobs/{id}/cancel orbitq/write",
+		"POST /v1/jobs:batch-dispatch orbitq/write",
 	}
 
 	if got := operations(load(t)); !slices.Equal(got, want) {

@@ -29,10 +29,11 @@ import (
 
 // Compile-time proof that the queues serve every use case.
 var (
-	_ intake.Sender    = (*Queues)(nil)
-	_ relay.Sender     = (*Queues)(nil)
-	_ worker.Queue     = (*Queues)(nil)
-	_ deadletter.Queue = (*DeadLetters)(nil)
+	_ intake.Sender     = (*Queues)(nil)
+	_ intake.BulkSender = (*Queues)(nil)
+	_ relay.Sender      = (*Queues)(nil)
+	_ worker.Queue      = (*Queues)(nil)
+	_ deadletter.Queue  = (*DeadLetters)(nil)
 )
 
 // Limits of SQS.
@@ -67,6 +68,50 @@ func (q *Queues) Send(ctx context.Context, queue string, m job.Message, delay ti
 		return fmt.Errorf("send message: %w", err)
 	}
 	return nil
+}
+
+// batchSize is the most messages that SQS takes at once.
+const batchSize = 10
+
+// SendMany implements intake.BulkSender: ten messages per request, each of them
+// sent once, as in Send.
+func (q *Queues) SendMany(ctx context.Context, queue string, all []intake.Outgoing) []error {
+	errs := make([]error, len(all))
+	url, ok := q.urls[queue]
+	if !ok {
+		for i := range errs {
+			errs[i] = job.Errorf(job.Internal, "no queue named %q", queue)
+		}
+		return errs
+	}
+	for from := 0; from < len(all); from += batchSize {
+		to := min(from+batchSize, len(all))
+		q.sendBatch(ctx, url, all[from:to], errs[from:to])
+	}
+	return errs
+}
+
+// sendBatch sends up to batchSize messages; SQS may refuse some of them.
+func (q *Queues) sendBatch(ctx context.Context, url string, all []intake.Outgoing, errs []error) {
+	entries := make([]types.SendMessageBatchRequestEntry, len(all))
+	for i := range all {
+		id, body := strconv.Itoa(i), all[i].Message.Encode()
+		entries[i] = types.SendMessageBatchRequestEntry{Id: &id, MessageBody: &body, DelaySeconds: seconds(min(all[i].Delay, job.MaxDelay))}
+	}
+	out, err := q.client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &url, Entries: entries},
+		func(o *sqs.Options) { o.Retryer = aws.NopRetryer{} })
+	if err != nil {
+		for i := range errs {
+			errs[i] = fmt.Errorf("send messages: %w", err)
+		}
+		return
+	}
+	for i := range out.Failed {
+		f := &out.Failed[i]
+		if n, err := strconv.Atoi(aws.ToString(f.Id)); err == nil && n >= 0 && n < len(errs) {
+			errs[n] = job.Errorf(job.Throttled, "SQS refused a message: %s %s", aws.ToString(f.Code), aws.ToString(f.Message))
+		}
+	}
 }
 
 // Hide implements worker.Queue. source is the queue's name as its ARN ends.

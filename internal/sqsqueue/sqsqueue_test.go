@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"orbitq/internal/deadletter"
+	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/local/engines/enginestest"
 	"orbitq/internal/queuetest"
@@ -173,6 +174,52 @@ func TestAnUnreachableQueueIsAnErrorEverywhere(t *testing.T) {
 	} {
 		if err == nil {
 			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestManyMessagesGoInBatchesOfTen(t *testing.T) {
+	t.Parallel()
+	b, ok := open(t).(*bench)
+	if !ok {
+		t.Fatal("open gives no bench")
+	}
+	var out []intake.Outgoing
+	for ticket := range 23 {
+		out = append(out, intake.Outgoing{Message: job.Message{Version: 1, Job: job.DerivedID("many"), Ticket: ticket + 1}})
+	}
+	for i, err := range b.SendMany(t.Context(), "default", out) {
+		if err != nil {
+			t.Errorf("message %d: %v", i, err)
+		}
+	}
+	seen := map[int]bool{}
+	for len(seen) < len(out) {
+		got := b.Soon(t, 5*time.Second)
+		if len(got) == 0 {
+			t.Fatalf("%d of %d arrived", len(seen), len(out))
+		}
+		for i := range got {
+			m, err := job.DecodeMessage(got[i].Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen[m.Ticket] = true
+			b.Acknowledge(t, &got[i])
+		}
+	}
+}
+
+func TestManyMessagesThatCannotBeSentAreNamedOneByOne(t *testing.T) {
+	t.Parallel()
+	out := make([]intake.Outgoing, 12)
+	q := sqsqueue.New(client(t), map[string]string{"default": "http://127.0.0.1:1/0/a"})
+	for _, queue := range []string{"none", "default"} {
+		errs := q.SendMany(t.Context(), queue, out)
+		for i, err := range errs {
+			if err == nil || len(errs) != len(out) {
+				t.Errorf("%s %d: %v", queue, i, err)
+			}
 		}
 	}
 }

@@ -128,8 +128,9 @@ func (s *System) queues() *sqsqueue.Queues {
 
 // Intake returns the use case of the write API.
 func (s *System) Intake() *intake.Intake {
+	queues := s.queues()
 	return intake.New(intake.Config{
-		Store: s.store(), Sender: s.queues(), Kinds: []string{kinds.EnrichName}, Now: now, Entropy: entropy,
+		Store: s.store(), Sender: queues, Bulk: queues, Kinds: []string{kinds.EnrichName}, Now: now, Entropy: entropy,
 		Deadline: s.env.seconds("ORBITQ_DEADLINE_SECONDS"), Resend: s.env.seconds("ORBITQ_RESEND_AFTER_SECONDS"), Tries: Tries,
 	})
 }
