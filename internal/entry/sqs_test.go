@@ -167,9 +167,16 @@ func TestPartialBatchOfTheSamples(t *testing.T) {
 	if err != nil || row.State != job.Retrying || row.Code != job.ProviderUnavailable {
 		t.Errorf("row is %+v, %v", row, err)
 	}
-	// The message comes back by the job's backoff, asked from the queue that it came from.
-	if want := []hidden{{"orbitq-satellite", "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy2", 10 * time.Second}}; !slices.Equal(f.queue.hidden, want) {
-		t.Errorf("hidden %+v, want %+v", f.queue.hidden, want)
+	// The message comes back by the job's backoff, asked from the queue that it came from; the stranger at once, until
+	// SQS has had enough of it.
+	hides := map[hidden]bool{
+		{"orbitq-satellite", "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy2", 10 * time.Second}: true,
+		{"orbitq-satellite", "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy3", 0}:                true,
+	}
+	for _, h := range f.queue.hidden {
+		if !hides[h] || len(f.queue.hidden) != len(hides) {
+			t.Errorf("hidden %+v, want %+v", f.queue.hidden, hides)
+		}
 	}
 }
 

@@ -134,7 +134,11 @@ type Handled struct {
 func (w *Worker) Handle(ctx context.Context, d Delivery) Handled {
 	m, err := job.DecodeMessage(d.Body)
 	if err != nil {
-		return Handled{Keep: true, Action: "poison", Err: err}
+		// At once, until SQS has counted enough receives: it can never run, and a
+		// person should see it in the dead letter queue today.
+		h := w.hide(ctx, d, job.Job{}, "poison", 0)
+		h.Err = errors.Join(err, h.Err)
+		return h
 	}
 	now := w.Now()
 	deadline, ok := ctx.Deadline()
@@ -174,7 +178,7 @@ func (w *Worker) dispose(ctx context.Context, d Delivery, c job.Claim, now time.
 	case job.Carrier:
 		return w.hide(ctx, d, c.Job, "dead", 0)
 	case job.Orphan:
-		return Handled{Keep: true, Action: "orphan", Job: c.Job}
+		return w.hide(ctx, d, c.Job, "orphan", 0)
 	case job.Run, job.Hold, job.Spent, job.Expired:
 	}
 	return Handled{Keep: true, Action: "held elsewhere", Job: c.Job}
