@@ -44,6 +44,16 @@ func exactly(name string) cobra.PositionalArgs {
 	}
 }
 
+// some wants one argument or more, which it can name when there is none.
+func some(name string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usageError{fmt.Errorf("%s is missing", name)}
+		}
+		return nil
+	}
+}
+
 // none wants no argument. Most often there is one because a value was separated from its flag by a blank, or because an
 // id was given to a command that lists.
 func none(_ *cobra.Command, args []string) error {

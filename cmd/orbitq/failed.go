@@ -101,7 +101,7 @@ func failedRetry() *cobra.Command {
 // failedForget drops dead jobs for good; their letters are deleted by the next sweep of the dead letter queue.
 func failedForget() *cobra.Command {
 	return &cobra.Command{
-		Use: "forget ID...", Short: "Forget dead jobs for good", Args: cobra.MinimumNArgs(1),
+		Use: "forget ID...", Short: "Forget dead jobs for good", Args: some("the id of a job"),
 		Example: "  orbitq failed forget 01JM8WQ5Z4A1B2C3D4E5F6G7H8",
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			c, err := connect(cmd)
@@ -119,7 +119,7 @@ func failedForget() *cobra.Command {
 // jobsCancel takes open jobs back.
 func jobsCancel() *cobra.Command {
 	return &cobra.Command{
-		Use: "cancel ID...", Short: "Take open jobs back", Args: cobra.MinimumNArgs(1),
+		Use: "cancel ID...", Short: "Take open jobs back", Args: some("the id of a job"),
 		Example: "  orbitq jobs cancel 01JM8WQ5Z4A1B2C3D4E5F6G7H8",
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			c, err := connect(cmd)
