@@ -162,7 +162,7 @@ func (m *model) Letters(r *rapid.T) {
 func (m *model) received(r *rapid.T) (string, *expected) {
 	all := m.bodies(func(e *expected) bool { return e.receipt != "" && (e.dead || !e.spent() || !m.isDue(e)) })
 	if len(all) == 0 {
-		r.SkipNow()
+		r.Skip("no message is received just now")
 	}
 	body := rapid.SampledFrom(all).Draw(r, "message")
 	return body, m.all[body]
