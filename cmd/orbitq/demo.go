@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"orbitq/internal/client"
-	"orbitq/internal/local/cdse/scene"
+	"orbitq/internal/local/scene"
 	"orbitq/internal/local/stack"
 )
 

@@ -6,7 +6,7 @@ import (
 
 	"orbitq/internal/client"
 	"orbitq/internal/job"
-	"orbitq/internal/local/cdse/scene"
+	"orbitq/internal/local/scene"
 )
 
 // sample is a point of the demo with what must become of it.

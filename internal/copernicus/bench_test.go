@@ -14,7 +14,7 @@ import (
 	"orbitq/internal/copernicus"
 	"orbitq/internal/job"
 	"orbitq/internal/local/cdse"
-	"orbitq/internal/local/cdse/scene"
+	"orbitq/internal/local/scene"
 	"orbitq/internal/memstore"
 	"orbitq/internal/satellite"
 )

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"orbitq/internal/local/cdse/scene"
+	"orbitq/internal/local/scene"
 	"orbitq/internal/satellite"
 )
 
@@ -21,7 +21,7 @@ func readRasters(t *testing.T) rasters {
 	t.Helper()
 	all := rasters{}
 	for _, band := range []string{"B02", "B03", "B04", "B05", "B08", "B8A", "B11"} {
-		file, err := os.Open("../local/cdse/scene/data/" + band + ".png")
+		file, err := os.Open("../local/scene/data/" + band + ".png")
 		if err != nil {
 			t.Fatal(err)
 		}

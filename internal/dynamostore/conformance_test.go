@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"orbitq/internal/dynamostore"
-	"orbitq/internal/local/engines/enginestest"
+	"orbitq/internal/local/enginestest"
 	"orbitq/internal/storetest"
 )
 

@@ -19,7 +19,7 @@ import (
 
 	"orbitq/internal/client"
 	"orbitq/internal/job"
-	"orbitq/internal/local/cdse/scene"
+	"orbitq/internal/local/scene"
 	"orbitq/internal/local/stack"
 )
 

@@ -12,13 +12,13 @@ import (
 
 	"orbitq/internal/client"
 	"orbitq/internal/job"
-	"orbitq/internal/local/cdse/scene"
+	"orbitq/internal/local/scene"
 )
 
 // pixel reads the reflectance of one pixel straight from the image files.
 func pixel(t *testing.T, band string, p scene.Point) float64 {
 	t.Helper()
-	f, err := os.Open("../local/cdse/scene/data/" + band + ".png")
+	f, err := os.Open("../local/scene/data/" + band + ".png")
 	if err != nil {
 		t.Fatal(err)
 	}

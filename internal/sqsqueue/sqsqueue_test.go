@@ -15,7 +15,7 @@ import (
 	"orbitq/internal/deadletter"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
-	"orbitq/internal/local/engines/enginestest"
+	"orbitq/internal/local/enginestest"
 	"orbitq/internal/queuetest"
 	"orbitq/internal/sqsqueue"
 	"orbitq/internal/worker"

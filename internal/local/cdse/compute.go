@@ -4,7 +4,7 @@ import (
 	"math"
 	"slices"
 
-	"orbitq/internal/local/cdse/evalscript"
+	"orbitq/internal/local/evalscript"
 )
 
 // The units an evalscript may ask for, and the band that has none.

@@ -4,7 +4,7 @@ import (
 	"math"
 	"strconv"
 
-	"orbitq/internal/local/cdse/evalscript"
+	"orbitq/internal/local/evalscript"
 )
 
 // processingUnits is what a statistical request costs: 512 x 512 pixels of three bands are one unit per acquisition,

@@ -5,7 +5,7 @@ import (
 	"regexp"
 	"strconv"
 
-	"orbitq/internal/local/cdse/scene"
+	"orbitq/internal/local/scene"
 )
 
 // crs is a coordinate reference system a request may use.

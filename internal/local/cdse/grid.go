@@ -4,7 +4,7 @@ import (
 	"maps"
 	"slices"
 
-	"orbitq/internal/local/cdse/scene"
+	"orbitq/internal/local/scene"
 )
 
 // outside stands for every output pixel that the scene does not cover.

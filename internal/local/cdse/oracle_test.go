@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"testing"
 
-	"orbitq/internal/local/cdse/scene"
+	"orbitq/internal/local/scene"
 )
 
 // rasters are the bands read straight from the image files, sharing no code with the server.
@@ -21,7 +21,7 @@ func readRasters(t *testing.T) rasters {
 	t.Helper()
 	out := rasters{}
 	for _, band := range []string{"B02", "B03", "B04", "B05", "B08", "B8A", "B11", "SCL"} {
-		file, err := os.Open("scene/data/" + band + ".png")
+		file, err := os.Open("../scene/data/" + band + ".png")
 		if err != nil {
 			t.Fatal(err)
 		}

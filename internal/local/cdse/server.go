@@ -7,8 +7,8 @@ import (
 	"net/http"
 	"time"
 
-	"orbitq/internal/local/cdse/evalscript"
-	"orbitq/internal/local/cdse/scene"
+	"orbitq/internal/local/evalscript"
+	"orbitq/internal/local/scene"
 )
 
 // The public paths of the services, and the paths that only this stand-in has.

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"orbitq/internal/local/cdse"
-	"orbitq/internal/local/cdse/scene"
+	"orbitq/internal/local/scene"
 )
 
 // service is a running server with a client that holds a token.

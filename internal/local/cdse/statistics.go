@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"slices"
 
-	"orbitq/internal/local/cdse/evalscript"
+	"orbitq/internal/local/evalscript"
 )
 
 // statAnswer is the body of a statistical answer.

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"orbitq/internal/local/cdse/evalscript"
+	"orbitq/internal/local/evalscript"
 )
 
 // collection is the only data set served.

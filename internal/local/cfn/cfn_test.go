@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"orbitq/internal/local/cfn"
-	"orbitq/internal/local/engines/enginestest"
+	"orbitq/internal/local/enginestest"
 )
 
 // source returns a Source for a template of this repository, with the translator installed.

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"orbitq/internal/local/engines"
-	"orbitq/internal/local/engines/enginestest"
+	"orbitq/internal/local/enginestest"
 )
 
 // installed returns the configuration of engines that are there, installing them if they are not.

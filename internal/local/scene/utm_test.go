@@ -4,7 +4,7 @@ import (
 	"math"
 	"testing"
 
-	"orbitq/internal/local/cdse/scene"
+	"orbitq/internal/local/scene"
 )
 
 // The expected values are PROJ's (9.x, EPSG:4326 to EPSG:326zz/327zz), printed to 0.01 mm.

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"orbitq/internal/local/cdse/evalscript"
+	"orbitq/internal/local/evalscript"
 )
 
 const header = "//VERSION=3\n"

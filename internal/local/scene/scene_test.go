@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"orbitq/internal/local/cdse/scene"
+	"orbitq/internal/local/scene"
 )
 
 func load(t *testing.T) *scene.Scene {
