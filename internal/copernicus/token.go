@@ -53,13 +53,12 @@ func (t *tokens) get(ctx context.Context, stale string) (string, error) {
 		return t.value, nil
 	}
 	for {
-		value, expires, err := t.parent.Tokens.Token(ctx)
+		found, err := t.look(ctx, stale)
 		if err != nil {
-			return "", fmt.Errorf("read shared token: %w", err)
+			return "", err
 		}
-		if t.fresh(value, expires, stale) {
-			t.value, t.expires = value, expires
-			return value, nil
+		if found {
+			return t.value, nil
 		}
 		now := t.parent.Now()
 		// A lock that nobody gives back, because its holder crashed, ends by itself.
@@ -68,12 +67,41 @@ func (t *tokens) get(ctx context.Context, stale string) (string, error) {
 			return "", fmt.Errorf("lock shared token: %w", err)
 		}
 		if mine {
-			return t.fetch(ctx)
+			return t.renew(ctx, stale)
 		}
 		if err := pause(ctx, pollTime); err != nil {
 			return "", err
 		}
 	}
+}
+
+// look takes the shared token into memory if it may be used.
+func (t *tokens) look(ctx context.Context, stale string) (bool, error) {
+	value, expires, err := t.parent.Tokens.Token(ctx)
+	if err != nil {
+		return false, fmt.Errorf("read shared token: %w", err)
+	}
+	if !t.fresh(value, expires, stale) {
+		return false, nil
+	}
+	t.value, t.expires = value, expires
+	return true, nil
+}
+
+// renew fetches a token under the lock, unless the lock's last holder saved one
+// between our look and our lock; then only the lock is given back.
+func (t *tokens) renew(ctx context.Context, stale string) (string, error) {
+	found, err := t.look(ctx, stale)
+	if err != nil {
+		return "", err
+	}
+	if !found {
+		return t.fetch(ctx)
+	}
+	if err := t.parent.Tokens.SaveToken(ctx, t.value, t.expires); err != nil {
+		return "", fmt.Errorf("give token lock back: %w", err)
+	}
+	return t.value, nil
 }
 
 // fresh reports whether a token may be used.
