@@ -36,11 +36,8 @@ var (
 	_ deadletter.Queue  = (*DeadLetters)(nil)
 )
 
-// Limits of SQS.
-const (
-	maxDelay      = 15 * time.Minute
-	maxVisibility = 12 * time.Hour
-)
+// maxVisibility is the longest that SQS hides a message.
+const maxVisibility = 12 * time.Hour
 
 // Queues are the work queues.
 type Queues struct {
@@ -62,7 +59,7 @@ func (q *Queues) Send(ctx context.Context, queue string, m job.Message, delay ti
 	}
 	body := m.Encode()
 	_, err := q.client.SendMessage(ctx, &sqs.SendMessageInput{
-		QueueUrl: &url, MessageBody: &body, DelaySeconds: seconds(min(delay, maxDelay)),
+		QueueUrl: &url, MessageBody: &body, DelaySeconds: seconds(min(delay, job.MaxDelay)),
 	}, func(o *sqs.Options) { o.Retryer = aws.NopRetryer{} })
 	if err != nil {
 		return fmt.Errorf("send message: %w", err)

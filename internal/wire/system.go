@@ -50,6 +50,11 @@ type System struct {
 	env *env
 	aws aws.Config
 	log *slog.Logger
+
+	// Parts that several use cases of one function share: a second client would
+	// have connections of its own, and cost the cold start again.
+	table *dynamostore.Store
+	work  *sqsqueue.Queues
 }
 
 // New returns a System over an environment; out gets the log.
@@ -110,27 +115,32 @@ func (s *System) timing() job.Timing {
 	return t
 }
 
-// store returns the table.
+// store returns the table, the same one however often it is asked for.
 func (s *System) store() *dynamostore.Store {
-	return dynamostore.New(dynamostore.Config{
-		Client: dynamodb.NewFromConfig(s.aws), Table: s.env.text("ORBITQ_TABLE"), Timing: s.timing(), Jitter: jitter,
-	})
+	if s.table == nil {
+		s.table = dynamostore.New(dynamostore.Config{
+			Client: dynamodb.NewFromConfig(s.aws), Table: s.env.text("ORBITQ_TABLE"), Timing: s.timing(), Jitter: jitter,
+		})
+	}
+	return s.table
 }
 
-// queues returns the work queues.
+// queues returns the work queues, the same ones however often they are asked for.
 func (s *System) queues() *sqsqueue.Queues {
-	return sqsqueue.New(sqs.NewFromConfig(s.aws), map[string]string{
-		"high":    s.env.text("ORBITQ_QUEUE_HIGH_URL"),
-		"default": s.env.text("ORBITQ_QUEUE_URL"),
-		"low":     s.env.text("ORBITQ_QUEUE_LOW_URL"),
-	})
+	if s.work == nil {
+		s.work = sqsqueue.New(sqs.NewFromConfig(s.aws), map[string]string{
+			"high":    s.env.text("ORBITQ_QUEUE_HIGH_URL"),
+			"default": s.env.text("ORBITQ_QUEUE_URL"),
+			"low":     s.env.text("ORBITQ_QUEUE_LOW_URL"),
+		})
+	}
+	return s.work
 }
 
 // Intake returns the use case of the write API.
 func (s *System) Intake() *intake.Intake {
-	queues := s.queues()
 	return intake.New(intake.Config{
-		Store: s.store(), Sender: queues, Bulk: queues, Kinds: []string{kinds.EnrichName}, Now: now, Entropy: entropy,
+		Store: s.store(), Sender: s.queues(), Bulk: s.queues(), Kinds: []string{kinds.EnrichName}, Now: now, Entropy: entropy,
 		Deadline: s.env.seconds("ORBITQ_DEADLINE_SECONDS"), Resend: s.env.seconds("ORBITQ_RESEND_AFTER_SECONDS"), Tries: Tries,
 	})
 }
