@@ -9,8 +9,8 @@
 //
 // It refuses to know which use case calls: the same decorators serve the write
 // API, the worker, the relay and the reconciler. Delay is not a fault of its own:
-// the Pause of a process stands before and behind each effect, and whoever waits
-// there decides how long.
+// the Pause of a process stands before and behind each effect (behind each read),
+// and whoever waits there decides how long.
 package faulty
 
 import (
@@ -118,6 +118,23 @@ func (p *Process) wait() {
 // The first pause stands between the decision to call and the effect: there the
 // request is on its way, and a process that ends meanwhile cannot take it back.
 func call[T any](p *Process, op string, do func() (T, error)) (T, error) {
+	return exchange(p, op, true, do)
+}
+
+// read is call for methods that change nothing: it makes no difference when they
+// arrive, so the pause behind the call before is enough.
+func read[T any](p *Process, op string, do func() (T, error)) (T, error) {
+	return exchange(p, op, false, do)
+}
+
+// do is call for methods that return only an error.
+func do(p *Process, op string, f func() error) error {
+	_, err := call(p, op, func() (struct{}, error) { return struct{}{}, f() })
+	return err
+}
+
+// exchange is a request and its reply, with a pause before the effect or without.
+func exchange[T any](p *Process, op string, travels bool, do func() (T, error)) (T, error) {
 	var none T
 	if p.down {
 		return none, ErrDown
@@ -132,7 +149,9 @@ func call[T any](p *Process, op string, do func() (T, error)) (T, error) {
 		return none, job.Errorf(job.Throttled, "%s was refused", op)
 	case None, LoseReply, CrashAfter, Twice, faults:
 	}
-	p.wait()
+	if travels {
+		p.wait()
+	}
 	v, err := do()
 	p.wait()
 	switch {
@@ -144,10 +163,4 @@ func call[T any](p *Process, op string, do func() (T, error)) (T, error) {
 	default:
 		return v, err
 	}
-}
-
-// do is call for methods that return only an error.
-func do(p *Process, op string, f func() error) error {
-	_, err := call(p, op, func() (struct{}, error) { return struct{}{}, f() })
-	return err
 }

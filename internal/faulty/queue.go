@@ -42,7 +42,7 @@ type DeadLetters struct {
 
 // Moving implements deadletter.Queue.
 func (d *DeadLetters) Moving(ctx context.Context) (bool, error) {
-	return call(d.Process, "Moving", func() (bool, error) { return d.Inner.Moving(ctx) })
+	return read(d.Process, "Moving", func() (bool, error) { return d.Inner.Moving(ctx) })
 }
 
 // Receive implements deadletter.Queue.

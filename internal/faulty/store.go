@@ -75,7 +75,7 @@ func (s *Store) Accept(ctx context.Context, j *job.Job) (job.Job, bool, error) {
 
 // Point implements intake.Store.
 func (s *Store) Point(ctx context.Context, id string) (point.Point, error) {
-	return call(s.Process, "Point", func() (point.Point, error) { return s.Table.Point(ctx, id) })
+	return read(s.Process, "Point", func() (point.Point, error) { return s.Table.Point(ctx, id) })
 }
 
 // subject is what an enrichment starts from.
@@ -86,7 +86,7 @@ type subject struct {
 
 // Subject implements kinds.Points.
 func (s *Store) Subject(ctx context.Context, id string, revision int) (point.Point, *satellite.Analysis, error) {
-	got, err := call(s.Process, "Subject", func() (a subject, err error) {
+	got, err := read(s.Process, "Subject", func() (a subject, err error) {
 		a.point, a.analysis, err = s.Table.Subject(ctx, id, revision)
 		return a, err //nolint:wrapcheck // a decorator hands errors on as they are
 	})
@@ -95,7 +95,7 @@ func (s *Store) Subject(ctx context.Context, id string, revision int) (point.Poi
 
 // Due implements relay.Store.
 func (s *Store) Due(ctx context.Context, shard int, now time.Time, n int) ([]relay.Hint, error) {
-	return call(s.Process, "Due", func() ([]relay.Hint, error) { return s.Table.Due(ctx, shard, now, n) })
+	return read(s.Process, "Due", func() ([]relay.Hint, error) { return s.Table.Due(ctx, shard, now, n) })
 }
 
 // Retake implements relay.Store.
@@ -130,7 +130,7 @@ type graves struct {
 
 // Dead implements deadletter.Rows.
 func (s *Store) Dead(ctx context.Context, owner, after string, n int) ([]job.Job, string, error) {
-	got, err := call(s.Process, "Dead", func() (g graves, err error) {
+	got, err := read(s.Process, "Dead", func() (g graves, err error) {
 		g.jobs, g.next, err = s.Table.Dead(ctx, owner, after, n)
 		return g, err //nolint:wrapcheck // a decorator hands errors on as they are
 	})

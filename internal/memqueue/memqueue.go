@@ -9,7 +9,7 @@ package memqueue
 import (
 	"context"
 	"fmt"
-	"sort"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -104,7 +104,7 @@ func (q *Queues) Receive(queue string, n int) []worker.Delivery {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := q.Now()
-	var kept []*message
+	kept := q.all[queue][:0] // in place: nobody else holds the slice
 	var out []worker.Delivery
 	for _, m := range q.all[queue] {
 		if len(out) == n || now.Before(m.visible) {
@@ -122,6 +122,7 @@ func (q *Queues) Receive(queue string, n int) []worker.Delivery {
 			MessageID: m.id, Source: queue, Receipt: m.receipt, Body: m.body, Sent: m.sent, Receives: m.receives,
 		})
 	}
+	clear(q.all[queue][len(kept):])
 	q.all[queue] = kept
 	return out
 }
@@ -151,7 +152,7 @@ func (q *Queues) Acknowledge(source, receipt string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if i, m := q.find(source, receipt); m != nil {
-		q.all[source] = append(q.all[source][:i:i], q.all[source][i+1:]...)
+		q.all[source] = slices.Delete(q.all[source], i, i+1)
 	}
 }
 
@@ -177,19 +178,16 @@ func (q *Queues) Depth(queue string) int {
 func (q *Queues) NextVisible() (time.Time, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var times []time.Time
-	for name, ms := range q.all {
-		for _, m := range ms {
-			if name != deadName {
-				times = append(times, m.visible)
+	var next time.Time
+	some := false
+	for _, name := range q.Names {
+		for _, m := range q.all[name] {
+			if !some || m.visible.Before(next) {
+				next, some = m.visible, true
 			}
 		}
 	}
-	if len(times) == 0 {
-		return time.Time{}, false
-	}
-	sort.Slice(times, func(i, k int) bool { return times[i].Before(times[k]) })
-	return times[0], true
+	return next, some
 }
 
 // number returns a new id.
@@ -248,7 +246,7 @@ func (d *DeadLetters) Redrive() []string {
 	defer d.q.mu.Unlock()
 	now := d.q.Now()
 	var moved []string
-	var kept []*message
+	kept := d.q.all[deadName][:0]
 	for _, m := range d.q.all[deadName] {
 		if now.Before(m.visible) {
 			kept = append(kept, m)
@@ -258,6 +256,7 @@ func (d *DeadLetters) Redrive() []string {
 		d.q.all[m.source] = append(d.q.all[m.source], m)
 		moved = append(moved, m.body)
 	}
+	clear(d.q.all[deadName][len(kept):])
 	d.q.all[deadName] = kept
 	return moved
 }
