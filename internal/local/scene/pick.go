@@ -16,6 +16,7 @@ const (
 	Water                   // 6
 	Cloud                   // medium and high probability cloud, cirrus (8, 9, 10)
 	Shadow                  // 3
+	Snow                    // 11
 )
 
 // Point is a place in the middle of one pixel.
@@ -43,6 +44,8 @@ func (c Class) Codes() []int {
 		return []int{8, 9, 10}
 	case Shadow:
 		return []int{3}
+	case Snow:
+		return []int{11}
 	}
 	return nil
 }

@@ -6,6 +6,9 @@
 // of the binary, so no file is looked for at run time. Contains modified Copernicus Sentinel data 2020.
 //
 // It refuses to resample: a position belongs to the pixel it falls in, and a position outside belongs to none.
+//
+// Beside the acquisition there are patches: a few pixels each of vegetation, water and snow, which the desert of the
+// acquisition lacks. They have no position, and each says where it comes from.
 package scene
 
 import (
@@ -22,14 +25,15 @@ import (
 	"time"
 )
 
-//go:embed data/*.png data/scene.json data/ATTRIBUTION
+//go:embed data/*.png data/scene.json data/patches.json data/ATTRIBUTION
 var files embed.FS
 
 // Scene is the acquisition; it is immutable and safe for concurrent use.
 type Scene struct {
-	meta  meta
-	zone  Zone
-	bands map[string][]uint16
+	meta    meta
+	zone    Zone
+	bands   map[string][]uint16
+	patches map[Class]Patch
 }
 
 // meta is scene.json, the description that came with the pixels. Easting and Northing are the outer corner of the
@@ -70,6 +74,9 @@ func Load() (*Scene, error) {
 		return nil, fmt.Errorf("read scene projection: EPSG:%d is not a UTM zone", code)
 	}
 	s.zone = zone
+	if s.patches, err = loadPatches(); err != nil {
+		return nil, err
+	}
 	for band, file := range s.meta.Bands {
 		if s.bands[band], err = s.decode("data/" + file); err != nil {
 			return nil, fmt.Errorf("decode band %s: %w", band, err)

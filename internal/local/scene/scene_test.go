@@ -100,7 +100,7 @@ func TestDescription(t *testing.T) {
 func TestPickPoints(t *testing.T) {
 	t.Parallel()
 	s := load(t)
-	for class := scene.Clear; class <= scene.Shadow; class++ {
+	for class := scene.Clear; class <= scene.Snow; class++ {
 		points := s.PickPoints(class, 40)
 		if again := s.PickPoints(class, 40); len(again) != len(points) || len(points) > 0 && again[0] != points[0] {
 			t.Errorf("class %d: not the same points again", class)
