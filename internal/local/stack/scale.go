@@ -3,6 +3,7 @@ package stack
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 // What compression leaves alone.
 const (
 	// timeoutFloor is the shortest timeout that compression leaves, in seconds: work is not compressed, only waits are.
+	// The timeout of a function that a queue feeds is one, because the queue hides messages as long as six of them.
 	timeoutFloor = 5
 	// visibilityFactor keeps a queue's visibility timeout this many function timeouts long, as AWS advises.
 	visibilityFactor = 6
@@ -28,7 +30,10 @@ func compress(t *cfn.Stack, speed float64) error {
 
 	for i := range t.Functions {
 		f := &t.Functions[i]
-		f.Timeout = min(f.Timeout, max(timeoutFloor, divide(f.Timeout, speed)))
+		if slices.ContainsFunc(t.Mappings, func(m cfn.Mapping) bool { return m.Function == f.Name }) {
+			f.Timeout = min(f.Timeout, max(timeoutFloor, divide(f.Timeout, speed)))
+		}
+
 		timeouts[f.Name] = f.Timeout
 
 		for name, value := range f.Env {

@@ -20,8 +20,9 @@ func sample() *cfn.Stack {
 		Functions: []cfn.Function{
 			{Name: "worker", Timeout: 60, Env: map[string]string{"X_SECONDS": "10,30,60", "Y_SECONDS": "0.5", "OTHER": "60"}},
 			{Name: "quick", Timeout: 3, Env: map[string]string{}},
+			{Name: "api", Timeout: 29, Env: map[string]string{}},
 		},
-		Mappings: []cfn.Mapping{{QueueARN: "arn:work", Function: "worker"}},
+		Mappings: []cfn.Mapping{{QueueARN: "arn:work", Function: "worker"}, {QueueARN: "arn:quick", Function: "quick"}},
 	}
 }
 
@@ -52,6 +53,11 @@ func TestCompress(t *testing.T) {
 
 		if f[0].Env["X_SECONDS"] != c.x || f[0].Env["Y_SECONDS"] != c.y || f[0].Env["OTHER"] != "60" {
 			t.Errorf("speed %g: %v", c.speed, f[0].Env)
+		}
+
+		// Nothing waits as long as a function may run that no queue feeds.
+		if f[2].Timeout != 29 {
+			t.Errorf("speed %g: %+v", c.speed, f[2])
 		}
 	}
 }
