@@ -25,6 +25,10 @@ type Call struct {
 	DurationMS float64 `json:"duration_ms"`
 	// Units is what the answer cost; failed calls cost nothing.
 	Units float64 `json:"pu"`
+	// BBox, From and To are what the call asked about, unset when it does not say (the token endpoint).
+	BBox []float64 `json:"bbox,omitempty"`
+	From time.Time `json:"from,omitzero"`
+	To   time.Time `json:"to,omitzero"`
 }
 
 // Calls is what the server has answered so far.

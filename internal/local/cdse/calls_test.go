@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -28,18 +29,20 @@ func TestTheCallLog(t *testing.T) {
 	if err := json.Unmarshal(res.body, &got); err != nil {
 		t.Fatal(err)
 	}
+	box := []float64{271220, 2787860, 271340, 2787980}
+	day := func(month time.Month, day int) time.Time { return time.Date(2020, month, day, 0, 0, 0, 0, time.UTC) }
 	want := []cdse.Call{
 		{At: begin, Endpoint: "token", Status: 200},
-		{At: begin.Add(time.Second), Endpoint: "statistics", Status: 200, Units: 0.053333333},
-		{At: begin.Add(2 * time.Second), Endpoint: "statistics", Status: 429, Fault: "429"},
-		{At: begin.Add(2 * time.Second), Endpoint: "catalog", Status: 200},
+		{At: begin.Add(time.Second), Endpoint: "statistics", Status: 200, Units: 0.053333333, BBox: box, From: day(2, 12), To: day(2, 27)},
+		{At: begin.Add(2 * time.Second), Endpoint: "statistics", Status: 429, Fault: "429", BBox: box, From: day(2, 12), To: day(2, 27)},
+		{At: begin.Add(2 * time.Second), Endpoint: "catalog", Status: 200, From: day(1, 1), To: day(12, 31)},
 	}
 	if len(got.List) != len(want) || got.Counts["statistics"] != 2 || got.Counts["token"] != 1 || got.Counts["catalog"] != 1 {
 		t.Fatalf("log %s", res.body)
 	}
 	for i, call := range got.List {
 		call.DurationMS, call.Units = 0, math.Round(call.Units*1e9)/1e9
-		if call != want[i] {
+		if !reflect.DeepEqual(call, want[i]) {
 			t.Errorf("call %d is %+v, want %+v", i, call, want[i])
 		}
 	}

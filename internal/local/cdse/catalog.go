@@ -2,6 +2,7 @@ package cdse
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -65,10 +66,14 @@ func (s *Server) catalog(_ context.Context, r request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	// One scene is all there is; paging still works as it would for many.
 	var found []any
-	if r.fault.Kind != FaultEmpty && s.finds(search) {
-		found = append(found, s.item(search))
+	for _, a := range s.published() {
+		if r.fault.Kind != FaultEmpty && search.finds(&a) {
+			found = append(found, search.item(&a))
+		}
+	}
+	if search.distinct {
+		found = slices.Compact(found) // dates, in order
 	}
 	return reply{body: page(found, search.limit, search.next)}, nil
 }
@@ -90,20 +95,19 @@ func page(found []any, limit, next int) catalogAnswer {
 	return answer
 }
 
-// finds tells whether the search is about the scene.
-func (s *Server) finds(q search) bool {
-	sensed := s.scene.Sensed()
-	if !q.from.IsZero() && sensed.Before(q.from) || !q.to.IsZero() && sensed.After(q.to) {
+// finds tells whether the search is about the acquisition.
+func (q *search) finds(a *acquisition) bool {
+	if !q.from.IsZero() && a.sensed.Before(q.from) || !q.to.IsZero() && a.sensed.After(q.to) {
 		return false
 	}
 	// Cloud and area last; any condition that is absent holds.
-	if !q.cloud.admits(s.scene.CloudCover()) {
+	if !q.cloud.admits(a.cloud) {
 		return false
 	}
-	return q.area == nil || q.area.touches(s.outline())
+	return q.area == nil || q.area.touches(a.outline)
 }
 
-// outline is the footprint as an area.
+// outline is the footprint of the scene as an area.
 func (s *Server) outline() ring {
 	var r ring
 	for _, corner := range s.scene.Footprint() {
@@ -112,19 +116,19 @@ func (s *Server) outline() ring {
 	return r
 }
 
-// item is the scene as a feature, or as its date when distinct dates are wanted.
-func (s *Server) item(q search) any {
+// item is an acquisition as a feature, or as its date when distinct dates are wanted.
+func (q *search) item(a *acquisition) any {
 	if q.distinct {
-		return s.scene.Sensed().Format(time.DateOnly)
+		return a.sensed.Format(time.DateOnly)
 	}
 	// GeoJSON rings are closed by repeating the first corner.
-	outline := s.outline()
+	closed := append(slices.Clone(a.outline), a.outline[0])
 	return feature{
-		Version: "1.0.0", Type: "Feature", ID: s.scene.Product(), BBox: s.scene.Bounds(),
-		Geometry: polygonBody{Type: "Polygon", Coordinates: [][]lonLat{append(outline, outline[0])}},
+		Version: "1.0.0", Type: "Feature", ID: a.id, BBox: a.outline.bounds(),
+		Geometry: polygonBody{Type: "Polygon", Coordinates: [][]lonLat{closed}},
 		Properties: featureProperties{
-			Datetime: s.scene.Sensed().Truncate(time.Second), Platform: "sentinel-2a", Instruments: []string{"msi"},
-			Constellation: "sentinel-2", GSD: 10, CloudCover: s.scene.CloudCover(), EPSG: 32600 + s.scene.Zone().Number,
+			Datetime: a.sensed.Truncate(time.Second), Platform: "sentinel-2a", Instruments: []string{"msi"},
+			Constellation: "sentinel-2", GSD: 10, CloudCover: a.cloud, EPSG: a.epsg,
 		},
 		Collection: collection, Links: []catalogLink{}, Assets: map[string]any{},
 	}

@@ -15,7 +15,7 @@ const (
 )
 
 // compute runs the script on every pixel of the area and gathers the statistics of its outputs.
-func (s *Server) compute(area coverage, run *evalscript.Run, masked bool) (map[string]statOutput, error) {
+func (s *Server) compute(one shot, run *evalscript.Run, masked bool) (map[string]statOutput, error) {
 	setup := run.Setup()
 	// One accumulator per band; the mask output gets some too, which publish leaves out.
 	sums := make([][]moments, len(setup.Outputs))
@@ -23,8 +23,8 @@ func (s *Server) compute(area coverage, run *evalscript.Run, masked bool) (map[s
 		sums[i] = make([]moments, len(out.Bands))
 	}
 	sample := make([]float64, len(setup.Inputs))
-	for _, pixel := range area.pixels() {
-		s.sample(sample, setup.Inputs, pixel)
+	for _, pixel := range one.area.pixels() {
+		s.sample(sample, setup.Inputs, one.ground, pixel)
 		values, err := run.Evaluate(sample)
 		if err != nil {
 			return nil, err //nolint:wrapcheck // the caller sorts script faults from time-outs
@@ -33,7 +33,7 @@ func (s *Server) compute(area coverage, run *evalscript.Run, masked bool) (map[s
 		for i := range setup.Outputs {
 			hidden := masked || !counts(setup, values, i)
 			for b, value := range values[i] {
-				sums[i][b].add(value, area.counts[pixel], hidden)
+				sums[i][b].add(value, one.area.counts[pixel], hidden)
 			}
 		}
 	}
@@ -41,19 +41,19 @@ func (s *Server) compute(area coverage, run *evalscript.Run, masked bool) (map[s
 }
 
 // sample reads the input bands of a pixel. Outside of the scene every band is 0, the mask included.
-func (s *Server) sample(into []float64, inputs []evalscript.Input, pixel int) {
+func (s *Server) sample(into []float64, inputs []evalscript.Input, from ground, pixel int) {
 	for i, in := range inputs {
 		switch {
 		// Outside of the scene every digital number is 0, so only the mask needs a look.
 		case in.Band == maskBand:
 			into[i] = 0
-			if s.scene.Valid(pixel) {
+			if from.Valid(pixel) {
 				into[i] = 1
 			}
 		case in.Band == classBand || in.Units == unitsDN:
-			into[i] = float64(s.scene.DN(in.Band, pixel))
+			into[i] = float64(from.DN(in.Band, pixel))
 		default:
-			into[i] = float64(s.scene.DN(in.Band, pixel)) * s.scene.Scale()
+			into[i] = float64(from.DN(in.Band, pixel)) * s.scene.Scale()
 		}
 	}
 }

@@ -19,6 +19,9 @@
 //     are absent. An incomplete last interval is skipped, shortened or extended as asked. An area, a day or a cloud
 //     limit without the scene gives what the service gives: status OK and no interval.
 //   - Cost. The header names the processing units by the published formula, also for empty answers (the floor).
+//   - Places. Where the scene is not, SetPlaces can lay squares with acquisitions of its own: days, hours and cloud
+//     covers are made up, the pixels are real ones that were seen elsewhere (snow is none: scene.Patch says what each is).
+//     Nothing of it is there by default, and the catalog calls each of them STAND-IN.
 //
 // # How it misbehaves
 //

@@ -49,6 +49,7 @@ func (s *Server) serve(e endpoint) http.Handler {
 		req := request{header: r.Header, body: body, fault: s.faults.next(e.name, body)}
 		out := &recorder{ResponseWriter: w, journal: s.calls, began: began}
 		out.call = Call{At: start.UTC(), Endpoint: e.name, Fault: req.fault.Kind}
+		out.call.BBox, out.call.From, out.call.To = asked(body)
 		if !misbehave(out, r, e.name, req.fault) {
 			s.answer(out, r, e, req, readErr)
 		}

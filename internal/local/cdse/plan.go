@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
+	"time"
 )
 
 // plan is the list of rules with their counters.
@@ -60,29 +62,66 @@ func (f Fault) matches(endpoint string, body []byte) bool {
 	return ok && lon >= f.BBox[0] && lat >= f.BBox[1] && lon <= f.BBox[2] && lat <= f.BBox[3]
 }
 
+// questionBody is what both services' requests say of where and when.
+type questionBody struct {
+	Input struct {
+		Bounds boundsBody `json:"bounds"`
+	} `json:"input"`
+	Aggregation struct {
+		TimeRange struct {
+			From string `json:"from"`
+			To   string `json:"to"`
+		} `json:"timeRange"`
+	} `json:"aggregation"`
+	// The Statistical API keeps its box deep inside, the Catalog at the top and always in degrees.
+	BBox     []float64 `json:"bbox"`
+	Datetime string    `json:"datetime"`
+}
+
+// box is the one of the two that is there.
+func (q *questionBody) box() []float64 {
+	if q.Input.Bounds.BBox != nil {
+		return q.Input.Bounds.BBox
+	}
+	return q.BBox
+}
+
 // centre is the middle of a request's box, of the Statistical API or the Catalog.
 func centre(body []byte) (lon, lat float64, ok bool) {
-	var both struct {
-		Input struct {
-			Bounds boundsBody `json:"bounds"`
-		} `json:"input"`
-		BBox []float64 `json:"bbox"`
-	}
+	var q questionBody
 	// A body that cannot be read has no place; the endpoint will say what is wrong with it.
-	if json.Unmarshal(body, &both) != nil {
+	if json.Unmarshal(body, &q) != nil {
 		return 0, 0, false
 	}
-	// The Statistical API keeps its box deep inside, the Catalog at the top and always in degrees.
-	values := both.Input.Bounds.BBox
-	if values == nil {
-		values = both.BBox
-	}
-	system, known := parseCRS(both.Input.Bounds.Properties.CRS)
+	values := q.box()
+	system, known := parseCRS(q.Input.Bounds.Properties.CRS)
 	if !known || len(values) != 4 {
 		return 0, 0, false
 	}
 	lon, lat = system.lonLat((values[0]+values[2])/2, (values[1]+values[3])/2)
 	return lon, lat, true
+}
+
+// asked is what the call log keeps of a question; what cannot be read is left out.
+func asked(body []byte) (box []float64, from, to time.Time) {
+	var q questionBody
+	if json.Unmarshal(body, &q) != nil {
+		return nil, from, to
+	}
+	first, last := q.Aggregation.TimeRange.From, q.Aggregation.TimeRange.To
+	if q.Datetime != "" {
+		first, last, _ = strings.Cut(q.Datetime, "/")
+	}
+	return q.box(), instant(first), instant(last)
+}
+
+// instant is a time, or the zero time.
+func instant(text string) time.Time {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return t.UTC()
 }
 
 // serveFaults is the control endpoint: GET shows the rules, POST replaces them, DELETE removes them.

@@ -45,6 +45,7 @@ type Server struct {
 	programs *evalscript.Cache // compiled scripts
 	tokens   *issuer           // signs and checks
 	faults   *plan             // what goes wrong next
+	atlas    *atlas            // acquisitions that are made up
 	calls    *journal          // what was asked so far
 	mux      *http.ServeMux
 }
@@ -79,9 +80,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, scene: cfg.Scene, programs: evalscript.NewCache(64), tokens: tokens,
-		faults: &plan{}, calls: newJournal(), mux: http.NewServeMux(),
+		faults: &plan{}, atlas: &atlas{}, calls: newJournal(), mux: http.NewServeMux(),
 	}
-	// From here on the server is complete; nothing of it changes but tokens, rules, scripts and the log.
+	// From here on the server is complete; nothing of it changes but tokens, rules, places, scripts and the log.
 	s.routes()
 	return s, nil
 }

@@ -74,6 +74,16 @@ func (s shape) touches(area ring) bool {
 	})
 }
 
+// bounds is the box around the ring: west, south, east, north.
+func (r ring) bounds() [4]float64 {
+	box := [4]float64{r[0][0], r[0][1], r[0][0], r[0][1]}
+	for _, p := range r {
+		box[0], box[1] = min(box[0], p[0]), min(box[1], p[1])
+		box[2], box[3] = max(box[2], p[0]), max(box[3], p[1])
+	}
+	return box
+}
+
 // holds is the even-odd rule.
 func (r ring) holds(p lonLat) bool {
 	// Every edge that passes above or below the position on one side turns the answer.

@@ -60,7 +60,7 @@ func (s *Server) statistics(ctx context.Context, r request) (reply, error) {
 		return reply{}, scriptFault(err)
 	}
 	// The area first: the script's time limit is for the script alone.
-	interval, area := s.locate(req, r.fault)
+	shots := s.locate(req, r.fault)
 	run, err := program.Start(ctx, s.cfg.ScriptTimeout)
 	if err != nil {
 		return reply{}, scriptFault(err)
@@ -70,15 +70,17 @@ func (s *Server) statistics(ctx context.Context, r request) (reply, error) {
 		return reply{}, err
 	}
 	// Even without an acquisition the setup has been checked, so a wrong script fails on every day.
-	acquisitions, answer := 0, statAnswer{Status: statusOK, Data: []statInterval{}}
-	if area.hit() {
-		acquisitions = 1
-		if answer, err = s.aggregate(interval, area, run, r.fault); err != nil {
+	answer := statAnswer{Status: statusOK, Data: []statInterval{}}
+	for _, one := range shots {
+		interval, err := s.aggregate(one, run, r.fault)
+		if err != nil {
 			return reply{}, err
 		}
+		answer.Data = append(answer.Data, interval)
 	}
-	units := processingUnits(req.width, req.height, run.Setup(), acquisitions)
+	units := processingUnits(req.width, req.height, run.Setup(), len(shots))
 	spoil(&answer, req, r.fault)
+	answer.Status = overall(answer.Data)
 	return reply{body: answer, units: units, header: http.Header{costHeader: {formatUnits(units)}}}, nil
 }
 
@@ -130,32 +132,75 @@ func maskFits(setup evalscript.Setup) bool {
 	return len(bands) == len(setup.Outputs)-1
 }
 
-// locate finds the interval of the acquisition and the pixels it shows; an area that is not hit has none.
-func (s *Server) locate(req statRequest, f Fault) (span, coverage) {
-	// Cheap reasons first; laying out the raster is the expensive part.
-	interval, ok := intervalAt(req.whole, req.every, req.last, s.scene.Sensed())
-	if !ok || req.maxCloud < s.scene.CloudCover() || f.Kind == FaultEmpty {
-		return span{}, coverage{}
-	}
-	return interval, cover(s.scene, req.crs, req.box, req.width, req.height)
+// shot is an interval with the acquisition that it shows.
+type shot struct {
+	interval span
+	ground   ground
+	area     coverage
+	cloud    float64 // of the acquisition
 }
 
-// aggregate computes the interval.
-func (s *Server) aggregate(interval span, area coverage, run *evalscript.Run, f Fault) (statAnswer, error) {
+// locate finds the intervals that have an acquisition, in order, and the pixels that each shows. Of several
+// acquisitions in one interval the one with the least cloud is shown, as by the order leastCC.
+func (s *Server) locate(req statRequest, f Fault) []shot {
+	var shots []shot
+	if f.Kind == FaultEmpty {
+		return nil
+	}
+	for _, a := range s.published() {
+		// Cheap reasons first; laying out the raster is the expensive part.
+		interval, ok := intervalAt(req.whole, req.every, req.last, a.sensed)
+		if !ok || req.maxCloud < a.cloud {
+			continue
+		}
+		from, area := s.cover(&a, req)
+		last := len(shots) - 1
+		switch one := (shot{interval, from, area, a.cloud}); {
+		case !area.hit():
+		case last >= 0 && shots[last].interval == interval:
+			if a.cloud < shots[last].cloud {
+				shots[last] = one
+			}
+		default:
+			shots = append(shots, one)
+		}
+	}
+	return shots
+}
+
+// aggregate computes an interval.
+func (s *Server) aggregate(one shot, run *evalscript.Run, f Fault) (statInterval, error) {
 	// A time-out belongs to the interval, because another day may be quick; a fault belongs to the script.
-	outputs, err := s.compute(area, run, f.Kind == FaultNaN)
+	outputs, err := s.compute(one, run, f.Kind == FaultNaN)
 	if errors.Is(err, evalscript.ErrTimeout) {
-		return failed(interval, errTimedOut), nil
+		return failed(one.interval, errTimedOut), nil
 	}
 	if err != nil {
-		return statAnswer{}, scriptFault(err)
+		return statInterval{}, scriptFault(err)
 	}
-	return statAnswer{statusOK, []statInterval{{Interval: interval, Outputs: outputs}}}, nil
+	return statInterval{Interval: one.interval, Outputs: outputs}, nil
 }
 
-// failed is an answer whose only interval failed.
-func failed(interval span, kind string) statAnswer {
-	return statAnswer{statusFailed, []statInterval{{Interval: interval, Error: &intervalError{kind}}}}
+// failed is an interval that could not be computed.
+func failed(interval span, kind string) statInterval {
+	return statInterval{Interval: interval, Error: &intervalError{kind}}
+}
+
+// overall is the state of an answer: how many of its intervals failed.
+func overall(data []statInterval) string {
+	bad := 0
+	for _, d := range data {
+		if d.Error != nil {
+			bad++
+		}
+	}
+	switch {
+	case bad == 0:
+		return statusOK
+	case bad < len(data):
+		return statusPartial
+	}
+	return statusFailed
 }
 
 // spoil applies the faults that show in an answer with data.
@@ -163,18 +208,18 @@ func spoil(answer *statAnswer, req statRequest, f Fault) {
 	if len(answer.Data) == 0 {
 		return
 	}
-	// An answer with data has exactly one interval.
-	first := answer.Data[0].Interval
 	switch f.Kind {
 	case FaultFailed:
-		*answer = failed(first, errExecution)
-	case FaultPartial: // the good interval stays, its neighbour fails
-		bad := statInterval{Interval: span{first.To, req.every.after(first.To, 1)}, Error: &intervalError{errExecution}}
-		if bad.Interval.To.After(req.whole.To) {
-			bad.Interval = span{req.every.after(first.From, -1), first.From}
+		for i, d := range answer.Data {
+			answer.Data[i] = failed(d.Interval, errExecution)
 		}
-		answer.Status = statusPartial
-		answer.Data = append(answer.Data, bad)
+	case FaultPartial: // the good intervals stay, a neighbour fails
+		first, last := answer.Data[0].Interval, answer.Data[len(answer.Data)-1].Interval
+		bad := span{last.To, req.every.after(last.To, 1)}
+		if bad.To.After(req.whole.To) {
+			bad = span{req.every.after(first.From, -1), first.From}
+		}
+		answer.Data = append(answer.Data, failed(bad, errExecution))
 		slices.SortFunc(answer.Data, func(a, b statInterval) int { return a.Interval.From.Compare(b.Interval.From) })
 	default:
 	}
