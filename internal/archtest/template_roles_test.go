@@ -32,7 +32,7 @@ func allowedActions() map[string][]string {
 		),
 		"EnrichFunction": slices.Concat(
 			on("Table.Arn", "dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:Query"),
-			onWorkQueues("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"),
+			onWorkQueues("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility", "sqs:SendMessage"),
 			on("CopernicusSecret", "secretsmanager:GetSecretValue"),
 		),
 		"RelayFunction": slices.Concat(

@@ -72,6 +72,13 @@ func TestEveryAllowedActionIsUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended(t, c, first.JobID)
+	// A job that must wait is sent again by its worker.
+	w.Provider().SetFaults(cdse.Fault{Kind: "429", Endpoint: "statistics", Count: 1, RetryAfterMS: 1000})
+	patient, err := c.CreatePoint(t.Context(), w.clear(3)[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended(t, c, patient.JobID)
 	// A dead job goes to the dead letters; a letter of a finished job is deleted, a stranger is recorded.
 	w.Provider().SetFaults(cdse.Fault{Kind: "400", Endpoint: "statistics"})
 	second, err := c.CreatePoint(t.Context(), w.clear(2)[1])
