@@ -3,8 +3,6 @@ package cdse
 import (
 	"math"
 	"slices"
-
-	"orbitq/internal/local/evalscript"
 )
 
 // The units an evalscript may ask for, and the band that has none.
@@ -15,8 +13,8 @@ const (
 )
 
 // compute runs the script on every pixel of the area and gathers the statistics of its outputs.
-func (s *Server) compute(one shot, run *evalscript.Run, masked bool) (map[string]statOutput, error) {
-	setup := run.Setup()
+func (s *Server) compute(one shot, run *scriptRun, masked bool) (map[string]statOutput, error) {
+	setup := run.setup
 	// One accumulator per band; the mask output gets some too, which publish leaves out.
 	sums := make([][]moments, len(setup.Outputs))
 	for i, out := range setup.Outputs {
@@ -27,7 +25,7 @@ func (s *Server) compute(one shot, run *evalscript.Run, masked bool) (map[string
 		s.sample(sample, setup.Inputs, one.ground, pixel)
 		values, err := run.Evaluate(sample)
 		if err != nil {
-			return nil, err //nolint:wrapcheck // the caller sorts script faults from time-outs
+			return nil, err
 		}
 		// A pixel stands for all output pixels that show it.
 		for i := range setup.Outputs {
@@ -41,7 +39,7 @@ func (s *Server) compute(one shot, run *evalscript.Run, masked bool) (map[string
 }
 
 // sample reads the input bands of a pixel. Outside of the scene every band is 0, the mask included.
-func (s *Server) sample(into []float64, inputs []evalscript.Input, from ground, pixel int) {
+func (s *Server) sample(into []float64, inputs []scriptInput, from ground, pixel int) {
 	for i, in := range inputs {
 		switch {
 		// Outside of the scene every digital number is 0, so only the mask needs a look.
@@ -59,7 +57,7 @@ func (s *Server) sample(into []float64, inputs []evalscript.Input, from ground, 
 }
 
 // counts tells whether the mask lets the pixel into the statistics of an output.
-func counts(setup evalscript.Setup, values [][]float64, output int) bool {
+func counts(setup scriptSetup, values [][]float64, output int) bool {
 	// One band masks everything; several are found by the name of the output they belong to.
 	mask := setup.Mask()
 	bands := setup.Outputs[mask].Bands
@@ -74,7 +72,7 @@ func counts(setup evalscript.Setup, values [][]float64, output int) bool {
 func visible(v float64) bool { return v != 0 && !math.IsNaN(v) }
 
 // publish shapes the sums into the answer's outputs.
-func publish(setup evalscript.Setup, sums [][]moments) map[string]statOutput {
+func publish(setup scriptSetup, sums [][]moments) map[string]statOutput {
 	outputs := map[string]statOutput{}
 	for i, out := range setup.Outputs {
 		if out.ID == maskBand {

@@ -9,9 +9,11 @@
 //
 //   - Pixels. The requested box, in CRS84, EPSG 4326, 3857 or any UTM zone, is laid over the scene's 200 m grid by
 //     nearest neighbour: the centre of each output pixel is projected to the scene's zone and falls into one pixel.
-//   - Scripts. The caller's evalscript is executed, not recognised. Reflectance is the digital number times 0.0001;
-//     outputs are rounded to their sample type. The input band dataMask is 0 outside of the scene and where no band
-//     saw anything, and every other band reads 0 there.
+//   - Scripts. The caller's evalscript (version 3) is executed, not recognised: setup() says what goes in and out, in
+//     every form that the service takes, and evaluatePixel() is called for the samples, each run in a JavaScript engine
+//     of its own that ends with its time. Reflectance is the digital number times 0.0001; outputs are rounded to their
+//     sample type. The input band dataMask is 0 outside of the scene and where no band saw anything, and every other
+//     band reads 0 there.
 //   - Statistics. Minimum, maximum, mean and population standard deviation over the pixels that the dataMask output
 //     leaves, with sampleCount for all pixels and noDataCount for the others. Without any pixel the numbers are the
 //     string "NaN". A value that is not finite counts as no data; what the service does with it is not documented.
@@ -35,6 +37,8 @@
 // the scene does not hold, other collections, geometry instead of a bounding box, mosaicking ORBIT and TILE, other
 // resampling than NEAREST, histograms and percentiles. Exact texts of the service's messages are not promised, their
 // codes are. It does not enforce rate limits or quotas by itself; rules do.
+// Scripts without the //VERSION=3 line are refused too, and those whose outputs are no arrays of the declared length.
+// The time of a script is bounded, its memory is not: this is a tool for one's own scripts, no sandbox for strangers.
 //
 // One liberty is taken: a script is evaluated once per distinct pixel of the scene and counted as often as that pixel
 // occurs, so a script must be a function of its sample. The service does not promise an order of evaluation either.

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"orbitq/internal/local/evalscript"
 	"orbitq/internal/local/scene"
 )
 
@@ -41,12 +40,12 @@ type Config struct {
 // Server is the stand-in; it is an http.Handler and safe for concurrent use.
 type Server struct {
 	cfg      Config
-	scene    *scene.Scene      // never changes
-	programs *evalscript.Cache // compiled scripts
-	tokens   *issuer           // signs and checks
-	faults   *plan             // what goes wrong next
-	atlas    *atlas            // acquisitions that are made up
-	calls    *journal          // what was asked so far
+	scene    *scene.Scene // never changes
+	programs *scriptCache // compiled scripts
+	tokens   *issuer      // signs and checks
+	faults   *plan        // what goes wrong next
+	atlas    *atlas       // acquisitions that are made up
+	calls    *journal     // what was asked so far
 	mux      *http.ServeMux
 }
 
@@ -79,7 +78,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg, scene: cfg.Scene, programs: evalscript.NewCache(64), tokens: tokens,
+		cfg: cfg, scene: cfg.Scene, programs: newScriptCache(64), tokens: tokens,
 		faults: &plan{}, atlas: &atlas{}, calls: newJournal(), mux: http.NewServeMux(),
 	}
 	// From here on the server is complete; nothing of it changes but tokens, rules, places, scripts and the log.

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-
-	"orbitq/internal/local/evalscript"
 )
 
 // statAnswer is the body of a statistical answer.
@@ -66,7 +64,7 @@ func (s *Server) statistics(ctx context.Context, r request) (reply, error) {
 		return reply{}, scriptFault(err)
 	}
 	defer run.Close()
-	if err := s.checkSetup(run.Setup()); err != nil {
+	if err := s.checkSetup(run.setup); err != nil {
 		return reply{}, err
 	}
 	// Even without an acquisition the setup has been checked, so a wrong script fails on every day.
@@ -78,7 +76,7 @@ func (s *Server) statistics(ctx context.Context, r request) (reply, error) {
 		}
 		answer.Data = append(answer.Data, interval)
 	}
-	units := processingUnits(req.width, req.height, run.Setup(), len(shots))
+	units := processingUnits(req.width, req.height, run.setup, len(shots))
 	spoil(&answer, req, r.fault)
 	answer.Status = overall(answer.Data)
 	return reply{body: answer, units: units, header: http.Header{costHeader: {formatUnits(units)}}}, nil
@@ -86,17 +84,17 @@ func (s *Server) statistics(ctx context.Context, r request) (reply, error) {
 
 // scriptFault is the service's answer to a bad script.
 func scriptFault(err error) error {
-	if fault, ok := errors.AsType[*evalscript.Error](err); ok {
+	if fault, ok := errors.AsType[*scriptError](err); ok {
 		return newError(http.StatusBadRequest, codeRenderer, "Failed to evaluate script!\n"+fault.Message)
 	}
-	if errors.Is(err, evalscript.ErrTimeout) {
+	if errors.Is(err, errScriptTimeout) {
 		return newError(http.StatusBadRequest, codeRenderer, "Failed to evaluate script!\nScript ran out of time.")
 	}
 	return err
 }
 
 // checkSetup refuses scripts that need what the scene does not hold, or that do not say which pixels count.
-func (s *Server) checkSetup(setup evalscript.Setup) error {
+func (s *Server) checkSetup(setup scriptSetup) error {
 	// Wrong bands and masks are the request's fault in the service's eyes, not the renderer's.
 	var v violations
 	for _, in := range setup.Inputs {
@@ -118,7 +116,7 @@ func (s *Server) checkSetup(setup evalscript.Setup) error {
 }
 
 // maskFits tells whether the mask has one band for all outputs or a band named after each of them.
-func maskFits(setup evalscript.Setup) bool {
+func maskFits(setup scriptSetup) bool {
 	bands := setup.Outputs[setup.Mask()].Bands
 	// A script whose only output is the mask would have nothing to report.
 	if len(bands) == 1 {
@@ -169,10 +167,10 @@ func (s *Server) locate(req statRequest, f Fault) []shot {
 }
 
 // aggregate computes an interval.
-func (s *Server) aggregate(one shot, run *evalscript.Run, f Fault) (statInterval, error) {
+func (s *Server) aggregate(one shot, run *scriptRun, f Fault) (statInterval, error) {
 	// A time-out belongs to the interval, because another day may be quick; a fault belongs to the script.
 	outputs, err := s.compute(one, run, f.Kind == FaultNaN)
-	if errors.Is(err, evalscript.ErrTimeout) {
+	if errors.Is(err, errScriptTimeout) {
 		return failed(one.interval, errTimedOut), nil
 	}
 	if err != nil {

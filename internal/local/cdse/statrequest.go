@@ -8,8 +8,6 @@ import (
 	"math"
 	"slices"
 	"time"
-
-	"orbitq/internal/local/evalscript"
 )
 
 // collection is the only data set served.
@@ -291,4 +289,4 @@ func checkCalculations(v *violations, calculations map[string]json.RawMessage) {
 }
 
 // maskBand is the input band that tells seen pixels from unseen ones; the output of the same name is mandatory.
-const maskBand = evalscript.MaskID
+const maskBand = maskID

@@ -9,9 +9,8 @@ import (
 
 	"orbitq/internal/local/apigw"
 	"orbitq/internal/local/cfn"
-	"orbitq/internal/local/cron"
 	"orbitq/internal/local/engines"
-	"orbitq/internal/local/esm"
+	"orbitq/internal/local/trigger"
 )
 
 // call finds the function that a part of the template names.
@@ -41,8 +40,8 @@ func (s *Stack) composeMappings() error {
 			return fmt.Errorf("event source mapping of %s: its queue %s is not in the template", m.Function, m.QueueARN)
 		}
 
-		made, err := esm.New(esm.Config{
-			Queue:    &esm.HTTPQueue{Endpoint: s.aws.url(), URL: s.template.Queues[i].URL, Region: s.opts.Region, AccessKey: accessKey(m.Function), Client: &http.Client{}},
+		made, err := trigger.NewMapping(trigger.MappingConfig{
+			Queue:    &trigger.HTTPQueue{Endpoint: s.aws.url(), URL: s.template.Queues[i].URL, Region: s.opts.Region, AccessKey: accessKey(m.Function), Client: &http.Client{}},
 			QueueARN: m.QueueARN, Invoke: call, BatchSize: m.BatchSize, MaximumBatchingWindow: time.Duration(m.BatchWindow) * time.Second,
 			MaximumConcurrency: m.MaxConcurrency, ReportBatchItemFailures: m.PartialResponses, Drain: drain, Log: s.log(),
 		})
@@ -58,7 +57,7 @@ func (s *Stack) composeMappings() error {
 
 // composeSchedules hands the rules to the scheduler, which divides their rates itself.
 func (s *Stack) composeSchedules() error {
-	rules := make([]cron.Rule, 0, len(s.template.Schedules))
+	rules := make([]trigger.Rule, 0, len(s.template.Schedules))
 
 	for _, r := range s.template.Schedules {
 		call, err := s.call(r.Function)
@@ -66,10 +65,10 @@ func (s *Stack) composeSchedules() error {
 			return fmt.Errorf("schedule %s: %w", r.Name, err)
 		}
 
-		rules = append(rules, cron.Rule{Name: r.Name, ARN: r.ARN, Expression: r.Expression, Invoke: call, Disabled: !r.Enabled})
+		rules = append(rules, trigger.Rule{Name: r.Name, ARN: r.ARN, Expression: r.Expression, Invoke: call, Disabled: !r.Enabled})
 	}
 
-	made, err := cron.New(cron.Config{Rules: rules, Speed: s.opts.Speed, Log: s.log()})
+	made, err := trigger.NewScheduler(trigger.SchedulerConfig{Rules: rules, Speed: s.opts.Speed, Log: s.log()})
 	if err != nil {
 		return fmt.Errorf("make schedules: %w", err)
 	}

@@ -12,12 +12,11 @@ import (
 	"orbitq/internal/local/apigw"
 	"orbitq/internal/local/cdse"
 	"orbitq/internal/local/cfn"
-	"orbitq/internal/local/cron"
 	"orbitq/internal/local/engines"
-	"orbitq/internal/local/esm"
 	"orbitq/internal/local/gateway"
 	"orbitq/internal/local/issuer"
 	"orbitq/internal/local/lambdart"
+	"orbitq/internal/local/trigger"
 )
 
 // Names and numbers that clients may rely on.
@@ -43,8 +42,8 @@ type Stack struct {
 	aws, api, provided *site
 	functions          map[string]*lambdart.Function // by short name
 	principals         map[string]*gateway.Principal // by access key
-	mappings           []*esm.Mapping
-	scheduler          *cron.Scheduler
+	mappings           []*trigger.Mapping
+	scheduler          *trigger.Scheduler
 	httpAPI            *apigw.API
 	logs               *logBook
 

@@ -1,29 +1,29 @@
-package evalscript
+package cdse
 
 import "sync"
 
-// Cache keeps compiled programs by their source, so that a script sent with every request is parsed once.
-type Cache struct {
+// scriptCache keeps compiled programs by their source, so that a script sent with every request is parsed once.
+type scriptCache struct {
 	mu       sync.Mutex
 	limit    int
-	programs map[string]*Program
+	programs map[string]*program
 }
 
-// NewCache makes a cache for up to limit programs.
-func NewCache(limit int) *Cache {
-	return &Cache{limit: limit, programs: make(map[string]*Program, limit)}
+// newScriptCache makes a cache for up to limit programs.
+func newScriptCache(limit int) *scriptCache {
+	return &scriptCache{limit: limit, programs: make(map[string]*program, limit)}
 }
 
 // Get compiles the script or finds it compiled. A full cache is emptied: few scripts are in use at a time, and this
 // bound only protects against clients that generate them.
-func (c *Cache) Get(source string) (*Program, error) {
+func (c *scriptCache) Get(source string) (*program, error) {
 	c.mu.Lock()
 	found := c.programs[source]
 	c.mu.Unlock()
 	if found != nil {
 		return found, nil
 	}
-	compiled, err := Compile(source)
+	compiled, err := compileScript(source)
 	if err != nil {
 		return nil, err // not kept, so that wrong scripts cannot crowd out good ones
 	}

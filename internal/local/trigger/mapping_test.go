@@ -1,4 +1,4 @@
-package esm
+package trigger
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-const testARN = "arn:aws:sqs:eu-west-3:000000000000:orbitq-satellite"
+const testQueueARN = "arn:aws:sqs:eu-west-3:000000000000:orbitq-satellite"
 
 // fakeQueue holds messages until they are received, and long polls.
 type fakeQueue struct {
@@ -144,11 +144,11 @@ func (q *fakeQueue) depth() int {
 	return len(q.waiting)
 }
 
-// run starts a mapping inside a bubble of virtual time; the returned function stops it and waits.
-func run(t *testing.T, q Queue, f *fakeFunction, cfg Config) (*Mapping, func()) {
+// poll starts a mapping inside a bubble of virtual time; the returned function stops it and waits.
+func poll(t *testing.T, q Queue, f *fakeFunction, cfg MappingConfig) (*Mapping, func()) {
 	t.Helper()
-	cfg.Queue, cfg.QueueARN, cfg.Invoke = q, testARN, f.invoke
-	m, err := New(cfg)
+	cfg.Queue, cfg.QueueARN, cfg.Invoke = q, testQueueARN, f.invoke
+	m, err := NewMapping(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestWhatIsDeleted(t *testing.T) {
 				q := newFakeQueue()
 				q.send("a", "b", "c")
 				f := &fakeFunction{answer: func(context.Context, []string) (string, string, error) { return c.response, c.functionError, c.err }}
-				_, stop := run(t, q, f, Config{ReportBatchItemFailures: !c.off})
+				_, stop := poll(t, q, f, MappingConfig{ReportBatchItemFailures: !c.off})
 				stop()
 				if got := q.deletions(); !slices.Equal(got, c.want) {
 					t.Errorf("deleted %q, want %q", got, c.want)
@@ -219,10 +219,10 @@ func TestEventHasWhatLambdaSends(t *testing.T) {
 		q := newFakeQueue()
 		q.send("a")
 		f := &fakeFunction{}
-		_, stop := run(t, q, f, Config{})
+		_, stop := poll(t, q, f, MappingConfig{})
 		stop()
 		got := f.batches[0][0]
-		if got.EventSource != "aws:sqs" || got.EventSourceARN != testARN || got.AWSRegion != "eu-west-3" || got.MessageId != "a" ||
+		if got.EventSource != "aws:sqs" || got.EventSourceARN != testQueueARN || got.AWSRegion != "eu-west-3" || got.MessageId != "a" ||
 			got.Body != "body a" || got.ReceiptHandle != "receipt-a" || got.Attributes["ApproximateReceiveCount"] != "1" || got.MessageAttributes == nil {
 			t.Errorf("record %+v", got)
 		}
@@ -234,7 +234,7 @@ func TestIdleMappingStartsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newFakeQueue()
 		f := &fakeFunction{}
-		_, stop := run(t, q, f, Config{})
+		_, stop := poll(t, q, f, MappingConfig{})
 		pass(5 * time.Minute)
 		polls := q.pollCount()
 		began := time.Now()
@@ -262,7 +262,7 @@ func TestConcurrencyIsLimitedAndNothingIsReceivedBeyond(t *testing.T) {
 			return "", "", nil
 		}}
 		began := time.Now()
-		_, stop := run(t, q, f, Config{BatchSize: 5, MaximumConcurrency: 4, Pollers: 8})
+		_, stop := poll(t, q, f, MappingConfig{BatchSize: 5, MaximumConcurrency: 4, Pollers: 8})
 		if waiting := q.depth(); waiting != 80 {
 			t.Errorf("%d messages wait in the queue, want 80: four batches of five are out", waiting)
 		}
@@ -297,7 +297,7 @@ func TestBatchingWindow(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				q, f := newFakeQueue(), &fakeFunction{}
-				_, stop := run(t, q, f, Config{BatchSize: c.size, MaximumBatchingWindow: c.window, Pollers: 1})
+				_, stop := poll(t, q, f, MappingConfig{BatchSize: c.size, MaximumBatchingWindow: c.window, Pollers: 1})
 				for i := range c.sends {
 					q.send(strconv.Itoa(i))
 					pass(time.Second)

@@ -1,19 +1,4 @@
-// Package cron fires schedule rules as EventBridge does: it invokes functions with the scheduled event.
-//
-// Expressions are rate(N minutes|hours|days) and cron(minutes hours day-of-month month day-of-week year) in UTC. A
-// rate counts from the start of Run and fires first after one period. Deliveries are asynchronous invocations: a
-// function error is tried again twice, after one and after two more minutes; a throttle or any other failure of the
-// invocation itself with growing waits.
-//
-// EventBridge does not wait for the run before: on AWS a run that takes longer than the period of its rule overlaps
-// with the next. Here time may be compressed (Speed), and runs are not: a run that is well within the real period
-// would then overlap only because of the compression. So a rule skips a firing while its last run is still going and
-// has not yet taken the real period, and overlaps when it has. The same factor divides the waits between tries. Cron
-// expressions name moments of the real clock and are never compressed.
-//
-// Run returns when its context has ended and every invocation has returned. It refuses the wildcards L, W and #,
-// event patterns, input transformers, dead letter targets, time zones and flexible windows.
-package cron
+package trigger
 
 import (
 	"context"
@@ -27,9 +12,6 @@ import (
 	"time"
 )
 
-// Invoke runs a function; err is for what is not the function's own failure, such as a throttle.
-type Invoke func(ctx context.Context, payload []byte) (response []byte, functionError string, err error)
-
 // Rule is one schedule with its target. Name, ARN, Expression and Invoke are required.
 type Rule struct {
 	Name       string
@@ -41,8 +23,8 @@ type Rule struct {
 	Disabled bool
 }
 
-// Config describes a scheduler.
-type Config struct {
+// SchedulerConfig describes a scheduler.
+type SchedulerConfig struct {
 	Rules []Rule
 	// Speed divides rates and waits: default 1.
 	Speed float64
@@ -67,8 +49,8 @@ type rule struct {
 	fired int
 }
 
-// New checks all expressions, also those of disabled rules: PutRule would refuse them too.
-func New(cfg Config) (*Scheduler, error) {
+// NewScheduler checks all expressions, also those of disabled rules: PutRule would refuse them too.
+func NewScheduler(cfg SchedulerConfig) (*Scheduler, error) {
 	if cfg.Speed == 0 {
 		cfg.Speed = 1
 	}
@@ -151,8 +133,8 @@ func (r *rule) end(run int) {
 	delete(r.began, run)
 }
 
-// event is the scheduled event of EventBridge.
-type event struct {
+// scheduledEvent is the scheduled event of EventBridge.
+type scheduledEvent struct {
 	Version    string   `json:"version"`
 	ID         string   `json:"id"`
 	DetailType string   `json:"detail-type"`
@@ -171,7 +153,7 @@ func (r *rule) payload(at time.Time) ([]byte, error) {
 		return r.Input, nil
 	}
 	arn := strings.Split(r.ARN, ":")
-	text, err := json.Marshal(event{
+	text, err := json.Marshal(scheduledEvent{
 		Version: "0", ID: newID(), DetailType: "Scheduled Event", Source: "aws.events",
 		Account: arn[4], Time: at.Format(time.RFC3339), Region: arn[3], Resources: []string{r.ARN},
 	})

@@ -1,23 +1,4 @@
-// Package esm is an SQS event source mapping: it polls a queue and invokes a function with batches, as Lambda's
-// pollers do.
-//
-// A few pollers hold long polls and hand each batch to an invocation of its own, up to MaximumConcurrency at once; a
-// poller that has no room for another invocation receives nothing. So an idle mapping starts a message as soon as the
-// queue has it, and a busy one leaves messages where other consumers, and the redrive policy, can see them. With a
-// batching window a batch is filled until the window has passed since its first message, BatchSize is reached, or it
-// is as large as an invocation may be.
-//
-// What succeeded is deleted. With ReportBatchItemFailures the function names what failed; everything in the batch
-// failed when it says so in a way that Lambda does not understand (not JSON, an identifier that is empty or of no
-// message of the batch), and when the function fails or is throttled. A mapping never touches visibility: what failed
-// comes back when the queue's own timeout says so, and the queue's receive count decides when it is dead.
-//
-// Pause stops new polls and waits for those that are out. It does not cancel them: measured with ElasticMQ, a cancelled
-// long poll stays a receiver, swallows the next message and gives it back only by its visibility timeout, with one
-// receive more. State says "Disabling" until then, as Lambda does.
-//
-// It refuses filters, FIFO queues, tumbling windows, provisioned pollers and on-failure destinations.
-package esm
+package trigger
 
 import (
 	"context"
@@ -53,8 +34,8 @@ type Queue interface {
 // Invoke runs the function; err is for what is not the function's own failure, such as a throttle.
 type Invoke func(ctx context.Context, payload []byte) (response []byte, functionError string, err error)
 
-// Config describes a mapping. Queue, QueueARN and Invoke are required.
-type Config struct {
+// MappingConfig describes a mapping. Queue, QueueARN and Invoke are required.
+type MappingConfig struct {
 	Queue    Queue
 	QueueARN string // what records call eventSourceARN; its fourth part is their region
 	Invoke   Invoke
@@ -78,16 +59,16 @@ type Config struct {
 
 // Mapping connects a queue with a function; it is safe for concurrent use.
 type Mapping struct {
-	cfg        Config
+	cfg        MappingConfig
 	region     string
 	gate       *gate
 	slots      chan struct{} // one for each invocation, or poll that may become one
 	deliveries sync.WaitGroup
 }
 
-// New checks the configuration and fills in defaults; it polls nothing before Run. The limits are those of
+// NewMapping checks the configuration and fills in defaults; it polls nothing before Run. The limits are those of
 // CreateEventSourceMapping, so that a template that works here works there.
-func New(cfg Config) (*Mapping, error) {
+func NewMapping(cfg MappingConfig) (*Mapping, error) {
 	arn := strings.Split(cfg.QueueARN, ":")
 	if cfg.Queue == nil || cfg.Invoke == nil || len(arn) != 6 || arn[2] != "sqs" {
 		return nil, errors.New("event source mapping needs a queue, its ARN and a function")
@@ -103,7 +84,7 @@ func New(cfg Config) (*Mapping, error) {
 }
 
 // setDefaults fills in what was left out.
-func (c *Config) setDefaults() {
+func (c *MappingConfig) setDefaults() {
 	set(&c.BatchSize, 10)
 	set(&c.MaximumConcurrency, 10)
 	set(&c.Pollers, 2)

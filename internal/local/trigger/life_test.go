@@ -1,4 +1,4 @@
-package esm
+package trigger
 
 import (
 	"context"
@@ -18,7 +18,7 @@ func TestPauseAndResume(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, f := newFakeQueue(), &fakeFunction{}
-		m, stop := run(t, q, f, Config{})
+		m, stop := poll(t, q, f, MappingConfig{})
 		if got := m.State(); got != Enabled {
 			t.Errorf("state %s", got)
 		}
@@ -53,7 +53,7 @@ func TestStartsDisabled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, f := newFakeQueue(), &fakeFunction{}
-		m, stop := run(t, q, f, Config{Disabled: true})
+		m, stop := poll(t, q, f, MappingConfig{Disabled: true})
 		q.send("a")
 		synctest.Wait()
 		if polls := q.pollCount(); polls != 0 || m.State() != Disabled {
@@ -66,7 +66,7 @@ func TestStartsDisabled(t *testing.T) {
 func TestPauseGivesUpWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m, stop := run(t, newFakeQueue(), &fakeFunction{}, Config{})
+		m, stop := poll(t, newFakeQueue(), &fakeFunction{}, MappingConfig{})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := m.Pause(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -97,7 +97,7 @@ func TestStopWaitsForInvocations(t *testing.T) {
 					return "", "", ctx.Err()
 				}}
 				began := time.Now()
-				_, stop := run(t, q, f, Config{MaximumConcurrency: 1})
+				_, stop := poll(t, q, f, MappingConfig{MaximumConcurrency: 1})
 				stop()
 				if took := time.Since(began); took != c.took || len(q.deletions()) != c.deleted {
 					t.Errorf("took %v, deleted %v", took, q.deleted)
@@ -112,7 +112,7 @@ func TestBrokenQueueIsPolledLessAndLess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, f := newFakeQueue(), &fakeFunction{}
 		q.broken = errors.New("connection refused")
-		_, stop := run(t, q, f, Config{Pollers: 1})
+		_, stop := poll(t, q, f, MappingConfig{Pollers: 1})
 		pass(time.Minute)
 		q.mu.Lock()
 		polls := q.polls
@@ -130,18 +130,18 @@ func TestBrokenQueueIsPolledLessAndLess(t *testing.T) {
 	})
 }
 
-func TestNewRefuses(t *testing.T) {
+func TestMappingRefuses(t *testing.T) {
 	t.Parallel()
 	f := &fakeFunction{}
-	for name, c := range map[string]Config{
-		"no queue":             {QueueARN: testARN, Invoke: f.invoke},
-		"no function":          {Queue: newFakeQueue(), QueueARN: testARN},
+	for name, c := range map[string]MappingConfig{
+		"no queue":             {QueueARN: testQueueARN, Invoke: f.invoke},
+		"no function":          {Queue: newFakeQueue(), QueueARN: testQueueARN},
 		"no ARN":               {Queue: newFakeQueue(), Invoke: f.invoke, QueueARN: "orbitq-satellite"},
-		"ARN of a topic":       {Queue: newFakeQueue(), Invoke: f.invoke, QueueARN: strings.Replace(testARN, "sqs", "sns", 1)},
-		"large without window": {Queue: newFakeQueue(), Invoke: f.invoke, QueueARN: testARN, BatchSize: 11},
-		"too large":            {Queue: newFakeQueue(), Invoke: f.invoke, QueueARN: testARN, BatchSize: 10001, MaximumBatchingWindow: time.Second},
+		"ARN of a topic":       {Queue: newFakeQueue(), Invoke: f.invoke, QueueARN: strings.Replace(testQueueARN, "sqs", "sns", 1)},
+		"large without window": {Queue: newFakeQueue(), Invoke: f.invoke, QueueARN: testQueueARN, BatchSize: 11},
+		"too large":            {Queue: newFakeQueue(), Invoke: f.invoke, QueueARN: testQueueARN, BatchSize: 10001, MaximumBatchingWindow: time.Second},
 	} {
-		if _, err := New(c); err == nil {
+		if _, err := NewMapping(c); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

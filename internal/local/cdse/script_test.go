@@ -1,4 +1,4 @@
-package evalscript_test
+package cdse
 
 import (
 	"context"
@@ -8,15 +8,13 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"orbitq/internal/local/evalscript"
 )
 
 const header = "//VERSION=3\n"
 
-func run(t *testing.T, source string) (*evalscript.Run, error) {
+func run(t *testing.T, source string) (*scriptRun, error) {
 	t.Helper()
-	program, err := evalscript.Compile(source)
+	program, err := compileScript(source)
 	if err != nil {
 		return nil, err
 	}
@@ -34,23 +32,23 @@ func setup(object string) string {
 
 func TestSetup(t *testing.T) {
 	t.Parallel()
-	one := []evalscript.Output{{ID: "default", Bands: []string{"B0"}, SampleType: evalscript.Float32}}
-	plain := []evalscript.Input{{Band: "B04"}}
+	one := []scriptOutput{{ID: "default", Bands: []string{"B0"}, sampleType: sampleFloat32}}
+	plain := []scriptInput{{Band: "B04"}}
 	cases := []struct {
 		name, object string
-		inputs       []evalscript.Input
-		outputs      []evalscript.Output
+		inputs       []scriptInput
+		outputs      []scriptOutput
 	}{
-		{"short", `{input: ["B04", "B08"], output: {bands: 1}}`, []evalscript.Input{{Band: "B04"}, {Band: "B08"}}, one},
+		{"short", `{input: ["B04", "B08"], output: {bands: 1}}`, []scriptInput{{Band: "B04"}, {Band: "B08"}}, one},
 		{"long", `{input: [{bands: ["B04"]}], output: [{bands: 1}]}`, plain, one},
 		{"one band", `{input: "B04", output: {bands: 1}}`, plain, one},
 		{"computed number of bands", `{input: "B04", output: {bands: 6 / 6}}`, plain, one},
 		{"simple mosaicking", `{input: ["B04"], output: {bands: 1}, mosaicking: "SIMPLE"}`, plain, one},
-		{"units for all", `{input: [{bands: ["B04", "B08"], units: "DN"}], output: {bands: 1}}`, []evalscript.Input{{"B04", "DN"}, {"B08", "DN"}}, one},
-		{"units for each", `{input: [{bands: ["B04", "SCL"], units: ["REFLECTANCE", "DN"]}], output: {bands: 1}}`, []evalscript.Input{{"B04", "REFLECTANCE"}, {"SCL", "DN"}}, one},
-		{"equal units", `{input: [{bands: ["B04", "B08"], units: ["DN", "DN"]}], output: {bands: 1}}`, []evalscript.Input{{"B04", "DN"}, {"B08", "DN"}}, one},
-		{"names and types", `{input: ["B04"], output: [{id: "a", bands: ["x", "y"], sampleType: "UINT8"}, {id: "dataMask", bands: 2}]}`, plain, []evalscript.Output{
-			{ID: "a", Bands: []string{"x", "y"}, SampleType: evalscript.Uint8}, {ID: "dataMask", Bands: []string{"B0", "B1"}, SampleType: evalscript.Float32},
+		{"units for all", `{input: [{bands: ["B04", "B08"], units: "DN"}], output: {bands: 1}}`, []scriptInput{{"B04", "DN"}, {"B08", "DN"}}, one},
+		{"units for each", `{input: [{bands: ["B04", "SCL"], units: ["REFLECTANCE", "DN"]}], output: {bands: 1}}`, []scriptInput{{"B04", "REFLECTANCE"}, {"SCL", "DN"}}, one},
+		{"equal units", `{input: [{bands: ["B04", "B08"], units: ["DN", "DN"]}], output: {bands: 1}}`, []scriptInput{{"B04", "DN"}, {"B08", "DN"}}, one},
+		{"names and types", `{input: ["B04"], output: [{id: "a", bands: ["x", "y"], sampleType: "UINT8"}, {id: "dataMask", bands: 2}]}`, plain, []scriptOutput{
+			{ID: "a", Bands: []string{"x", "y"}, sampleType: sampleUint8}, {ID: "dataMask", Bands: []string{"B0", "B1"}, sampleType: sampleFloat32},
 		}},
 	}
 	for _, c := range cases {
@@ -59,7 +57,7 @@ func TestSetup(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		if got := r.Setup(); !reflect.DeepEqual(got, evalscript.Setup{Inputs: c.inputs, Outputs: c.outputs}) {
+		if got := r.setup; !reflect.DeepEqual(got, scriptSetup{Inputs: c.inputs, Outputs: c.outputs}) {
 			t.Errorf("%s: %+v", c.name, got)
 		}
 	}
@@ -72,7 +70,7 @@ func TestMaskIsFound(t *testing.T) {
 		`{input: ["B04"], output: {bands: 1}}`:                               -1,
 	} {
 		r, err := run(t, setup(object))
-		if err != nil || r.Setup().Mask() != want {
+		if err != nil || r.setup.Mask() != want {
 			t.Errorf("%s: %v, want %d", object, err, want)
 		}
 	}
@@ -114,7 +112,7 @@ func TestRefusedScripts(t *testing.T) {
 	}
 	for _, c := range cases {
 		_, err := run(t, c.source)
-		var fault *evalscript.Error
+		var fault *scriptError
 		if !errors.As(err, &fault) || !strings.Contains(err.Error(), c.message) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.message)
 		}
@@ -194,7 +192,7 @@ func TestBadAnswersOfAPixel(t *testing.T) {
 			t.Fatalf("%s: %v", c.name, err)
 		}
 		_, err = r.Evaluate([]float64{2, 5})
-		var fault *evalscript.Error
+		var fault *scriptError
 		if !errors.As(err, &fault) || !strings.Contains(err.Error(), c.message) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.message)
 		}
@@ -216,7 +214,7 @@ func TestTimeIsBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			program, err := evalscript.Compile(source)
+			program, err := compileScript(source)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -225,7 +223,7 @@ func TestTimeIsBounded(t *testing.T) {
 				defer r.Close()
 				_, err = r.Evaluate([]float64{1, 2})
 			}
-			if !errors.Is(err, evalscript.ErrTimeout) {
+			if !errors.Is(err, errScriptTimeout) {
 				t.Errorf("error is %v", err)
 			}
 		})
@@ -234,7 +232,7 @@ func TestTimeIsBounded(t *testing.T) {
 
 func TestACancelledRunIsNoTimeout(t *testing.T) {
 	t.Parallel()
-	program, err := evalscript.Compile(header + "for (;;) {}")
+	program, err := compileScript(header + "for (;;) {}")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +245,7 @@ func TestACancelledRunIsNoTimeout(t *testing.T) {
 
 func TestRunsShareNothing(t *testing.T) {
 	t.Parallel()
-	program, err := evalscript.Compile(header + `let n = 0;
+	program, err := compileScript(header + `let n = 0;
 function setup() { return {input: ["B04"], output: {bands: 1}}; }
 function evaluatePixel() { return [++n]; }`)
 	if err != nil {
@@ -268,23 +266,23 @@ function evaluatePixel() { return [++n]; }`)
 func TestSampleTypes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		kind     evalscript.SampleType
+		kind     sampleType
 		in, want float64
 	}{
-		{evalscript.Float32, 0.1, 0.10000000149011612},
-		{evalscript.Float32, -1e-50, 0},
-		{evalscript.Uint8, 1.5, 2},
-		{evalscript.Uint8, -3, 0},
-		{evalscript.Uint8, 300, 255},
-		{evalscript.Uint8, math.Inf(1), 255},
-		{evalscript.Int8, -200, -128},
-		{evalscript.Int8, 127.4, 127},
-		{evalscript.Uint16, 70000, 65535},
-		{evalscript.Int16, -40000, -32768},
-		{evalscript.Int16, 12.4, 12},
-		{evalscript.Auto, 0.5, 128},
-		{evalscript.Auto, 2, 255},
-		{evalscript.Auto, -1, 0},
+		{sampleFloat32, 0.1, 0.10000000149011612},
+		{sampleFloat32, -1e-50, 0},
+		{sampleUint8, 1.5, 2},
+		{sampleUint8, -3, 0},
+		{sampleUint8, 300, 255},
+		{sampleUint8, math.Inf(1), 255},
+		{sampleInt8, -200, -128},
+		{sampleInt8, 127.4, 127},
+		{sampleUint16, 70000, 65535},
+		{sampleInt16, -40000, -32768},
+		{sampleInt16, 12.4, 12},
+		{sampleAuto, 0.5, 128},
+		{sampleAuto, 2, 255},
+		{sampleAuto, -1, 0},
 	} {
 		if got := c.kind.Round(c.in); got != c.want {
 			t.Errorf("%s of %v = %v, want %v", c.kind, c.in, got, c.want)
@@ -297,7 +295,7 @@ func TestSampleTypes(t *testing.T) {
 
 func TestCache(t *testing.T) {
 	t.Parallel()
-	cache := evalscript.NewCache(2)
+	cache := newScriptCache(2)
 	first, err := cache.Get(header + "1")
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package cron
+package trigger
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-const testARN = "arn:aws:events:eu-west-3:123456789012:rule/sweep"
+const testRuleARN = "arn:aws:events:eu-west-3:123456789012:rule/sweep"
 
 // target is a function that remembers when it was invoked, in seconds since the start.
 type target struct {
@@ -39,15 +39,15 @@ func (f *target) invoke(ctx context.Context, payload []byte) ([]byte, string, er
 	return nil, functionError, err
 }
 
-// run lets a scheduler live for a while of virtual time.
-func run(t *testing.T, d time.Duration, f *target, cfg Config) {
+// live lets a scheduler live for a while of virtual time.
+func live(t *testing.T, d time.Duration, f *target, cfg SchedulerConfig) {
 	t.Helper()
 	f.start = time.Now()
 	for i := range cfg.Rules {
 		r := &cfg.Rules[i]
-		r.Name, r.ARN, r.Invoke = "sweep", testARN, f.invoke
+		r.Name, r.ARN, r.Invoke = "sweep", testRuleARN, f.invoke
 	}
-	s, err := New(cfg)
+	s, err := NewScheduler(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestRates(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				f := &target{answer: func(ctx context.Context, _ int) (string, error) { within(ctx, c.takes); return "", nil }}
-				run(t, c.lives, f, Config{Speed: c.speed, Rules: []Rule{{Expression: c.expression}}})
+				live(t, c.lives, f, SchedulerConfig{Speed: c.speed, Rules: []Rule{{Expression: c.expression}}})
 				if !slices.Equal(f.at, c.want) {
 					t.Errorf("fired at %v, want %v", f.at, c.want)
 				}
@@ -121,7 +121,7 @@ func TestRetries(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				f := &target{answer: c.answer}
-				run(t, time.Duration(7000/c.speed)*time.Second, f, Config{Speed: c.speed, Rules: []Rule{{Expression: "rate(1 hour)"}}})
+				live(t, time.Duration(7000/c.speed)*time.Second, f, SchedulerConfig{Speed: c.speed, Rules: []Rule{{Expression: "rate(1 hour)"}}})
 				if !slices.Equal(f.at, c.want) {
 					t.Errorf("tried at %v, want %v", f.at, c.want)
 				}
@@ -137,7 +137,7 @@ func TestThrottleForEverIsGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := &target{answer: func(context.Context, int) (string, error) { return "", errors.New("throttled") }}
-		run(t, 47*time.Hour, f, Config{Rules: []Rule{{Expression: "rate(1 day)"}}})
+		live(t, 47*time.Hour, f, SchedulerConfig{Rules: []Rule{{Expression: "rate(1 day)"}}})
 		if n, last := len(f.at), f.at[len(f.at)-1]; n < 70 || n > 90 || last < 30*3600 || last > 30.2*3600 {
 			t.Errorf("%d tries, the last after %v s; an event lives for six hours", n, last)
 		}
@@ -148,7 +148,7 @@ func TestCalendar(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) { // it is 2000-01-01T00:00:00Z
 		f := &target{}
-		run(t, 26*time.Hour, f, Config{Speed: 60, Rules: []Rule{{Expression: "cron(30 0,1 * * ? *)"}}})
+		live(t, 26*time.Hour, f, SchedulerConfig{Speed: 60, Rules: []Rule{{Expression: "cron(30 0,1 * * ? *)"}}})
 		if want := []float64{1800, 5400, 88200, 91800}; !slices.Equal(f.at, want) {
 			t.Errorf("fired at %v, want %v", f.at, want)
 		}
@@ -195,21 +195,21 @@ func TestBadExpressions(t *testing.T) {
 		"cron(0 0 ? * 2#1 *)", "cron(0 0 * XXX ? *)", "cron(0 0 * 3-1 ? *)", "cron(*/0 0 * * ? *)", "cron(1-x 0 * * ? *)", "cron(0 ? * * ? *)", "cron(0 0 * * ? 1969)",
 	} {
 		f := &target{}
-		if _, err := New(Config{Rules: []Rule{{Name: "r", ARN: testARN, Expression: expression, Invoke: f.invoke}}}); err == nil {
+		if _, err := NewScheduler(SchedulerConfig{Rules: []Rule{{Name: "r", ARN: testRuleARN, Expression: expression, Invoke: f.invoke}}}); err == nil {
 			t.Errorf("%q: no error", expression)
 		}
 	}
 	f := &target{}
 	for name, r := range map[string]Rule{
-		"no name":     {ARN: testARN, Expression: "rate(1 minute)", Invoke: f.invoke},
-		"no function": {Name: "r", ARN: testARN, Expression: "rate(1 minute)"},
+		"no name":     {ARN: testRuleARN, Expression: "rate(1 minute)", Invoke: f.invoke},
+		"no function": {Name: "r", ARN: testRuleARN, Expression: "rate(1 minute)"},
 		"no ARN":      {Name: "r", ARN: "sweep", Expression: "rate(1 minute)", Invoke: f.invoke},
 	} {
-		if _, err := New(Config{Rules: []Rule{r}}); err == nil {
+		if _, err := NewScheduler(SchedulerConfig{Rules: []Rule{r}}); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	if _, err := New(Config{Speed: -1}); err == nil {
+	if _, err := NewScheduler(SchedulerConfig{Speed: -1}); err == nil {
 		t.Error("negative speed: no error")
 	}
 }
@@ -218,7 +218,7 @@ func TestEvent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := &target{}
-		run(t, 150*time.Second, f, Config{Rules: []Rule{{Expression: "rate(1 minute)"}, {Expression: "rate(2 minutes)", Input: json.RawMessage(`{"own":1}`)}, {Expression: "rate(1 minute)", Disabled: true}}})
+		live(t, 150*time.Second, f, SchedulerConfig{Rules: []Rule{{Expression: "rate(1 minute)"}, {Expression: "rate(2 minutes)", Input: json.RawMessage(`{"own":1}`)}, {Expression: "rate(1 minute)", Disabled: true}}})
 		slices.Sort(f.payloads)
 		if len(f.payloads) != 3 || f.payloads[0] != `{"own":1}` || f.payloads[1] == f.payloads[2] {
 			t.Fatalf("payloads %q", f.payloads)
@@ -228,7 +228,7 @@ func TestEvent(t *testing.T) {
 			t.Fatal(err)
 		}
 		if e.Version != "0" || e.DetailType != "Scheduled Event" || e.Source != "aws.events" || e.AccountID != "123456789012" || e.Region != "eu-west-3" ||
-			!slices.Equal(e.Resources, []string{testARN}) || string(e.Detail) != "{}" || e.Time.Sub(f.start)%time.Minute != 0 {
+			!slices.Equal(e.Resources, []string{testRuleARN}) || string(e.Detail) != "{}" || e.Time.Sub(f.start)%time.Minute != 0 {
 			t.Errorf("event %s", f.payloads[1])
 		}
 		if !regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`).MatchString(e.ID) {
@@ -250,7 +250,7 @@ func TestRunWaitsForInvocations(t *testing.T) {
 			returned = true
 			return "", ctx.Err()
 		}}
-		run(t, 61*time.Second, f, Config{Rules: []Rule{{Expression: "rate(1 minute)"}}})
+		live(t, 61*time.Second, f, SchedulerConfig{Rules: []Rule{{Expression: "rate(1 minute)"}}})
 		if took := time.Since(f.start); !returned || took != 64*time.Second || len(f.at) != 1 {
 			t.Errorf("returned %v after %v, tries at %v", returned, took, f.at)
 		}

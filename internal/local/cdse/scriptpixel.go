@@ -1,4 +1,4 @@
-package evalscript
+package cdse
 
 import (
 	"fmt"
@@ -11,11 +11,11 @@ import (
 
 // Evaluate calls evaluatePixel with one value per input band and returns one slice per output, in the order of the
 // setup, rounded to the sample type of the output.
-func (r *Run) Evaluate(sample []float64) ([][]float64, error) {
+func (r *scriptRun) Evaluate(sample []float64) ([][]float64, error) {
 	// A fresh object each time: a script may change or keep what it is given.
 	object := r.vm.NewObject()
-	for i, in := range r.setup.Inputs {
-		if err := object.Set(in.Band, sample[i]); err != nil {
+	for i, value := range sample {
+		if err := object.Set(r.setup.Inputs[i].Band, value); err != nil {
 			return nil, fmt.Errorf("build sample: %w", err)
 		}
 	}
@@ -34,10 +34,10 @@ func (r *Run) Evaluate(sample []float64) ([][]float64, error) {
 }
 
 // collect reads the returned object; a script with a single output may return the bare array.
-func (r *Run) collect(answer goja.Value, out [][]float64) error {
+func (r *scriptRun) collect(answer goja.Value, out [][]float64) error {
 	object, ok := answer.(*goja.Object)
 	if !ok {
-		return &Error{fmt.Sprintf("evaluatePixel() returned %v, want an object with one array per output", answer)}
+		return &scriptError{fmt.Sprintf("evaluatePixel() returned %v, want an object with one array per output", answer)}
 	}
 	// With dataMask mandatory this form never occurs in statistics, but it is valid evalscript.
 	if len(out) == 1 && isArray(object) {
@@ -57,20 +57,20 @@ func (r *Run) collect(answer goja.Value, out [][]float64) error {
 
 // array reads the values of one output. The length is checked before anything is read, so that an absurd array costs
 // nothing; values are converted as JavaScript converts them to numbers.
-func (r *Run) array(value goja.Value, declared Output) ([]float64, error) {
+func (r *scriptRun) array(value goja.Value, declared scriptOutput) ([]float64, error) {
 	object, ok := value.(*goja.Object)
 	if !ok || !isArray(object) {
-		return nil, &Error{fmt.Sprintf("evaluatePixel() returned no array for output %q", declared.ID)}
+		return nil, &scriptError{fmt.Sprintf("evaluatePixel() returned no array for output %q", declared.ID)}
 	}
 	if n := object.Get("length").ToInteger(); n != int64(len(declared.Bands)) {
-		return nil, &Error{fmt.Sprintf("output %q has %d bands but evaluatePixel() returned %d values",
+		return nil, &scriptError{fmt.Sprintf("output %q has %d bands but evaluatePixel() returned %d values",
 			declared.ID, len(declared.Bands), n)}
 	}
 	values := make([]float64, len(declared.Bands))
 	for i := range values {
 		values[i] = math.NaN() // a hole in the array
 		if v := object.Get(strconv.Itoa(i)); v != nil {
-			values[i] = declared.SampleType.Round(v.ToFloat())
+			values[i] = declared.sampleType.Round(v.ToFloat())
 		}
 	}
 	return values, nil

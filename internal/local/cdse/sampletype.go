@@ -1,25 +1,25 @@
-package evalscript
+package cdse
 
 import "math"
 
-// SampleType is the number format of an output.
-type SampleType string
+// sampleType is the number format of an output.
+type sampleType string
 
 // The sample types of the service. AUTO stretches 0..1 to 0..255.
 const (
-	Float32 SampleType = "FLOAT32"
-	Uint8   SampleType = "UINT8"
-	Int8    SampleType = "INT8"
-	Uint16  SampleType = "UINT16"
-	Int16   SampleType = "INT16"
-	Auto    SampleType = "AUTO"
+	sampleFloat32 sampleType = "FLOAT32"
+	sampleUint8   sampleType = "UINT8"
+	sampleInt8    sampleType = "INT8"
+	sampleUint16  sampleType = "UINT16"
+	sampleInt16   sampleType = "INT16"
+	sampleAuto    sampleType = "AUTO"
 )
 
 // parseSampleType finds the type that a script names.
-func parseSampleType(value any) (SampleType, bool) {
+func parseSampleType(value any) (sampleType, bool) {
 	name, _ := value.(string)
-	switch kind := SampleType(name); kind {
-	case Float32, Uint8, Int8, Uint16, Int16, Auto:
+	switch kind := sampleType(name); kind {
+	case sampleFloat32, sampleUint8, sampleInt8, sampleUint16, sampleInt16, sampleAuto:
 		return kind, true
 	}
 	return "", false
@@ -27,19 +27,19 @@ func parseSampleType(value any) (SampleType, bool) {
 
 // Round brings a value into the type: the nearest number it can hold, clamped to its range. NaN stays NaN, so that
 // the statistics can leave it out.
-func (t SampleType) Round(v float64) float64 {
+func (t sampleType) Round(v float64) float64 {
 	switch t {
-	case Uint8:
+	case sampleUint8:
 		return clamp(v, 0, math.MaxUint8)
-	case Int8:
+	case sampleInt8:
 		return clamp(v, math.MinInt8, math.MaxInt8)
-	case Uint16:
+	case sampleUint16:
 		return clamp(v, 0, math.MaxUint16)
-	case Int16:
+	case sampleInt16:
 		return clamp(v, math.MinInt16, math.MaxInt16)
-	case Auto:
+	case sampleAuto:
 		return clamp(v*math.MaxUint8, 0, math.MaxUint8)
-	case Float32:
+	case sampleFloat32:
 	}
 	return float64(float32(v))
 }
