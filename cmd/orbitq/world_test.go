@@ -14,9 +14,11 @@ import (
 	"orbitq/internal/copernicus"
 	"orbitq/internal/deadletter"
 	"orbitq/internal/entry"
+	"orbitq/internal/gate"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
+	"orbitq/internal/limit"
 	"orbitq/internal/local/apigw"
 	"orbitq/internal/local/cdse"
 	"orbitq/internal/local/issuer"
@@ -50,9 +52,11 @@ func newWorld(t *testing.T) *world {
 
 	store := memstore.New(job.DefaultTiming())
 	now := func() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+	door := gate.New(gate.Config{Store: store, Policy: unhurried(), Now: now, Jitter: func() float64 { return 0 }, Sleep: func(context.Context, time.Duration) error { return nil }})
 	imagery := copernicus.New(copernicus.Config{
 		HTTP: http.DefaultClient, APIURL: sky.URL, TokenURL: sky.URL + cdse.TokenPath, Tokens: store, Now: now,
 		Secret: func(context.Context) (id, secret string, err error) { return "id", "secret", nil },
+		Gate:   door,
 	})
 	w.worker = worker.New(worker.Config{
 		Store: store, Queue: w, Now: now, Token: rand.Text, Jitter: func() float64 { return 0 }, Timing: job.DefaultTiming(),
@@ -60,16 +64,24 @@ func newWorld(t *testing.T) *world {
 		Kinds: []worker.Kind{&kinds.Enrich{Points: store, Imagery: imagery, Now: now}},
 	})
 	in := intake.New(intake.Config{
-		Store: store, Sender: w, Kinds: []string{kinds.EnrichName}, Now: now, Deadline: time.Hour, Resend: time.Minute, Tries: 3,
+		Store: store, Sender: w, Pacer: door, Runner: w.worker, Policies: kinds.Policies(), Now: now, Deadline: time.Hour, Resend: time.Minute, Tries: 3,
 		Entropy: func() (b [10]byte) { _, _ = rand.Read(b[:]); return b },
 	})
-	w.serve(t, in, query.New(store, now), deadletter.NewOperator(deadletter.OperatorConfig{Rows: store, Sender: w, Now: now, Timing: job.DefaultTiming()}), deadletter.NewFailures(store))
+	op := deadletter.NewOperator(deadletter.OperatorConfig{
+		Rows: store, Operations: store, Sender: w, Now: now, Timing: job.DefaultTiming(),
+		Entropy: func() (b [10]byte) { _, _ = rand.Read(b[:]); return b },
+	})
+	reads := entry.ReadParts{
+		Query: query.New(store, store, now), Failures: deadletter.NewFailures(store), Poisons: store, Gate: door, Version: "test",
+	}
+	silent := slog.New(slog.DiscardHandler)
+	w.serve(t, lambda(entry.Write(in, op, door, silent)), lambda(entry.Read(reads, silent)))
 	t.Cleanup(w.running.Wait) // before anything is closed
 	return w
 }
 
 // serve puts the API and the issuer of its tokens behind one address.
-func (w *world) serve(t *testing.T, in *intake.Intake, q *query.Query, op *deadletter.Operator, failures *deadletter.Failures) {
+func (w *world) serve(t *testing.T, write, read apigw.Invoke) {
 	t.Helper()
 	var handler http.Handler
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { handler.ServeHTTP(rw, r) }))
@@ -78,15 +90,15 @@ func (w *world) serve(t *testing.T, in *intake.Intake, q *query.Query, op *deadl
 	if err != nil {
 		t.Fatalf("make issuer: %v", err)
 	}
-	silent := slog.New(slog.DiscardHandler)
-	write, read := lambda(entry.Write(in, op, silent)), lambda(entry.Read(q, failures, silent, "test"))
 	routes := []apigw.Route{{Key: "GET /v1/health", Invoke: read}}
 	for _, key := range []string{
-		"POST /v1/data-points", "POST /v1/jobs", "POST /v1/jobs/{id}/cancel", "POST /v1/failed/{id}/retry", "POST /v1/failed:retry", "DELETE /v1/failed/{id}",
+		"POST /v1/data-points", "POST /v1/jobs", "POST /v1/jobs/{id}/cancel", "POST /v1/jobs/{id}/snooze", "POST /v1/failed/{id}/retry",
+		"POST /v1/failed:retry", "POST /v1/failed:flush", "DELETE /v1/failed/{id}", "POST /v1/operations/{id}/abort", "POST /v1/usage:make-up",
+		"GET /v1/operations/{id}",
 	} {
 		routes = append(routes, apigw.Route{Key: key, Invoke: write, Authorize: true, Scopes: []string{"orbitq/write"}})
 	}
-	for _, key := range []string{"GET /v1/data-points/{id}", "GET /v1/data-points/{id}/analyses", "GET /v1/jobs/{id}", "GET /v1/jobs", "GET /v1/failed", "GET /v1/usage"} {
+	for _, key := range []string{"GET /v1/data-points/{id}", "GET /v1/data-points/{id}/analyses", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/calls", "GET /v1/jobs", "GET /v1/failed", "GET /v1/usage", "GET /v1/usage/ledger", "GET /v1/provider"} {
 		routes = append(routes, apigw.Route{Key: key, Invoke: read, Authorize: true, Scopes: []string{"orbitq/read"}})
 	}
 	api, err := apigw.New(apigw.Config{Routes: routes, JWT: &apigw.JWT{Issuer: tokens.URL(), Audience: []string{"orbitq"}}})
@@ -97,6 +109,13 @@ func (w *world) serve(t *testing.T, in *intake.Intake, q *query.Query, op *deadl
 	mux.Handle("/issuer/", tokens)
 	mux.Handle("/", api)
 	handler, w.url, w.issuer = mux, server.URL, tokens
+}
+
+// unhurried is a limiter that no test meets.
+func unhurried() limit.Policy {
+	p := limit.DefaultPolicy()
+	p.Shared = 1000
+	return p
 }
 
 // lambda makes a handler what the gateway invokes.

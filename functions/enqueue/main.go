@@ -1,8 +1,8 @@
 // Function enqueue is the write API: it stores data points, accepts jobs, and
 // carries out what a person decides about them.
 //
-// It never talks to the provider, so that accepting takes milliseconds, whatever
-// state the provider is in.
+// It talks to the provider only for a synchronous job; accepting any other takes
+// milliseconds, whatever state the provider is in.
 package main
 
 import (
@@ -17,7 +17,7 @@ import (
 
 func main() {
 	sys := wire.New(os.Getenv, os.Stdout)
-	handler := entry.Write(sys.Intake(), sys.Operator(), sys.Log())
+	handler := entry.Write(sys.Intake(), sys.Operator(), sys.Gate(), sys.Log())
 	if err := sys.Err(); err != nil {
 		sys.Log().Error("configuration is incomplete", slog.String("error", err.Error()))
 		os.Exit(1)

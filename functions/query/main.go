@@ -16,7 +16,7 @@ import (
 
 func main() {
 	sys := wire.New(os.Getenv, os.Stdout)
-	handler := entry.Read(sys.Query(), sys.Failures(), sys.Log(), sys.Version())
+	handler := entry.Read(sys.Reads(), sys.Log())
 	if err := sys.Err(); err != nil {
 		sys.Log().Error("configuration is incomplete", slog.String("error", err.Error()))
 		os.Exit(1)

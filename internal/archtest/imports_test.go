@@ -34,8 +34,8 @@ type layer struct {
 
 // layers is the import table. To add a package, say here what it may know.
 func layers() map[string]layer {
-	core := []string{"internal/job", "internal/usage", "internal/point", "internal/satellite"}
-	cases := []string{"internal/intake", "internal/worker", "internal/relay", "internal/deadletter", "internal/query", "internal/kinds"}
+	core := []string{"internal/job", "internal/usage", "internal/point", "internal/satellite", "internal/limit"}
+	cases := []string{"internal/intake", "internal/worker", "internal/relay", "internal/deadletter", "internal/query", "internal/kinds", "internal/gate"}
 	of := func(groups ...any) (all []string) {
 		for _, g := range groups {
 			switch g := g.(type) {
@@ -52,6 +52,7 @@ func layers() map[string]layer {
 	return map[string]layer{
 		// The core: values in, values out.
 		"internal/job":       {pure: true},
+		"internal/limit":     {pure: true},
 		"internal/usage":     {pure: true, may: of("internal/job")},
 		"internal/point":     {pure: true, may: of("internal/job")},
 		"internal/satellite": {pure: true, may: of("internal/job", "internal/point")},
@@ -62,6 +63,7 @@ func layers() map[string]layer {
 		"internal/relay":      {quiet: true, may: core},
 		"internal/deadletter": {quiet: true, may: core},
 		"internal/query":      {quiet: true, may: core},
+		"internal/gate":       {quiet: true, may: core},
 		"internal/kinds":      {quiet: true, may: of(core, "internal/worker")},
 
 		// The edge: Lambda events to use case calls, and the only place that logs.
@@ -71,11 +73,11 @@ func layers() map[string]layer {
 		// Adapters: one technology each, never each other.
 		"internal/dynamostore": {may: of(core, cases, awsSDK, smithy)},
 		"internal/sqsqueue":    {may: of(core, cases, awsSDK, smithy)},
-		"internal/secret":      {may: of(core, awsSDK, smithy)},
+		"internal/account":     {may: of(core, awsSDK, smithy)},
 		"internal/copernicus":  {may: of(core, "internal/kinds")},
 
 		// Wiring.
-		"internal/wire": {may: of(core, cases, "internal/entry", "internal/openapi", "internal/dynamostore", "internal/sqsqueue", "internal/secret", "internal/copernicus", awsSDK, smithy)},
+		"internal/wire": {may: of(core, cases, "internal/entry", "internal/openapi", "internal/dynamostore", "internal/sqsqueue", "internal/account", "internal/copernicus", awsSDK, smithy)},
 		"functions/...": {may: of("internal/wire", "internal/entry", awsLambda)},
 
 		// The command line and the local run. The local run speaks AWS's protocols to the real binaries; it knows no

@@ -13,6 +13,7 @@ import (
 
 	"orbitq/internal/copernicus"
 	"orbitq/internal/job"
+	"orbitq/internal/limit"
 	"orbitq/internal/local/cdse"
 	"orbitq/internal/local/scene"
 	"orbitq/internal/memstore"
@@ -91,7 +92,7 @@ func (b *bench) fault(t *testing.T, rules ...cdse.Fault) {
 func (b *bench) client(tokens copernicus.Tokens) *copernicus.Client {
 	return copernicus.New(copernicus.Config{
 		HTTP: &http.Client{Timeout: time.Minute}, APIURL: b.url, TokenURL: b.url + cdse.TokenPath,
-		Secret: secret, Tokens: tokens, Now: b.clock.read,
+		Secret: secret, Tokens: tokens, Gate: open{}, Now: b.clock.read,
 	})
 }
 
@@ -145,7 +146,7 @@ func scripted(t *testing.T, handler http.HandlerFunc) *copernicus.Client {
 		t.Fatal(err)
 	}
 	return copernicus.New(copernicus.Config{
-		HTTP: web.Client(), APIURL: web.URL, TokenURL: web.URL + "/token", Secret: secret, Tokens: table, Now: func() time.Time { return now },
+		HTTP: web.Client(), APIURL: web.URL, TokenURL: web.URL + "/token", Secret: secret, Tokens: table, Gate: open{}, Now: func() time.Time { return now },
 	})
 }
 
@@ -186,3 +187,10 @@ func discreet(t *testing.T, err error) {
 		}
 	}
 }
+
+// open is a gate that lets everybody pass.
+type open struct{}
+
+func (open) Enter(context.Context, *limit.Pass) error { return nil }
+
+func (open) Left(limit.Call) {}

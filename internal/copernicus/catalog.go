@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"orbitq/internal/job"
+	"orbitq/internal/limit"
 	"orbitq/internal/satellite"
 )
 
 // Seen implements kinds.Imagery: one catalog search for a single feature.
-func (c *Client) Seen(ctx context.Context, a satellite.Area, w satellite.Window) (bool, error) {
-	got, err := c.ask(ctx, "/api/v1/catalog/1.0.0/search", map[string]any{
+func (c *Client) Seen(ctx context.Context, pass *limit.Pass, a satellite.Area, w satellite.Window) (bool, error) {
+	got, err := c.ask(ctx, pass, limit.Search, "/api/v1/catalog/1.0.0/search", map[string]any{
 		"bbox":        boundsOf(a).BBox,
 		"datetime":    w.From.Format(time.RFC3339) + "/" + w.To.Format(time.RFC3339),
 		"collections": []string{collection},

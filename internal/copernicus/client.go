@@ -29,6 +29,7 @@ import (
 
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
+	"orbitq/internal/limit"
 )
 
 var _ kinds.Imagery = (*Client)(nil)
@@ -45,7 +46,17 @@ type Config struct {
 	Secret   func(ctx context.Context) (id, secret string, err error)
 	Renew    func() // lets the next Secret be read anew; nil when nothing keeps it
 	Tokens   Tokens
+	Gate     Gate
 	Now      func() time.Time
+}
+
+// Gate admits calls. Every request to the provider passes it, those for a token
+// included, so that nothing can be forgotten.
+type Gate interface {
+	// Enter returns when the call may be made, or an error that says when to try.
+	Enter(ctx context.Context, pass *limit.Pass) error
+	// Left takes note of what the call came to.
+	Left(c limit.Call)
 }
 
 // Client asks the provider.
@@ -73,28 +84,30 @@ type answer struct {
 
 // ask posts a question and returns the answer of a 2xx. A 401 drops the token
 // and asks once more: the provider may have revoked it before its time.
-func (c *Client) ask(ctx context.Context, path string, question any) (answer, error) {
+func (c *Client) ask(ctx context.Context, pass *limit.Pass, kind, path string, question any) (answer, error) {
 	body, err := json.Marshal(question)
 	if err != nil {
 		return answer{}, job.Errorf(job.Internal, "encode request: %w", err)
 	}
-	token, err := c.token.get(ctx, "")
+	token, err := c.token.get(ctx, pass, "")
 	if err != nil {
 		return answer{}, err
 	}
-	a, status, err := c.post(ctx, path, token, body)
+	// The first 401 says something about the token, only the second about us.
+	a, status, err := c.post(ctx, pass, kind, path, token, body, limit.Throttled)
 	if status != http.StatusUnauthorized {
 		return a, err
 	}
-	if token, err = c.token.get(ctx, token); err != nil {
+	if token, err = c.token.get(ctx, pass, token); err != nil {
 		return answer{}, err
 	}
-	a, _, err = c.post(ctx, path, token, body)
+	a, _, err = c.post(ctx, pass, kind, path, token, body, limit.Rejected)
 	return a, err
 }
 
-// post sends one request. The status is 0 when there was no answer.
-func (c *Client) post(ctx context.Context, path, token string, body []byte) (answer, int, error) {
+// post sends one request. The status is 0 when there was no answer; unauthorized is
+// what a 401 says about the provider.
+func (c *Client) post(ctx context.Context, pass *limit.Pass, kind, path, token string, body []byte, unauthorized limit.Verdict) (answer, int, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.APIURL+path, bytes.NewReader(body))
 	if err != nil {
 		return answer{}, 0, job.Errorf(job.Internal, "build request: %w", err)
@@ -102,14 +115,57 @@ func (c *Client) post(ctx context.Context, path, token string, body []byte) (ans
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
+	return c.call(pass, kind, req, func(a answer, status int) (limit.Verdict, error) {
+		if status/100 == 2 {
+			return limit.Answered, nil
+		}
+		err := fault(status, a, c.Now(), strings.NewReplacer(token, "[token]"))
+		if status == http.StatusUnauthorized {
+			return unauthorized, err
+		}
+		return verdict(err), err
+	})
+}
+
+// call passes the gate, sends a request, has its answer judged, and takes note of
+// both. The status is 0 when there was no answer.
+func (c *Client) call(pass *limit.Pass, kind string, req *http.Request, judge func(answer, int) (limit.Verdict, error)) (answer, int, error) {
+	if err := c.Gate.Enter(req.Context(), pass); err != nil {
+		return answer{}, 0, fmt.Errorf("pass the limiter: %w", err)
+	}
+	began := c.Now()
 	a, status, err := c.exchange(req)
+	said := verdict(err)
+	if err == nil {
+		said, err = judge(a, status)
+	}
+	note := limit.Call{
+		At: began, Took: c.Now().Sub(began), Type: kind, Status: status, Verdict: said,
+		Job: pass.Job, Owner: pass.Owner, Point: pass.Point, Attempt: pass.Attempt,
+	}
 	if err != nil {
-		return answer{}, status, err
+		note.Code = string(job.CodeOf(err))
+	} else {
+		note.Units = spent(a.header.Get("x-processingunits-spent"))
 	}
-	if status/100 != 2 {
-		return answer{}, status, fault(status, a, c.Now(), strings.NewReplacer(token, "[token]"))
+	c.Gate.Left(note)
+	return a, status, err
+}
+
+// verdict is what a failed call says about the provider.
+func verdict(err error) limit.Verdict {
+	switch job.CodeOf(err) {
+	case job.ProviderUnavailable, job.ProviderTimeout:
+		return limit.Failed
+	case job.ProviderDenied:
+		return limit.Rejected
+	case job.ProviderQuota:
+		return limit.UsedUp
+	case job.ProviderRateLimit:
+		return limit.Throttled
+	default:
+		return limit.Answered // it works, and did not like what we sent
 	}
-	return a, status, nil
 }
 
 // exchange sends a request and reads the whole answer, so that the connection can

@@ -13,6 +13,7 @@ import (
 
 	"orbitq/internal/copernicus"
 	"orbitq/internal/job"
+	"orbitq/internal/limit"
 	"orbitq/internal/local/cdse"
 	"orbitq/internal/memstore"
 )
@@ -49,11 +50,11 @@ func TestProviderFails(t *testing.T) {
 			client := b.client(b.table)
 			ask(t, client) // the token is there
 			b.fault(t, c.fault)
-			_, err := client.Statistics(t.Context(), somewhere(t), week())
+			_, err := client.Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 			if e := expect(t, err, c.code, c.part); e.RetryAfter != c.after {
 				t.Errorf("retry after %s, want %s", e.RetryAfter, c.after)
 			}
-			_, err = client.Seen(t.Context(), somewhere(t), week())
+			_, err = client.Seen(t.Context(), &limit.Pass{}, somewhere(t), week())
 			if e := expect(t, err, c.code, c.part); e.RetryAfter != c.after {
 				t.Errorf("catalog: retry after %s, want %s", e.RetryAfter, c.after)
 			}
@@ -73,7 +74,7 @@ func TestClassOfEveryFailure(t *testing.T) {
 		400: fatal, 403: fatal, 404: fatal, 405: fatal, 413: fatal, 422: fatal, 429: release,
 		408: again, 500: again, 501: again, 502: again, 503: again, 504: again, 302: again, 304: again,
 	} {
-		_, err := scripted(t, saying(status, "")).Statistics(t.Context(), somewhere(t), week())
+		_, err := scripted(t, saying(status, "")).Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 		if got := job.CodeOf(err).Class(); err == nil || got != want {
 			t.Errorf("%d: %v has class %d, want %d", status, err, got, want)
 		}
@@ -109,7 +110,7 @@ func TestRetryAfterIsInMilliseconds(t *testing.T) {
 			w.Header().Set("Retry-After", c.header)
 			w.WriteHeader(http.StatusTooManyRequests)
 		})
-		_, err := client.Statistics(t.Context(), somewhere(t), week())
+		_, err := client.Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 		if e := expect(t, err, job.ProviderRateLimit, "429"); e.RetryAfter != c.want {
 			t.Errorf("%.40q waits %s, want %s", c.header, e.RetryAfter, c.want)
 		}
@@ -137,11 +138,11 @@ func TestSlowProvider(t *testing.T) {
 			client := scripted(t, handler)
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
-			_, err := client.Statistics(ctx, somewhere(t), week())
+			_, err := client.Statistics(ctx, &limit.Pass{}, somewhere(t), week())
 			expect(t, err, job.ProviderTimeout, "did not answer in time")
 			// The client's own limit holds when nobody set a deadline.
 			client.HTTP.Timeout = 50 * time.Millisecond
-			_, err = client.Seen(t.Context(), somewhere(t), week())
+			_, err = client.Seen(t.Context(), &limit.Pass{}, somewhere(t), week())
 			expect(t, err, job.ProviderTimeout, "did not answer in time")
 		})
 	}
@@ -160,7 +161,7 @@ func TestCancelledCall(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	client := scripted(t, func(_ http.ResponseWriter, r *http.Request) { cancel(); hang(r) })
-	_, err := client.Statistics(ctx, somewhere(t), week())
+	_, err := client.Statistics(ctx, &limit.Pass{}, somewhere(t), week())
 	expect(t, err, job.ProviderUnavailable, "context canceled")
 }
 
@@ -169,9 +170,9 @@ func TestNobodyListens(t *testing.T) {
 	web := httptest.NewServer(nil)
 	web.Close()
 	client := copernicus.New(copernicus.Config{
-		HTTP: &http.Client{}, APIURL: web.URL, TokenURL: web.URL, Secret: secret, Tokens: memstore.New(job.DefaultTiming()), Now: time.Now,
+		HTTP: &http.Client{}, APIURL: web.URL, TokenURL: web.URL, Secret: secret, Tokens: memstore.New(job.DefaultTiming()), Gate: open{}, Now: time.Now,
 	})
-	_, err := client.Statistics(t.Context(), somewhere(t), week())
+	_, err := client.Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 	expect(t, err, job.ProviderUnavailable, "connection refused")
 }
 
@@ -210,7 +211,7 @@ func TestProviderQuotesTheToken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			client := scripted(t, answer)
-			_, err := client.Statistics(t.Context(), somewhere(t), week())
+			_, err := client.Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -218,7 +219,7 @@ func TestProviderQuotesTheToken(t *testing.T) {
 			if strings.Contains(err.Error(), plantedToken[:8]) {
 				t.Errorf("%v tells the beginning of the token", err)
 			}
-			_, err = client.Seen(t.Context(), somewhere(t), week())
+			_, err = client.Seen(t.Context(), &limit.Pass{}, somewhere(t), week())
 			discreet(t, err)
 		})
 	}
@@ -234,13 +235,13 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 		web := httptest.NewServer(http.RedirectHandler(thief.URL, status))
 		t.Cleanup(web.Close)
 		table := memstore.New(job.DefaultTiming())
-		config := copernicus.Config{HTTP: web.Client(), APIURL: web.URL, TokenURL: web.URL, Secret: secret, Tokens: table, Now: time.Now}
-		_, err := copernicus.New(config).Statistics(t.Context(), somewhere(t), week())
+		config := copernicus.Config{HTTP: web.Client(), APIURL: web.URL, TokenURL: web.URL, Secret: secret, Tokens: table, Gate: open{}, Now: time.Now}
+		_, err := copernicus.New(config).Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 		expect(t, err, job.ProviderUnavailable, "token endpoint answered 3")
 		if err := table.SaveToken(t.Context(), plantedToken, time.Now().Add(time.Hour)); err != nil {
 			t.Fatal(err)
 		}
-		_, err = copernicus.New(config).Statistics(t.Context(), somewhere(t), week())
+		_, err = copernicus.New(config).Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 		expect(t, err, job.ProviderUnavailable, "provider answered 3")
 	}
 	if elsewhere != 0 {
@@ -271,7 +272,7 @@ func TestTooLongAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := scripted(t, answer).Statistics(t.Context(), somewhere(t), week())
+			_, err := scripted(t, answer).Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 			expect(t, err, job.ProviderUnavailable, "answer is longer than 4194304 bytes")
 		})
 	}
@@ -289,7 +290,7 @@ func TestQuotaLastsUntilNextMonth(t *testing.T) {
 		}
 		client := scripted(t, saying(http.StatusForbidden, `{"error":{"code":"ACCESS_INSUFFICIENT_PROCESSING_UNITS"}}`))
 		client.Now = func() time.Time { return at }
-		_, err = client.Statistics(t.Context(), somewhere(t), week())
+		_, err = client.Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 		if e := expect(t, err, job.ProviderQuota, "403"); e.RetryAfter != want {
 			t.Errorf("%s: waits %s, want %s", now, e.RetryAfter, want)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"orbitq/internal/copernicus"
 	"orbitq/internal/job"
+	"orbitq/internal/limit"
 	"orbitq/internal/memstore"
 )
 
@@ -39,7 +40,7 @@ func TestTheLockIsNoReasonToFetch(t *testing.T) {
 	client, _, calls := tokenServer(t, `{"access_token":"ours","expires_in":600}`)
 	table := &late{Store: memstore.New(job.DefaultTiming())}
 	client.Tokens = table
-	if _, err := client.Seen(t.Context(), somewhere(t), week()); err != nil {
+	if _, err := client.Seen(t.Context(), &limit.Pass{}, somewhere(t), week()); err != nil {
 		t.Fatal(err)
 	}
 	if *calls != 0 || table.locks != 1 || table.saves != 1 {
@@ -80,7 +81,7 @@ func TestABrokenTableUnderTheLockIsAnError(t *testing.T) {
 		table.Store = memstore.New(job.DefaultTiming())
 		client, _, calls := tokenServer(t, `{"access_token":"ours","expires_in":600}`)
 		client.Tokens = table
-		if _, err := client.Seen(t.Context(), somewhere(t), week()); job.CodeOf(err) != job.Throttled || *calls != 0 {
+		if _, err := client.Seen(t.Context(), &limit.Pass{}, somewhere(t), week()); job.CodeOf(err) != job.Throttled || *calls != 0 {
 			t.Errorf("error %v after %d fetches", err, *calls)
 		}
 	}

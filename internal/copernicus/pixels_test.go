@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"orbitq/internal/limit"
 	"orbitq/internal/local/scene"
 	"orbitq/internal/satellite"
 )
@@ -67,7 +68,7 @@ func TestStatisticsEqualThePixels(t *testing.T) {
 	for _, class := range []scene.Class{scene.Clear, scene.Water, scene.Cloud, scene.Shadow} { // those that the scene has
 		for _, p := range b.provider.Scene().PickPoints(class, 8) {
 			places++
-			series, err := client.Statistics(t.Context(), satellite.AreaAround(p.Lat, p.Lon, 0), week())
+			series, err := client.Statistics(t.Context(), &limit.Pass{}, satellite.AreaAround(p.Lat, p.Lon, 0), week())
 			if err != nil || len(series.Days) != 1 || series.Failed != 0 {
 				t.Fatalf("point %+v: %+v, %v", p, series, err)
 			}
@@ -122,7 +123,7 @@ func TestLargeAreaHasSpread(t *testing.T) {
 	b := start(t, time.Hour)
 	p := b.provider.Scene().PickPoints(scene.Clear, 1)[0]
 	area := satellite.AreaAround(p.Lat, p.Lon, 1000) // clamped
-	series, err := b.client(b.table).Statistics(t.Context(), area, week())
+	series, err := b.client(b.table).Statistics(t.Context(), &limit.Pass{}, area, week())
 	if err != nil || len(series.Days) != 1 {
 		t.Fatalf("%+v, %v", series, err)
 	}
@@ -146,7 +147,7 @@ func TestNoImage(t *testing.T) {
 		"another place": {satellite.AreaAround(55.7, 12.57, 0), week()},
 		"another time":  {somewhere(t), later},
 	} {
-		series, err := client.Statistics(t.Context(), ask.area, ask.window)
+		series, err := client.Statistics(t.Context(), &limit.Pass{}, ask.area, ask.window)
 		if err != nil || len(series.Days) != 0 || series.Failed != 0 {
 			t.Errorf("%s: %+v, %v", name, series, err)
 		}
@@ -170,7 +171,7 @@ func TestSeen(t *testing.T) {
 	} {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			t.Parallel()
-			if got, err := client.Seen(t.Context(), c.area, c.window); err != nil || got != c.want {
+			if got, err := client.Seen(t.Context(), &limit.Pass{}, c.area, c.window); err != nil || got != c.want {
 				t.Errorf("got %v, %v, want %v", got, err, c.want)
 			}
 		})

@@ -10,6 +10,7 @@ import (
 
 	"orbitq/internal/copernicus"
 	"orbitq/internal/job"
+	"orbitq/internal/limit"
 	"orbitq/internal/memstore"
 )
 
@@ -60,12 +61,12 @@ func TestARotatedSecretIsReadAnewOnce(t *testing.T) {
 			t.Cleanup(web.Close)
 			config := copernicus.Config{
 				HTTP: web.Client(), APIURL: web.URL, TokenURL: web.URL + "/token", Secret: c.vault.read,
-				Tokens: memstore.New(job.DefaultTiming()), Now: time.Now,
+				Tokens: memstore.New(job.DefaultTiming()), Gate: open{}, Now: time.Now,
 			}
 			if c.renew {
 				config.Renew = c.vault.renew
 			}
-			_, err := copernicus.New(config).Seen(t.Context(), somewhere(t), week())
+			_, err := copernicus.New(config).Seen(t.Context(), &limit.Pass{}, somewhere(t), week())
 			if c.granted != (err == nil) || asked != c.asked {
 				t.Errorf("asked %d times, error %v", asked, err)
 			}

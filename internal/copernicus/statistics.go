@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"orbitq/internal/job"
+	"orbitq/internal/limit"
 	"orbitq/internal/satellite"
 )
 
@@ -104,8 +105,8 @@ const maxAgain = 3
 
 // Statistics implements kinds.Imagery: one request for the whole window. Days
 // that the provider could not compute are asked for once more, alone.
-func (c *Client) Statistics(ctx context.Context, a satellite.Area, w satellite.Window) (satellite.Series, error) {
-	series, failed, err := c.statistics(ctx, a, w)
+func (c *Client) Statistics(ctx context.Context, pass *limit.Pass, a satellite.Area, w satellite.Window) (satellite.Series, error) {
+	series, failed, err := c.statistics(ctx, pass, a, w)
 	if err != nil || len(failed) == 0 {
 		return series, err
 	}
@@ -115,7 +116,7 @@ func (c *Client) Statistics(ctx context.Context, a satellite.Area, w satellite.W
 		return series, nil
 	}
 	for _, day := range failed {
-		again, still, err := c.statistics(ctx, a, day)
+		again, still, err := c.statistics(ctx, pass, a, day)
 		if err != nil {
 			return satellite.Series{}, err
 		}
@@ -127,8 +128,8 @@ func (c *Client) Statistics(ctx context.Context, a satellite.Area, w satellite.W
 }
 
 // statistics sends one request; the windows that failed come back for another.
-func (c *Client) statistics(ctx context.Context, a satellite.Area, w satellite.Window) (satellite.Series, []satellite.Window, error) {
-	got, err := c.ask(ctx, "/api/v1/statistics", question(a, w))
+func (c *Client) statistics(ctx context.Context, pass *limit.Pass, a satellite.Area, w satellite.Window) (satellite.Series, []satellite.Window, error) {
+	got, err := c.ask(ctx, pass, limit.Enrichment, "/api/v1/statistics", question(a, w))
 	if err != nil {
 		return satellite.Series{}, nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"orbitq/internal/job"
+	"orbitq/internal/limit"
 	"orbitq/internal/local/cdse"
 	"orbitq/internal/satellite"
 )
@@ -59,7 +60,7 @@ func ok(intervals ...string) string {
 // statistics asks for a week and gets the body.
 func statistics(t *testing.T, body string) (satellite.Series, error) {
 	t.Helper()
-	return scripted(t, saying(http.StatusOK, body)).Statistics(t.Context(), somewhere(t), week())
+	return scripted(t, saying(http.StatusOK, body)).Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 }
 
 func TestStatisticsAreRead(t *testing.T) {
@@ -69,7 +70,7 @@ func TestStatisticsAreRead(t *testing.T) {
 		w.Header().Set("X-Request-Id", "request-9")
 		_, _ = w.Write([]byte(ok(interval("2020-02-18", nil), interval("2020-02-19", map[string]string{"snow": numbers("1", 144, 0), "cloud": numbers("0", 144, 0)}))))
 	})
-	series, err := client.Statistics(t.Context(), somewhere(t), week())
+	series, err := client.Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 	if err != nil || len(series.Days) != 2 || series.PUSpent != 0.027 || series.RequestID != "request-9" || series.Failed != 0 {
 		t.Fatalf("%+v, %v", series, err)
 	}
@@ -100,7 +101,7 @@ func TestQuestionIsThePublishedShape(t *testing.T) {
 		_, _ = w.Write([]byte(ok()))
 	})
 	area := satellite.Area{West: -10.5, South: 28.25, East: -10.25, North: 28.5, Width: 12, Height: 13}
-	if _, err := client.Statistics(t.Context(), area, week()); err != nil {
+	if _, err := client.Statistics(t.Context(), &limit.Pass{}, area, week()); err != nil {
 		t.Fatal(err)
 	}
 	raw, err := json.Marshal(got)
@@ -142,7 +143,7 @@ func TestEveryPixelMasked(t *testing.T) {
 	t.Parallel()
 	b := start(t, time.Hour)
 	b.fault(t, cdse.Fault{Kind: cdse.FaultNaN})
-	series, err := b.client(b.table).Statistics(t.Context(), somewhere(t), week())
+	series, err := b.client(b.table).Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 	if err != nil || len(series.Days) != 1 || series.Days[0].ValidFraction != 0 || slices.ContainsFunc(series.Days[0].Indices[:], func(s *satellite.Stats) bool { return s != nil }) {
 		t.Errorf("%+v, %v", series, err)
 	}
@@ -153,19 +154,19 @@ func TestFailedDaysAreAskedForAgain(t *testing.T) {
 	t.Parallel()
 	b := start(t, time.Hour)
 	b.fault(t, cdse.Fault{Kind: cdse.FaultPartial, Endpoint: cdse.EndpointStatistics, Count: 1})
-	series, err := b.client(b.table).Statistics(t.Context(), somewhere(t), week())
+	series, err := b.client(b.table).Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 	if err != nil || len(series.Days) != 1 || series.Failed != 0 {
 		t.Errorf("%+v, %v", series, err)
 	}
 	b.calls(t, 1, 2, 0)
 	b.fault(t, cdse.Fault{Kind: cdse.FaultFailed, Endpoint: cdse.EndpointStatistics, Count: 1})
-	series, err = b.client(b.table).Statistics(t.Context(), somewhere(t), week())
+	series, err = b.client(b.table).Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 	if err != nil || len(series.Days) != 1 || !series.Days[0].Date.Equal(sensed()) || series.Failed != 0 {
 		t.Errorf("after FAILED: %+v, %v", series, err)
 	}
 	b.calls(t, 1, 4, 0)
 	b.fault(t, cdse.Fault{Kind: cdse.FaultFailed, Endpoint: cdse.EndpointStatistics})
-	series, err = b.client(b.table).Statistics(t.Context(), somewhere(t), week())
+	series, err = b.client(b.table).Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 	if err != nil || len(series.Days) != 0 || series.Failed != 1 {
 		t.Errorf("after FAILED twice: %+v, %v", series, err)
 	}
@@ -201,7 +202,7 @@ func TestSecondQuestions(t *testing.T) {
 			_, _ = w.Write([]byte(`{"status":"FAILED","data":[` + failedInterval("2020-02-23", "TIMEOUT") + `]}`))
 		}
 	})
-	series, err := client.Statistics(t.Context(), somewhere(t), week())
+	series, err := client.Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 	if err != nil || len(series.Days) != 2 || series.Failed != 1 || series.PUSpent != 2 {
 		t.Errorf("%+v, %v", series, err)
 	}
@@ -222,7 +223,7 @@ func TestSecondQuestionFails(t *testing.T) {
 		}
 		_, _ = w.Write([]byte(`{"status":"PARTIAL","data":[` + interval("2020-02-15", nil) + "," + failedInterval("2020-02-19", "TIMEOUT") + `]}`))
 	})
-	series, err := client.Statistics(t.Context(), somewhere(t), week())
+	series, err := client.Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 	expect(t, err, job.ProviderUnavailable, "503")
 	if len(series.Days) != 0 {
 		t.Errorf("%+v", series)
@@ -282,7 +283,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 			if code == "" {
 				code = job.ProviderUnavailable
 			}
-			series, err := client.Statistics(t.Context(), somewhere(t), week())
+			series, err := client.Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 			expect(t, err, code, "")
 			if len(series.Days) != 0 || calls != 1 {
 				t.Errorf("%d calls, %+v", calls, series)
@@ -310,7 +311,7 @@ func TestCostAndRequestOfACall(t *testing.T) {
 			w.Header().Set("X-Request-Id", strings.Repeat("r", 5000))
 			_, _ = w.Write([]byte(ok()))
 		})
-		series, err := client.Statistics(t.Context(), somewhere(t), week())
+		series, err := client.Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 		if err != nil || math.Abs(series.PUSpent-want) > 1e-12 || len(series.RequestID) > 300 {
 			t.Errorf("%q: %g units, request of %d bytes, %v", header, series.PUSpent, len(series.RequestID), err)
 		}
@@ -337,7 +338,7 @@ func TestCatalogAnswers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			seen, err := scripted(t, saying(http.StatusOK, c.body)).Seen(t.Context(), somewhere(t), week())
+			seen, err := scripted(t, saying(http.StatusOK, c.body)).Seen(t.Context(), &limit.Pass{}, somewhere(t), week())
 			if c.code != "" {
 				expect(t, err, c.code, "catalog answer")
 			} else if err != nil {
@@ -360,7 +361,7 @@ func TestCatalogQuestion(t *testing.T) {
 		}
 		_, _ = w.Write([]byte(`{"features":[]}`))
 	})
-	if _, err := client.Seen(t.Context(), satellite.Area{West: -10.5, South: 28.25, East: -10.25, North: 28.5}, week()); err != nil {
+	if _, err := client.Seen(t.Context(), &limit.Pass{}, satellite.Area{West: -10.5, South: 28.25, East: -10.25, North: 28.5}, week()); err != nil {
 		t.Error(err)
 	}
 }
@@ -376,7 +377,7 @@ func TestAnOutageIsNotAskedDayByDay(t *testing.T) {
 			failedInterval("2020-02-18", "TIMEOUT"), failedInterval("2020-02-19", "TIMEOUT"),
 		}, ",") + `]}`))
 	})
-	series, err := client.Statistics(t.Context(), somewhere(t), week())
+	series, err := client.Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 	if err != nil || calls != 1 || len(series.Days) != 1 || series.Failed != 4 {
 		t.Errorf("%d calls, %+v, %v", calls, series, err)
 	}

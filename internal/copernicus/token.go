@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"orbitq/internal/job"
+	"orbitq/internal/limit"
 )
 
 // Tokens is the token that all workers share.
@@ -46,7 +47,7 @@ type tokens struct {
 // get returns a token that is not the stale one ("" for any). The mutex is held
 // while another worker fetches: whoever waits here wants the same token, and
 // would only ask the table as well. The wait ends with ctx.
-func (t *tokens) get(ctx context.Context, stale string) (string, error) {
+func (t *tokens) get(ctx context.Context, pass *limit.Pass, stale string) (string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.fresh(t.value, t.expires, stale) {
@@ -67,7 +68,7 @@ func (t *tokens) get(ctx context.Context, stale string) (string, error) {
 			return "", fmt.Errorf("lock shared token: %w", err)
 		}
 		if mine {
-			return t.renew(ctx, stale)
+			return t.renew(ctx, pass, stale)
 		}
 		if err := pause(ctx, pollTime); err != nil {
 			return "", err
@@ -90,13 +91,13 @@ func (t *tokens) look(ctx context.Context, stale string) (bool, error) {
 
 // renew fetches a token under the lock, unless the lock's last holder saved one
 // between our look and our lock; then only the lock is given back.
-func (t *tokens) renew(ctx context.Context, stale string) (string, error) {
+func (t *tokens) renew(ctx context.Context, pass *limit.Pass, stale string) (string, error) {
 	found, err := t.look(ctx, stale)
 	if err != nil {
 		return "", err
 	}
 	if !found {
-		return t.fetch(ctx)
+		return t.fetch(ctx, pass)
 	}
 	if err := t.parent.Tokens.SaveToken(ctx, t.value, t.expires); err != nil {
 		return "", fmt.Errorf("give token lock back: %w", err)
@@ -111,29 +112,33 @@ func (t *tokens) fresh(value string, expires time.Time, stale string) bool {
 
 // fetch asks the provider for a token, and stores it. Its end is brought forward
 // by a tenth of its life, at most a minute, so that it does not end on the way.
-func (t *tokens) fetch(ctx context.Context) (string, error) {
+func (t *tokens) fetch(ctx context.Context, pass *limit.Pass) (string, error) {
 	known, err := t.credentials(ctx)
 	if err != nil {
 		return "", err
 	}
-	a, status, err := t.ask(ctx, known)
-	if refused(status) && t.parent.Renew != nil {
-		// The secret may have been rotated since it was read: without another
-		// look, every job would die until the cached one ends.
+	// The secret may have been rotated since it was read: without another look, every
+	// job would die until the cached one ends. Only a refusal of the current one says
+	// that no call can succeed.
+	fresh, lookErr := known, error(nil)
+	a, status, err := t.ask(ctx, pass, known, func() limit.Verdict {
+		if t.parent.Renew == nil {
+			return limit.Rejected
+		}
 		t.parent.Renew()
-		fresh, lookErr := t.credentials(ctx)
-		if lookErr != nil {
-			return "", lookErr
+		if fresh, lookErr = t.credentials(ctx); lookErr == nil && fresh == known {
+			return limit.Rejected
 		}
-		if fresh != known {
-			a, status, err = t.ask(ctx, fresh)
-		}
+		return limit.Throttled
+	})
+	if lookErr != nil {
+		return "", lookErr
+	}
+	if refused(status) && fresh != known {
+		a, _, err = t.ask(ctx, pass, fresh, func() limit.Verdict { return limit.Rejected })
 	}
 	if err != nil {
 		return "", err
-	}
-	if status != http.StatusOK {
-		return "", tokenFault(status, a)
 	}
 	var granted struct {
 		Token   string  `json:"access_token"`
@@ -162,15 +167,24 @@ func (t *tokens) credentials(ctx context.Context) (credentials, error) {
 	return credentials{id, secret}, nil
 }
 
-// ask asks the token endpoint once.
-func (t *tokens) ask(ctx context.Context, c credentials) (answer, int, error) {
+// ask asks the token endpoint once; refusal says what a refusal means.
+func (t *tokens) ask(ctx context.Context, pass *limit.Pass, c credentials, refusal func() limit.Verdict) (answer, int, error) {
 	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {c.id}, "client_secret": {c.secret}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.parent.TokenURL, strings.NewReader(form.Encode()))
 	if err != nil {
 		return answer{}, 0, job.Errorf(job.Internal, "build token request: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	return t.parent.exchange(req)
+	return t.parent.call(pass, limit.TokenFetch, req, func(a answer, status int) (limit.Verdict, error) {
+		if status == http.StatusOK {
+			return limit.Answered, nil
+		}
+		err := tokenFault(status, a)
+		if refused(status) {
+			return refusal(), err
+		}
+		return verdict(err), err
+	})
 }
 
 // refused reports whether the endpoint does not know the client.

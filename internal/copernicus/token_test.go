@@ -13,6 +13,7 @@ import (
 
 	"orbitq/internal/copernicus"
 	"orbitq/internal/job"
+	"orbitq/internal/limit"
 	"orbitq/internal/local/cdse"
 	"orbitq/internal/memstore"
 )
@@ -20,7 +21,7 @@ import (
 // ask asks for statistics that must come.
 func ask(t *testing.T, c *copernicus.Client) {
 	t.Helper()
-	if series, err := c.Statistics(t.Context(), somewhere(t), week()); err != nil || len(series.Days) != 1 {
+	if series, err := c.Statistics(t.Context(), &limit.Pass{}, somewhere(t), week()); err != nil || len(series.Days) != 1 {
 		t.Errorf("%+v, %v", series, err)
 	}
 }
@@ -90,7 +91,7 @@ func TestOneRefreshOn401(t *testing.T) {
 	b.calls(t, 2, 4, 0)
 	// The Catalog is behind the same door.
 	b.fault(t, cdse.Fault{Kind: cdse.FaultUnauth, Endpoint: cdse.EndpointCatalog, Count: 1})
-	if seen, err := client.Seen(t.Context(), somewhere(t), week()); err != nil || !seen {
+	if seen, err := client.Seen(t.Context(), &limit.Pass{}, somewhere(t), week()); err != nil || !seen {
 		t.Errorf("seen %v, %v", seen, err)
 	}
 	b.calls(t, 3, 4, 2)
@@ -100,7 +101,7 @@ func TestSecond401IsDenied(t *testing.T) {
 	t.Parallel()
 	b := start(t, time.Hour)
 	b.fault(t, cdse.Fault{Kind: cdse.FaultUnauth, Endpoint: cdse.EndpointStatistics})
-	_, err := b.client(b.table).Statistics(t.Context(), somewhere(t), week())
+	_, err := b.client(b.table).Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 	expect(t, err, job.ProviderDenied, "401")
 	b.calls(t, 2, 2, 0)
 }
@@ -128,7 +129,7 @@ func TestTokenOfAnotherProcessIsTaken(t *testing.T) {
 	}
 	late := b.client(b.table)
 	b.fault(t, cdse.Fault{Kind: cdse.FaultBadRequest, Endpoint: cdse.EndpointStatistics, Count: 1})
-	_, err := late.Statistics(t.Context(), somewhere(t), week()) // reads the old token into its memory
+	_, err := late.Statistics(t.Context(), &limit.Pass{}, somewhere(t), week()) // reads the old token into its memory
 	expect(t, err, job.InvalidRequest, "400")
 	ask(t, b.client(b.table)) // 401, then a new token
 	b.calls(t, 1, 3, 0)
@@ -155,7 +156,7 @@ func TestFetchIsRepeatedAfterTheLock(t *testing.T) {
 	b := start(t, time.Hour)
 	b.fault(t, cdse.Fault{Kind: cdse.FaultUnavailable, Endpoint: cdse.EndpointToken, Count: 1})
 	client := b.client(b.table)
-	_, err := client.Statistics(t.Context(), somewhere(t), week())
+	_, err := client.Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 	expect(t, err, job.ProviderUnavailable, "token endpoint answered 503")
 	b.calls(t, 1, 0, 0)
 	b.clock.runs(3 * time.Second)
@@ -203,7 +204,7 @@ func TestWaitForATokenEndsWithTheContext(t *testing.T) {
 	b := start(t, time.Hour)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
-	_, err := b.client(&relayed{Store: memstore.New(job.DefaultTiming())}).Statistics(ctx, somewhere(t), week())
+	_, err := b.client(&relayed{Store: memstore.New(job.DefaultTiming())}).Statistics(ctx, &limit.Pass{}, somewhere(t), week())
 	expect(t, err, job.ProviderTimeout, "no token in time")
 	b.calls(t, 0, 0, 0)
 }
@@ -245,7 +246,7 @@ func TestTableOfTheTokenFails(t *testing.T) {
 		t.Run(step, func(t *testing.T) {
 			t.Parallel()
 			b := start(t, time.Hour)
-			_, err := b.client(broken{memstore.New(job.DefaultTiming()), step}).Statistics(t.Context(), somewhere(t), week())
+			_, err := b.client(broken{memstore.New(job.DefaultTiming()), step}).Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 			expect(t, err, job.Throttled, step)
 			b.calls(t, calls, 0, 0)
 		})
@@ -257,10 +258,10 @@ func TestSecretFails(t *testing.T) {
 	b := start(t, time.Hour)
 	gone := errors.New("secrets manager is gone")
 	client := copernicus.New(copernicus.Config{
-		HTTP: http.DefaultClient, APIURL: b.url, TokenURL: b.url + cdse.TokenPath, Tokens: b.table, Now: b.clock.read,
+		HTTP: http.DefaultClient, APIURL: b.url, TokenURL: b.url + cdse.TokenPath, Tokens: b.table, Gate: open{}, Now: b.clock.read,
 		Secret: func(context.Context) (string, string, error) { return "", "", gone },
 	})
-	if _, err := client.Statistics(t.Context(), somewhere(t), week()); !errors.Is(err, gone) {
+	if _, err := client.Statistics(t.Context(), &limit.Pass{}, somewhere(t), week()); !errors.Is(err, gone) {
 		t.Errorf("got %v", err)
 	}
 	b.calls(t, 0, 0, 0)
@@ -290,7 +291,7 @@ func TestTokenEndpointFails(t *testing.T) {
 			b := start(t, time.Hour)
 			c.fault.Endpoint = cdse.EndpointToken
 			b.fault(t, c.fault)
-			_, err := b.client(b.table).Statistics(t.Context(), somewhere(t), week())
+			_, err := b.client(b.table).Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 			if e := expect(t, err, c.code, c.part); e.RetryAfter != c.after {
 				t.Errorf("retry after %s, want %s", e.RetryAfter, c.after)
 			}
@@ -311,7 +312,7 @@ func TestUnusableTokens(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			client, table, calls := tokenServer(t, body)
-			_, err := client.Statistics(t.Context(), somewhere(t), week())
+			_, err := client.Statistics(t.Context(), &limit.Pass{}, somewhere(t), week())
 			expect(t, err, job.ProviderUnavailable, "")
 			if value, _, err := table.Token(t.Context()); value != "" || err != nil || *calls != 1 {
 				t.Errorf("%d calls, stored %q, %v", *calls, value, err)
@@ -325,7 +326,7 @@ func TestEndlessToken(t *testing.T) {
 	t.Parallel()
 	client, table, calls := tokenServer(t, `{"access_token":"t","expires_in":1e300}`)
 	for range 3 {
-		if _, err := client.Seen(t.Context(), somewhere(t), week()); err != nil {
+		if _, err := client.Seen(t.Context(), &limit.Pass{}, somewhere(t), week()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -354,6 +355,6 @@ func tokenServer(t *testing.T, body string) (*copernicus.Client, *memstore.Store
 	t.Cleanup(web.Close)
 	table := memstore.New(job.DefaultTiming())
 	return copernicus.New(copernicus.Config{
-		HTTP: web.Client(), APIURL: web.URL, TokenURL: web.URL + "/token", Secret: secret, Tokens: table, Now: time.Now,
+		HTTP: web.Client(), APIURL: web.URL, TokenURL: web.URL + "/token", Secret: secret, Tokens: table, Gate: open{}, Now: time.Now,
 	}), table, calls
 }

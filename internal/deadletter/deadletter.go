@@ -65,6 +65,19 @@ type Store interface {
 	RecordPoison(ctx context.Context, l Letter, reason string, now time.Time) error
 }
 
+// Poison is a recorded letter that carries no job.
+type Poison struct {
+	Letter Letter
+	Reason string
+	At     time.Time // when it was recorded
+}
+
+// Poisons lists recorded letters that carry no job.
+type Poisons interface {
+	// Poisoned returns the newest up to n.
+	Poisoned(ctx context.Context, n int) ([]Poison, error)
+}
+
 // Queue is the dead letter queue.
 type Queue interface {
 	// Moving reports whether a move task is emptying the queue.

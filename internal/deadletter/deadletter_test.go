@@ -175,7 +175,7 @@ func TestLettersOfNobodyAreRecordedAndStay(t *testing.T) {
 		}
 	}
 	b.stay(2)
-	all, err := b.store.Poisoned(t.Context())
+	all, err := b.store.Poisoned(t.Context(), 100)
 	if err != nil || len(all) != 2 {
 		t.Fatalf("recorded %v, %v", all, err)
 	}
@@ -310,7 +310,7 @@ func TestFaultsLoseNoLetter(t *testing.T) {
 			if j, err := b.store.Job(t.Context(), dead.ID); err != nil || j.State != job.Dead || j.Code != job.NoWorkerReport {
 				t.Errorf("row %+v, %v", j, err)
 			}
-			if all, err := b.store.Poisoned(t.Context()); err != nil || len(all) != 1 {
+			if all, err := b.store.Poisoned(t.Context(), 100); err != nil || len(all) != 1 {
 				t.Errorf("poison %v, %v", all, err)
 			}
 		})

@@ -22,6 +22,9 @@ type Rows interface {
 	// Dead returns up to n dead jobs of an owner after a position ("" for the
 	// start), the latest death first, and the position after the last one.
 	Dead(ctx context.Context, owner, after string, n int) ([]job.Job, string, error)
+	// Jobs returns up to n of an owner's jobs after a position, the newest first,
+	// and the position after the last one.
+	Jobs(ctx context.Context, owner, after string, n int) ([]job.Job, string, error)
 }
 
 // Sender sends a job's message to its queue.
@@ -31,10 +34,12 @@ type Sender interface {
 
 // OperatorConfig has the parts of an Operator.
 type OperatorConfig struct {
-	Rows   Rows
-	Sender Sender
-	Now    func() time.Time
-	Timing job.Timing
+	Rows       Rows
+	Operations Operations
+	Sender     Sender
+	Now        func() time.Time
+	Entropy    func() [10]byte
+	Timing     job.Timing
 }
 
 // Operator is a person's hand on jobs: cancel one, retry or forget dead ones.
@@ -72,6 +77,17 @@ func (o *Operator) Retry(ctx context.Context, owner, id string) (job.Job, error)
 	return j, nil
 }
 
+// Snooze puts an open job off that waits for its turn.
+func (o *Operator) Snooze(ctx context.Context, owner, id string, wait time.Duration) (job.Job, error) {
+	now := o.Now()
+	j, err := o.amend(ctx, owner, id, func(j job.Job) (job.Job, error) { return job.Snooze(j, wait, o.Timing, now) })
+	if err != nil || j.Parked() {
+		return j, err
+	}
+	_ = o.Sender.Send(ctx, j.Queue, j.Message(), max(j.Due.Sub(now), 0)) // the relay repeats it
+	return j, nil
+}
+
 // amend changes a job of the owner.
 func (o *Operator) amend(ctx context.Context, owner, id string, decide func(job.Job) (job.Job, error)) (job.Job, error) {
 	if !job.ValidID(id) {
@@ -97,12 +113,16 @@ func (o *Operator) amend(ctx context.Context, owner, id string, decide func(job.
 // Filter says which dead jobs are meant; empty fields match everything.
 type Filter struct {
 	Code  job.Code
+	Print string // fingerprint
 	Queue string
+	Since time.Time // died at this time or later
+	Until time.Time // died before this time
 }
 
 // matches reports whether the filter means the job.
 func (f Filter) matches(j *job.Job) bool {
-	return (f.Code == "" || j.Code == f.Code) && (f.Queue == "" || j.Queue == f.Queue)
+	return (f.Code == "" || j.Code == f.Code) && (f.Queue == "" || j.Queue == f.Queue) && (f.Print == "" || j.Print == f.Print) &&
+		!j.Finished.Before(f.Since) && (f.Until.IsZero() || j.Finished.Before(f.Until))
 }
 
 // Failures lists dead jobs; it can do nothing else, so that a read API may have it.
@@ -130,16 +150,61 @@ func (l *Failures) List(ctx context.Context, owner string, f Filter, after strin
 	return meant, next, nil
 }
 
-// Bulk is what a retry of many did, or would do.
+// Bulk is what was done with many, or would be.
 type Bulk struct {
 	Matched int
-	Retried int
+	Done    int
 	Next    string // position of the jobs that were not looked at, empty for none
 }
 
 // RetryMany retries the owner's dead jobs that the filter means, up to MaxRetry. A
 // job that changed meanwhile is passed over: somebody else was quicker.
 func (o *Operator) RetryMany(ctx context.Context, owner string, f Filter, after string, dryRun bool) (Bulk, error) {
+	return o.each(ctx, owner, f, after, dryRun, o.Retry)
+}
+
+// Flush forgets the owner's dead jobs that the filter means, up to MaxRetry.
+func (o *Operator) Flush(ctx context.Context, owner string, f Filter, after string, dryRun bool) (Bulk, error) {
+	return o.each(ctx, owner, f, after, dryRun, o.Forget)
+}
+
+// MakeUp runs the owner's skipped jobs again under the plan that the owner has now.
+// They are sent by the relay, as slots of the limiter allow. Those of many pages are
+// made up page by page: the rest has a position.
+func (o *Operator) MakeUp(ctx context.Context, owner string, p job.Plan, after string, dryRun bool) (Bulk, error) {
+	total := Bulk{Next: after}
+	for range maxPages {
+		page, next, err := o.Rows.Jobs(ctx, owner, total.Next, MaxPage)
+		if err != nil {
+			return total, fmt.Errorf("list jobs: %w", err)
+		}
+		for i := range page {
+			if page[i].State != job.Skipped {
+				continue
+			}
+			total.Matched++
+			if dryRun {
+				continue
+			}
+			_, err := o.amend(ctx, owner, page[i].ID, func(j job.Job) (job.Job, error) { return job.Upgraded(j, p, o.Timing, o.Now()) })
+			switch code := job.CodeOf(err); {
+			case err == nil:
+				total.Done++
+			case code != job.StateConflict && code != job.UniqueHeld:
+				return total, err
+			}
+		}
+		if total.Next = next; next == "" {
+			break
+		}
+	}
+	return total, nil
+}
+
+// each does the same with every dead job that the filter means, up to MaxRetry.
+func (o *Operator) each(
+	ctx context.Context, owner string, f Filter, after string, dryRun bool, act func(ctx context.Context, owner, id string) (job.Job, error),
+) (Bulk, error) {
 	total, failures := Bulk{Next: after}, NewFailures(o.Rows)
 	for pages := 0; pages < maxPages && total.Matched < MaxRetry; pages++ {
 		page, next, err := failures.List(ctx, owner, f, total.Next, min(MaxPage, MaxRetry-total.Matched))
@@ -152,11 +217,11 @@ func (o *Operator) RetryMany(ctx context.Context, owner string, f Filter, after 
 			if dryRun {
 				continue
 			}
-			_, err := o.Retry(ctx, owner, page[i].ID)
-			switch {
+			_, err := act(ctx, owner, page[i].ID)
+			switch code := job.CodeOf(err); {
 			case err == nil:
-				total.Retried++
-			case job.CodeOf(err) != job.StateConflict:
+				total.Done++
+			case code != job.StateConflict && code != job.UniqueHeld:
 				return total, err
 			}
 		}

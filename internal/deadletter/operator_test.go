@@ -158,11 +158,11 @@ func TestListAndRetryMany(t *testing.T) {
 		}
 	}
 	d.script["Amend"] = faulty.Refuse
-	if stopped, err := d.RetryMany(t.Context(), "me", deadletter.Filter{}, "", false); job.CodeOf(err) != job.Throttled || stopped.Retried != 0 {
+	if stopped, err := d.RetryMany(t.Context(), "me", deadletter.Filter{}, "", false); job.CodeOf(err) != job.Throttled || stopped.Done != 0 {
 		t.Errorf("a fault: %+v, %v", stopped, err)
 	}
 	done, err := d.RetryMany(t.Context(), "me", deadletter.Filter{Code: job.ProviderDenied}, "", false)
-	if err != nil || done != (deadletter.Bulk{Matched: 10, Retried: 10}) || d.queues.Depth("high") != 10 || d.queues.Depth("default") != 0 {
+	if err != nil || done != (deadletter.Bulk{Matched: 10, Done: 10}) || d.queues.Depth("high") != 10 || d.queues.Depth("default") != 0 {
 		t.Errorf("retried %+v, %v; %d and %d messages", done, err, d.queues.Depth("high"), d.queues.Depth("default"))
 	}
 	if again, err := d.RetryMany(t.Context(), "me", deadletter.Filter{Code: job.ProviderDenied}, "", false); err != nil || again != (deadletter.Bulk{}) {
@@ -199,7 +199,7 @@ func TestRetryManyEnds(t *testing.T) {
 		r := &rowsWithout{match: match}
 		o := deadletter.NewOperator(deadletter.OperatorConfig{Rows: r, Now: time.Now, Timing: job.DefaultTiming()})
 		got, err := o.RetryMany(t.Context(), "me", deadletter.Filter{Code: job.ProviderDenied}, "", false)
-		if err != nil || r.pages > 20 || got.Next == "" || got.Retried != 0 || match && got.Matched != deadletter.MaxRetry {
+		if err != nil || r.pages > 20 || got.Next == "" || got.Done != 0 || match && got.Matched != deadletter.MaxRetry {
 			t.Errorf("match %v: %+v after %d pages, %v", match, got, r.pages, err)
 		}
 	}

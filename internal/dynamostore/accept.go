@@ -19,6 +19,9 @@ const absent = "attribute_not_exists(pk)"
 // A read before the put would be cheaper for repetitions, but there are few of
 // them, and only the condition decides between two requests at once.
 func (s *Store) Accept(ctx context.Context, j *job.Job) (job.Job, bool, error) {
+	if j.Unique != "" {
+		return s.acceptUnique(ctx, j)
+	}
 	guard := absent
 	err := s.repeat(ctx, func() error {
 		_, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{
@@ -37,6 +40,25 @@ func (s *Store) Accept(ctx context.Context, j *job.Job) (job.Job, bool, error) {
 		return job.Job{}, false, coded("put job", err)
 	}
 	return *j, false, nil
+}
+
+// acceptUnique stores a job and takes its unique key, both or neither. If an open
+// job holds the key, that one is the answer.
+func (s *Store) acceptUnique(ctx context.Context, j *job.Job) (job.Job, bool, error) {
+	err := s.transact(ctx, s.putNew(encodeJob(j)), s.lock(j))
+	if err == nil {
+		return *j, false, nil
+	}
+	rs, _ := reasons(err)
+	if row, ok := refused(rs, 0); ok {
+		return decodeJob(row), !reflect.DeepEqual(row, encodeJob(j)), nil // as in Accept
+	}
+	holder := lockHolder(err)
+	if holder == "" {
+		return job.Job{}, false, coded("put unique job", err)
+	}
+	held, err := s.Job(ctx, holder)
+	return held, true, err
 }
 
 // AcceptPoint implements intake.Store: both rows in one transaction.

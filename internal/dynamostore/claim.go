@@ -3,7 +3,6 @@ package dynamostore
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -50,10 +49,11 @@ func deref(c *job.Claim) job.Claim {
 
 // atOnce is the condition of the one-write claim, as in the protocol. It allows
 // less than job.Judge: a lease that is over is left to the slower way, which also
-// writes the lost attempt into the history. A job with a limit (lim) passes only
+// writes the lost attempt into the history, and so is a promise to start in time
+// (sb). A job with a limit (lim) passes only
 // with the unit that it holds already (uk).
 const atOnce = "gen = :g AND vtk <= :t AND (st IN (:queued, :waiting, :scheduled) OR (st = :retrying AND due <= :now))" +
-	" AND att < #max AND dl > :now AND (attribute_not_exists(lim) OR attribute_exists(uk))"
+	" AND att < #max AND dl > :now AND attribute_not_exists(sb) AND (attribute_not_exists(lim) OR attribute_exists(uk))"
 
 // claimAtOnce tries the one-write claim. Its verdict is Run, or Hold with the row
 // that must be looked at (nil if there is none).
@@ -95,7 +95,7 @@ func (s *Store) decide(ctx context.Context, j job.Job, row item, r job.ClaimRequ
 	}
 	v := job.Judge(&j, &r)
 	switch v {
-	case job.Spent, job.Expired:
+	case job.Spent, job.Expired, job.Late:
 		code, reason := job.Unrunnable(&j, v)
 		return s.write(ctx, job.Carrier, &j, job.Buried(j, code, reason, r.Carried, r.Now), row)
 	case job.Revive:
@@ -113,8 +113,14 @@ func (s *Store) decide(ctx context.Context, j job.Job, row item, r job.ClaimRequ
 // write replaces the row if it is unchanged.
 func (s *Store) write(ctx context.Context, v job.Verdict, old *job.Job, next job.Job, row item) (*job.Claim, item, error) {
 	w, err := s.replace(ctx, old, &next, unchanged(row))
-	if err != nil || !w.ok {
-		return nil, w.row, err
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case w.holder != "":
+		// Its unique key is taken: it stays a dead letter until that is free.
+		return &job.Claim{Verdict: job.Carrier, Job: *old}, nil, nil
+	case !w.ok:
+		return nil, w.row, nil
 	}
 	return &job.Claim{Verdict: v, Job: next}, nil, nil
 }
@@ -125,7 +131,7 @@ func (s *Store) reserve(ctx context.Context, j job.Job, row item, r job.ClaimReq
 	next := job.Claimed(j, r.Lease, r.Now)
 	// The row remembers where the unit was taken: a job that waits over the end of
 	// a cycle gives it back there.
-	next.UsageKey = usage.MeterKey(usage.Tier(j.Tier), time.Time{}, r.Now)
+	next.UsageKey = usage.KeyOf(&j, r.Now)
 	// A limit of zero has no condition that could refuse it: the first write of a
 	// meter finds no attribute to compare with.
 	meter := job.Meter{}
@@ -160,5 +166,5 @@ func (s *Store) reserve(ctx context.Context, j job.Job, row item, r job.ClaimReq
 	if job.JudgeQuota(meter, j.Limit) == job.Reserved {
 		return s.write(ctx, job.Wait, &j, job.WaitingForQuota(j, s.timing, r.Now), row)
 	}
-	return s.write(ctx, job.Skip, &j, job.SkippedByQuota(j, r.Now), row)
+	return s.write(ctx, job.Skip, &j, job.SkippedByQuota(j, usage.CycleAt(usage.Tier(j.Tier), j.Anchor, r.Now).End, r.Now), row)
 }

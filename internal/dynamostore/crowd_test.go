@@ -13,7 +13,6 @@ import (
 	"orbitq/internal/dynamostore"
 	"orbitq/internal/job"
 	"orbitq/internal/point"
-	"orbitq/internal/relay"
 	"orbitq/internal/satellite"
 	"orbitq/internal/storetest"
 	"orbitq/internal/usage"
@@ -82,7 +81,7 @@ func (c *crowd) step(r *rand.Rand, lease string) {
 	case 1, 2:
 		_, err = c.store.Amend(ctx, j.ID, func(j job.Job) (job.Job, error) { return job.Rerun(j, storetest.Timing(), now) })
 	case 3:
-		_, _, err = c.store.Retake(ctx, relay.Hint{ID: j.ID, Look: j.Look}, storetest.Timing(), now)
+		_, _, err = c.store.Retake(ctx, &j, time.Time{}, storetest.Timing(), now)
 	default:
 		err = c.attempt(ctx, r, j.Message(), lease, now)
 	}

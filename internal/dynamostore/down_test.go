@@ -27,6 +27,10 @@ func (d down) Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Opt
 	return nil, d.err
 }
 
+func (d down) BatchWriteItem(context.Context, *dynamodb.BatchWriteItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchWriteItemOutput, error) {
+	return nil, d.err
+}
+
 func (d down) BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
 	return nil, d.err
 }

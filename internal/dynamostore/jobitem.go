@@ -17,7 +17,8 @@ const keepFinal = 30 * 24 * time.Hour
 // encodeJob returns the row of a job. Names are short because they are paid for
 // with every write: st state, tk ticket, vtk lowest valid ticket, att attempts,
 // lt and lu lease token and end, uk usage key of the reservation, dl deadline,
-// dtk and dsent ticket and SentTimestamp of the dead message.
+// dtk and dsent ticket and SentTimestamp of the dead message, uq unique key, an
+// anchor of the owner's cycles, ex exceptions, sb start by, fp fingerprint.
 func encodeJob(j *job.Job) item {
 	w := writer(jobKey(j.ID))
 	w.str("kd", j.Kind)
@@ -31,10 +32,14 @@ func encodeJob(j *job.Job) item {
 	w.str("pt", j.Point)
 	w.num("rev", j.Revision)
 	w.str("bh", j.BodyHash)
+	w.str("uq", j.Unique)
+	w.list("tags", j.Tags)
+	w.time("an", j.Anchor)
 	w["st"] = str(string(j.State))
 	w["gen"] = num(j.Generation)
 	w["tk"], w["vtk"] = num(j.Ticket), num(j.ValidTicket)
 	w["att"], w["max"] = num(j.Attempts), num(j.MaxAttempts)
+	w.num("ex", j.Exceptions)
 	w.num("rs", j.Resends)
 	w.num("ps", j.Passes)
 	w.str("lt", j.Lease)
@@ -42,12 +47,15 @@ func encodeJob(j *job.Job) item {
 	w.str("uk", j.UsageKey)
 	w.time("cr", j.Created)
 	w.time("due", j.Due)
+	w.time("slot", j.Slot)
 	w.time("dl", j.Deadline)
+	w.time("sb", j.StartBy)
 	w.time("sa", j.Started)
 	w.time("fin", j.Finished)
 	w.str("oc", string(j.Outcome))
 	w.str("code", string(j.Code))
 	w.str("why", j.Reason)
+	w.str("fp", j.Print)
 	w.num("dtk", j.DeadTicket)
 	w.time("dsent", j.DeadSent)
 	if len(j.History) > 0 {
@@ -71,8 +79,23 @@ func (w writer) index(j *job.Job) {
 		w.time("look", j.Finished)
 		return
 	}
-	w["ttl"] = num(j.Finished.Add(keepFinal).Unix())
+	keepFrom := j.Finished
+	if j.State == job.Skipped && !j.Look.IsZero() {
+		// Found again when its owner has new units.
+		w["ok"], keepFrom = str(skippedKey), j.Look
+		w.time("look", j.Look)
+	}
+	w["ttl"] = num(keepFrom.Add(keepFinal).Unix())
 }
+
+// Partitions of the open index that hold something else than open or dead jobs. All
+// of them are small, so each is one.
+const (
+	skippedKey   = "skipped"
+	eventKey     = "event"
+	operationKey = "operation"
+	poisonsKey   = "poison"
+)
 
 // graveKey returns the partition of an owner's dead jobs in the open index.
 func graveKey(owner string) string { return "dead#" + owner }
@@ -103,12 +126,13 @@ func decodeJob(row item) job.Job {
 	j := job.Job{
 		ID: afterHash(r.str("pk")), Kind: r.str("kd"), Owner: afterHash(r.str("own")), Tier: r.str("tier"),
 		Limit: job.Unlimited, Queue: r.str("q"), Point: r.str("pt"), Revision: r.num("rev"), BodyHash: r.str("bh"),
+		Unique: r.str("uq"), Tags: r.texts("tags"), Anchor: r.time("an"),
 		State: job.State(r.str("st")), Generation: r.num("gen"), Ticket: r.num("tk"), ValidTicket: r.num("vtk"),
-		Attempts: r.num("att"), MaxAttempts: r.num("max"), Resends: r.num("rs"), Passes: r.num("ps"),
+		Attempts: r.num("att"), Exceptions: r.num("ex"), MaxAttempts: r.num("max"), Resends: r.num("rs"), Passes: r.num("ps"),
 		Lease: r.str("lt"), LeaseUntil: r.time("lu"), UsageKey: r.str("uk"),
-		Created: r.time("cr"), Due: r.time("due"), Deadline: r.time("dl"), Look: r.time("look"),
+		Created: r.time("cr"), Due: r.time("due"), Slot: r.time("slot"), Deadline: r.time("dl"), StartBy: r.time("sb"), Look: r.time("look"),
 		Started: r.time("sa"), Finished: r.time("fin"),
-		Outcome: job.Outcome(r.str("oc")), Code: job.Code(r.str("code")), Reason: r.str("why"),
+		Outcome: job.Outcome(r.str("oc")), Code: job.Code(r.str("code")), Reason: r.str("why"), Print: r.str("fp"),
 		DeadTicket: r.num("dtk"), DeadSent: r.time("dsent"),
 	}
 	if j.State == job.Dead {

@@ -32,6 +32,9 @@ func (s *Store) Amend(ctx context.Context, id string, decide func(job.Job) (job.
 			return next, nil
 		}
 		w, err := s.replace(ctx, &j, &next, unchanged(row))
+		if w.holder != "" {
+			return job.Job{}, job.Errorf(job.UniqueHeld, "job %s holds the unique key %q", w.holder, next.Unique)
+		}
 		if err != nil || w.ok {
 			return next, err
 		}

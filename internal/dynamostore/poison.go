@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,10 +29,44 @@ func (s *Store) RecordPoison(ctx context.Context, l deadletter.Letter, reason st
 	w.str("rc", strconv.Itoa(l.Receives))
 	w.time("sent", l.Sent)
 	w.time("cr", now)
+	w["ok"], w["look"] = str(poisonsKey), num(ms(now))
 	guard := absent
 	_, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.table, Item: item(w), ConditionExpression: &guard})
 	if _, recorded := oldImage(err); err == nil || recorded {
 		return nil
 	}
 	return coded("record poison", err)
+}
+
+// Poisoned implements deadletter.Poisons.
+func (s *Store) Poisoned(ctx context.Context, n int) ([]deadletter.Poison, error) {
+	keys, err := s.latest(ctx, poisonsKey, n)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.rows(ctx, keys)
+	all := make([]deadletter.Poison, 0, len(rows))
+	for _, row := range rows {
+		r := reader(row)
+		receives, _ := strconv.Atoi(r.str("rc")) //nolint:errcheck // written by RecordPoison
+		all = append(all, deadletter.Poison{
+			Letter: deadletter.Letter{MessageID: r.str("mid"), Body: r.str("body"), Source: r.str("src"), Sent: r.time("sent"), Receives: receives},
+			Reason: r.str("why"), At: r.time("cr"),
+		})
+	}
+	slices.SortFunc(all, func(a, b deadletter.Poison) int { return b.At.Compare(a.At) })
+	return all, err
+}
+
+// latest returns the keys of the n newest rows of a partition of the open index.
+func (s *Store) latest(ctx context.Context, partition string, n int) ([]item, error) {
+	index, expr, latestFirst, limit := openIndex, "ok = :ok", false, int32(min(n, 100)) //nolint:gosec // G115: at most 100
+	out, err := s.db.Query(ctx, &dynamodb.QueryInput{
+		TableName: &s.table, IndexName: &index, KeyConditionExpression: &expr, Limit: &limit, ScanIndexForward: &latestFirst,
+		ExpressionAttributeValues: item{":ok": str(partition)},
+	})
+	if err != nil {
+		return nil, coded("query open index", err)
+	}
+	return keysOf(out.Items), nil
 }

@@ -2,6 +2,7 @@ package dynamostore
 
 import (
 	"context"
+	"slices"
 	"sort"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -106,9 +107,20 @@ func (s *Store) partition(ctx context.Context, pk string, forward bool, n int32)
 // Jobs implements query.Store: positions from the index, rows from the table. The
 // index holds keys only, so that a job's many writes do not write it again.
 func (s *Store) Jobs(ctx context.Context, owner, after string, n int) ([]job.Job, string, error) {
+	keys, next, err := s.owned(ctx, "USER#"+owner, after, n)
+	if err != nil {
+		return nil, "", err
+	}
+	jobs, err := s.jobs(ctx, keys, (*job.Job).Position)
+	return jobs, next, err
+}
+
+// owned returns the keys of up to n rows of a partition of the owner index after a
+// position, the newest first, and the position after the last one.
+func (s *Store) owned(ctx context.Context, partition, after string, n int) ([]item, string, error) {
 	index, expr, newestFirst := ownerIndex, "own = :own", false
 	limit := int32(min(n, 100)) //nolint:gosec // G115: at most 100
-	values := item{":own": str("USER#" + owner)}
+	values := item{":own": str(partition)}
 	if after != "" {
 		expr += " AND os < :after"
 		values[":after"] = str(after)
@@ -120,8 +132,7 @@ func (s *Store) Jobs(ctx context.Context, owner, after string, n int) ([]job.Job
 	if err != nil {
 		return nil, "", coded("query owner index", err)
 	}
-	jobs, err := s.jobs(ctx, keysOf(out.Items), (*job.Job).Position)
-	return jobs, reader(out.LastEvaluatedKey).str("os"), err
+	return keysOf(out.Items), reader(out.LastEvaluatedKey).str("os"), nil
 }
 
 // keysOf returns the table's keys of rows of an index.
@@ -133,25 +144,56 @@ func keysOf(rows []item) []item {
 	return keys
 }
 
-// jobs reads rows by their keys and orders them by position, the highest first. A
+// jobs reads jobs by their keys and orders them by position, the highest first. A
 // job whose row has expired meanwhile is left out.
 func (s *Store) jobs(ctx context.Context, keys []item, position func(*job.Job) string) ([]job.Job, error) {
+	rows, err := s.rows(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
 	var all []job.Job
-	for tries := 0; len(keys) > 0; tries++ {
-		if tries == maxTries {
-			return nil, job.Errorf(job.Throttled, "%d rows stayed unread", len(keys))
-		}
-		out, err := s.db.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
-			RequestItems: map[string]types.KeysAndAttributes{s.table: {Keys: keys}},
-		})
-		if err != nil {
-			return nil, coded("read jobs", err)
-		}
-		for _, row := range out.Responses[s.table] {
-			all = append(all, decodeJob(row))
-		}
-		keys = out.UnprocessedKeys[s.table].Keys
+	for _, row := range rows {
+		all = append(all, decodeJob(row))
 	}
 	sort.Slice(all, func(i, k int) bool { return position(&all[i]) > position(&all[k]) })
 	return all, nil
+}
+
+// rows reads rows by their keys, in no order; those that are gone are left out.
+func (s *Store) rows(ctx context.Context, keys []item) ([]item, error) {
+	const atOnce = 100 // what DynamoDB reads in one request
+	var all []item
+	for tries := 0; len(keys) > 0; tries++ {
+		if tries == maxTries+len(keys)/atOnce {
+			return nil, job.Errorf(job.Throttled, "%d rows stayed unread", len(keys))
+		}
+		now := keys[:min(len(keys), atOnce)]
+		out, err := s.db.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
+			RequestItems: map[string]types.KeysAndAttributes{s.table: {Keys: now}},
+		})
+		if err != nil {
+			return nil, coded("read rows", err)
+		}
+		all = append(all, out.Responses[s.table]...)
+		keys = append(slices.Clone(out.UnprocessedKeys[s.table].Keys), keys[len(now):]...)
+	}
+	return all, nil
+}
+
+// Ledger implements query.Store: an owner's billed analyses, the newest first.
+func (s *Store) Ledger(ctx context.Context, owner, after string, n int) ([]satellite.Analysis, string, error) {
+	keys, next, err := s.owned(ctx, ledgerKey(owner), after, n)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, err := s.rows(ctx, keys)
+	if err != nil {
+		return nil, "", err
+	}
+	sort.Slice(rows, func(i, k int) bool { return reader(rows[i]).str("os") > reader(rows[k]).str("os") })
+	all := make([]satellite.Analysis, 0, len(rows))
+	for _, row := range rows {
+		all = append(all, decodeAnalysis(row))
+	}
+	return all, next, nil
 }

@@ -2,6 +2,7 @@ package dynamostore
 
 import (
 	"context"
+	"reflect"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -16,35 +17,80 @@ const openIndex = "open"
 // Due implements relay.Store. The index is read eventually consistent, as indexes
 // are: it may show a job that has moved on, or miss one until the next sweep.
 func (s *Store) Due(ctx context.Context, shard int, now time.Time, n int) ([]relay.Hint, error) {
-	index, expr, limit := openIndex, "ok = :shard AND look <= :now", int32(min(n, 1000)) //nolint:gosec // G115: at most 1000
+	rows, err := s.due(ctx, shardKey(shard), now, n)
+	return hintsOf(rows), err
+}
+
+// due returns up to n rows of a partition of the open index whose look is not after
+// now, the oldest first; the zero time means all.
+func (s *Store) due(ctx context.Context, partition string, now time.Time, n int) ([]item, error) {
+	index, expr, limit := openIndex, "ok = :ok", int32(min(n, 1000)) //nolint:gosec // G115: at most 1000
+	values := item{":ok": str(partition)}
+	if !now.IsZero() {
+		expr += " AND look <= :now"
+		values[":now"] = num(ms(now))
+	}
 	out, err := s.db.Query(ctx, &dynamodb.QueryInput{
-		TableName: &s.table, IndexName: &index, KeyConditionExpression: &expr, Limit: &limit,
-		ExpressionAttributeValues: item{":shard": str(shardKey(shard)), ":now": num(ms(now))},
+		TableName: &s.table, IndexName: &index, KeyConditionExpression: &expr, Limit: &limit, ExpressionAttributeValues: values,
 	})
 	if err != nil {
 		return nil, coded("query open index", err)
 	}
-	hints := make([]relay.Hint, 0, len(out.Items))
-	for _, row := range out.Items {
+	return out.Items, nil
+}
+
+// hintsOf reads rows of the open index.
+func hintsOf(rows []item) []relay.Hint {
+	hints := make([]relay.Hint, 0, len(rows))
+	for _, row := range rows {
 		r := reader(row)
 		hints = append(hints, relay.Hint{ID: afterHash(r.str("pk")), Look: r.time("look")})
 	}
-	return hints, nil
+	return hints
 }
 
-// Retake implements relay.Store: the job's own row is read and then written on
-// the condition that it is unchanged; the index row is only a hint. The read is
-// what the doubling of the looks costs: resends are rare.
-func (s *Store) Retake(ctx context.Context, h relay.Hint, t job.Timing, now time.Time) (job.Job, bool, error) {
-	row, err := s.get(ctx, jobKey(h.ID))
-	if err != nil || row == nil {
-		return job.Job{}, false, err
+// Peek implements relay.Store: a hundred rows in one request.
+func (s *Store) Peek(ctx context.Context, hints []relay.Hint, now time.Time) ([]job.Job, error) {
+	keys := make([]item, len(hints))
+	for i := range hints {
+		keys[i] = jobKey(hints[i].ID)
 	}
-	j := decodeJob(row)
-	if !j.Look.Equal(h.Look) || !job.MayResend(&j, now) {
+	rows, err := s.rows(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]job.Job, len(rows))
+	for _, row := range rows {
+		j := decodeJob(row)
+		found[j.ID] = j
+	}
+	var seen []job.Job
+	for _, h := range hints {
+		if j, ok := found[h.ID]; ok && j.Look.Equal(h.Look) && job.MayResend(&j, now) {
+			seen = append(seen, j)
+		}
+	}
+	return seen, nil
+}
+
+// Retake implements relay.Store: the job's own row is written on the condition that
+// it is the one that was seen. A random mark (rm) tells a write of ours whose reply
+// was lost from that of another relay, which may act on the same hint in the same
+// millisecond: each must have a ticket of its own.
+func (s *Store) Retake(ctx context.Context, seen *job.Job, slot time.Time, t job.Timing, now time.Time) (job.Job, bool, error) {
+	if !job.MayResend(seen, now) {
 		return job.Job{}, false, nil
 	}
-	next := job.Resent(j, t, now)
-	w, err := s.replace(ctx, &j, &next, unchanged(row).and(equals("look", row["look"])))
-	return next, w.ok && err == nil, err
+	row, next := encodeJob(seen), job.Resent(*seen, slot, t, now)
+	after := encodeJob(&next)
+	after["rm"] = float(s.jitter())
+	update := s.jobUpdate(next.ID, changeOf(row, after), unchanged(row).and(equals("look", row["look"])))
+	err := s.repeat(ctx, func() error { return s.single(ctx, update) })
+	if now, moved := oldImage(err); moved {
+		return next, reflect.DeepEqual(now, after), nil
+	}
+	if err != nil {
+		return job.Job{}, false, coded("take ticket", err)
+	}
+	return next, true, nil
 }

@@ -24,11 +24,13 @@ func mine(held *job.Job) condition {
 // The refused item decides, the job's row first.
 func (s *Store) Settle(ctx context.Context, held, ended *job.Job, a *satellite.Analysis) (worker.Settlement, error) {
 	after := encodeJob(ended)
-	err := s.transact(ctx,
-		types.TransactWriteItem{Update: s.jobUpdate(held.ID, changeOf(encodeJob(held), after), mine(held))},
-		s.putNew(encodeAnalysis(a)),
+	// The order is that of the questions below.
+	items := append([]types.TransactWriteItem{
+		{Update: s.jobUpdate(held.ID, changeOf(encodeJob(held), after), mine(held))},
+		s.putNew(ledgered(a, held.Owner)),
 		s.bill(held, ended.Finished),
-	)
+	}, s.besides(held, ended)...)
+	err := s.transact(ctx, items...)
 	if err == nil {
 		return worker.Written, nil
 	}
@@ -62,7 +64,7 @@ func (s *Store) lost(row item) worker.Settlement {
 func (s *Store) bill(held *job.Job, now time.Time) types.TransactWriteItem {
 	expr, sort := "ADD used :one", held.UsageKey
 	if sort == "" {
-		expr, sort = "ADD used :one, taken :one", usage.MeterKey(usage.Tier(held.Tier), time.Time{}, now)
+		expr, sort = "ADD used :one, taken :one", usage.KeyOf(held, now)
 	}
 	return types.TransactWriteItem{Update: &types.Update{
 		TableName: &s.table, Key: meterKey(held.Owner, sort),

@@ -8,10 +8,21 @@
 //	USER#<owner>      USAGE#<meter>         taken (used + reserved) and used units
 //	POISON#<sha256>   POISON                a dead letter that carries no job
 //	TOKEN#copernicus  TOKEN                 the provider's token, shared by all workers
+//	LIMIT#copernicus-api LIMIT              the provider's limiter, breaker and budget
+//	JOB#<id>          CALL#<time>           one call to the provider for the job
+//	CACHE#<hash>      CACHE                 an answer of the provider
+//	LOCK#<owner>#<key> LOCK                 a unique key and the open job that holds it
+//	OPERATION#<id>    OPERATION             a retry of many that goes on by itself
+//	EVENT#<id>        EVENT                 what happened and must be told
 //
 //	index open   ok ("open#<shard>"), look   jobs that somebody may have to look at
 //	             ok ("dead#<owner>"), look   an owner's dead jobs by time of death
+//	             ok ("skipped"), look        skipped jobs by when their owner has new units
+//	             ok ("event"), look          events that are still to be told
+//	             ok ("operation"), look      operations that go on
+//	             ok ("poison"), look         dead letters that carry no job
 //	index owner  own ("USER#<owner>"), os    an owner's jobs by acceptance
+//	             own ("LEDGER#<owner>"), os  an owner's billed analyses by time
 //
 // It promises what storetest demands, by the conditions of the job protocol:
 // every write of a job row says in its condition what must still hold, and the
@@ -31,6 +42,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"orbitq/internal/deadletter"
+	"orbitq/internal/gate"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
@@ -41,13 +53,19 @@ import (
 
 // Compile-time proof that the store serves every use case.
 var (
-	_ worker.Store     = (*Store)(nil)
-	_ intake.Store     = (*Store)(nil)
-	_ query.Store      = (*Store)(nil)
-	_ relay.Store      = (*Store)(nil)
-	_ deadletter.Store = (*Store)(nil)
-	_ deadletter.Rows  = (*Store)(nil)
-	_ kinds.Points     = (*Store)(nil)
+	_ worker.Store          = (*Store)(nil)
+	_ intake.Store          = (*Store)(nil)
+	_ query.Store           = (*Store)(nil)
+	_ relay.Store           = (*Store)(nil)
+	_ deadletter.Store      = (*Store)(nil)
+	_ deadletter.Rows       = (*Store)(nil)
+	_ query.Books           = (*Store)(nil)
+	_ deadletter.Operations = (*Store)(nil)
+	_ relay.Outbox          = (*Store)(nil)
+	_ relay.Skipped         = (*Store)(nil)
+	_ gate.Store            = (*Store)(nil)
+	_ kinds.Points          = (*Store)(nil)
+	_ kinds.Cache           = (*Store)(nil)
 )
 
 // Client is the part of the DynamoDB client that the store calls.
@@ -56,6 +74,7 @@ type Client interface {
 	GetItem(ctx context.Context, in *dynamodb.GetItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
 	UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
 	Query(ctx context.Context, in *dynamodb.QueryInput, opts ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error)
+	BatchWriteItem(ctx context.Context, in *dynamodb.BatchWriteItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.BatchWriteItemOutput, error)
 	BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error)
 	TransactWriteItems(ctx context.Context, in *dynamodb.TransactWriteItemsInput, opts ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
 }

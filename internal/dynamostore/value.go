@@ -45,6 +45,18 @@ func (w writer) time(name string, t time.Time) {
 	}
 }
 
+// list sets a list of texts, unless it is empty.
+func (w writer) list(name string, all []string) {
+	if len(all) == 0 {
+		return
+	}
+	list := make([]types.AttributeValue, len(all))
+	for i, s := range all {
+		list[i] = str(s)
+	}
+	w[name] = &types.AttributeValueMemberL{Value: list}
+}
+
 // reader reads a row; absent and wrong values are zero. Rows are written by this
 // package alone, so a wrong value is a defect that a test finds, not a caller.
 type reader item
@@ -79,6 +91,16 @@ func (r reader) time(name string) time.Time {
 		return time.UnixMilli(int64(n)).UTC()
 	}
 	return time.Time{}
+}
+
+func (r reader) texts(name string) []string {
+	var all []string
+	for _, v := range r.list(name) {
+		if s, ok := v.(*types.AttributeValueMemberS); ok {
+			all = append(all, s.Value)
+		}
+	}
+	return all
 }
 
 func (r reader) list(name string) []types.AttributeValue {

@@ -14,13 +14,14 @@ import (
 
 // written is what became of a conditional write of a job's row.
 type written struct {
-	ok  bool
-	row item // the row as it stands when ok is false; nil if there is none
+	ok     bool
+	row    item   // the row as it stands when ok is false; nil if there is none
+	holder string // the job that holds next's unique key, if that is in the way
 }
 
-// replace writes next over old under a condition. If next has given up a
-// reservation that old holds, the unit goes back to its meter in the same
-// transaction.
+// replace writes next over old under a condition, and in the same transaction what
+// goes with it: a reservation that is given up, a unique key that is taken or freed,
+// the event of a death.
 //
 // A condition may fail because an earlier try of the same write went through and
 // only its reply was lost; then the row already equals next, and that counts as
@@ -28,11 +29,15 @@ type written struct {
 func (s *Store) replace(ctx context.Context, old, next *job.Job, c condition) (written, error) {
 	before, after := encodeJob(old), encodeJob(next)
 	update := s.jobUpdate(next.ID, changeOf(before, after), c)
-	// A transaction costs twice a single write, so only a unit that goes back is
-	// worth one.
-	var err error
+	// A transaction costs twice a single write, so it is made only when something
+	// goes with the row.
+	with := s.besides(old, next)
 	if old.UsageKey != "" && next.UsageKey == "" {
-		err = s.transact(ctx, types.TransactWriteItem{Update: update}, s.giveBack(old))
+		with = append(with, s.giveBack(old))
+	}
+	var err error
+	if len(with) > 0 {
+		err = s.transact(ctx, append([]types.TransactWriteItem{{Update: update}}, with...)...)
 	} else {
 		err = s.repeat(ctx, func() error { return s.single(ctx, update) })
 	}
@@ -42,9 +47,24 @@ func (s *Store) replace(ctx context.Context, old, next *job.Job, c condition) (w
 		return written{ok: true}, nil
 	case failed:
 		return written{ok: landed(row, after), row: row}, nil
-	default:
-		return s.readBack(ctx, next.ID, after, err)
 	}
+	if holder := lockHolder(err); holder != "" {
+		return written{holder: holder}, nil
+	}
+	return s.readBack(ctx, next.ID, after, err)
+}
+
+// besides returns what has to be written together with a change of a job's row: its
+// unique key first, then the event of its death.
+func (s *Store) besides(old, next *job.Job) []types.TransactWriteItem {
+	var with []types.TransactWriteItem
+	if next.Unique != "" && old.State.Open() != next.State.Open() {
+		with = append(with, s.lock(next))
+	}
+	if next.State == job.Dead && old.State != job.Dead {
+		with = append(with, s.putEvent(job.Death(next)))
+	}
+	return with
 }
 
 // readBack settles a write whose reply was lost: if the row is what was to be
@@ -57,14 +77,14 @@ func (s *Store) readBack(ctx context.Context, id string, after item, cause error
 	return written{}, fmt.Errorf("write job %s: %w", id, coded("update row", cause))
 }
 
-// landed reports whether row is what a write was to make of it. Ticket and resends
-// do not count: the relay may have sent again since, or a little before.
+// landed reports whether row is what a write was to make of it. Ticket, resends and
+// the relay's mark do not count: the relay may have sent again since, or a little before.
 func landed(row, after item) bool {
 	if len(row) == 0 {
 		return false
 	}
 	row, after = maps.Clone(row), maps.Clone(after)
-	for _, name := range []string{"tk", "rs"} {
+	for _, name := range []string{"tk", "rs", "rm"} {
 		delete(row, name)
 		delete(after, name)
 	}

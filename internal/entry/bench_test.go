@@ -19,9 +19,11 @@ import (
 
 	"orbitq/internal/deadletter"
 	"orbitq/internal/entry"
+	"orbitq/internal/gate"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
+	"orbitq/internal/limit"
 	"orbitq/internal/memstore"
 	"orbitq/internal/openapi/contracttest"
 	"orbitq/internal/query"
@@ -89,21 +91,21 @@ func (s *sender) Send(_ context.Context, queue string, m job.Message, _ time.Dur
 	return nil
 }
 
-// gate is the table behind the API; a set error stands for a table that does not answer.
-type gate struct {
+// shelf is the table behind the API; a set error stands for a table that does not answer.
+type shelf struct {
 	*memstore.Store
 
 	err error
 }
 
-func (g *gate) Accept(ctx context.Context, j *job.Job) (job.Job, bool, error) {
+func (g *shelf) Accept(ctx context.Context, j *job.Job) (job.Job, bool, error) {
 	if g.err != nil {
 		return job.Job{}, false, g.err
 	}
 	return g.Store.Accept(ctx, j)
 }
 
-func (g *gate) Job(ctx context.Context, id string) (job.Job, error) {
+func (g *shelf) Job(ctx context.Context, id string) (job.Job, error) {
 	if g.err != nil {
 		return job.Job{}, g.err
 	}
@@ -123,7 +125,9 @@ type handler = func(context.Context, events.APIGatewayV2HTTPRequest) (events.API
 
 // bench is the whole API over a table in memory.
 type bench struct {
-	store       *gate
+	store       *shelf
+	door        *gate.Gate
+	operator    *deadletter.Operator
 	sender      *sender
 	write, read handler
 	log         *lines
@@ -136,21 +140,28 @@ type bench struct {
 func start(tb testing.TB) *bench {
 	tb.Helper()
 	b := &bench{
-		store: &gate{Store: memstore.New(job.DefaultTiming())}, sender: &sender{}, log: &lines{},
+		store: &shelf{Store: memstore.New(job.DefaultTiming())}, sender: &sender{}, log: &lines{},
 		now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
 	}
 	clock := func() time.Time { return b.now }
 	b.logger = slog.New(slog.NewJSONHandler(b.log, nil))
+	b.door = gate.New(gate.Config{Store: b.store, Policy: limit.DefaultPolicy(), Now: clock, Jitter: func() float64 { return 0 }, Sleep: awake})
 	in := intake.New(intake.Config{
-		Store: b.store, Sender: b.sender, Bulk: b.sender, Kinds: []string{kinds.EnrichName}, Now: clock,
+		Store: b.store, Sender: b.sender, Bulk: b.sender, Policies: map[string]job.Policy{kinds.EnrichName: {}}, Now: clock,
 		Entropy:  b.entropy,
 		Deadline: 24 * time.Hour, Resend: 15 * time.Minute, Tries: 3,
 	})
-	op := deadletter.NewOperator(deadletter.OperatorConfig{Rows: b.store, Sender: b.sender, Now: clock, Timing: job.DefaultTiming()})
-	b.write = entry.Write(in, op, b.logger)
-	b.read = entry.Read(query.New(b.store, clock), deadletter.NewFailures(b.store), b.logger, "0.1.0+7")
+	op := deadletter.NewOperator(deadletter.OperatorConfig{Rows: b.store, Operations: b.store, Sender: b.sender, Now: clock, Entropy: b.entropy, Timing: job.DefaultTiming()})
+	b.operator = op
+	b.write = entry.Write(in, op, b.door, b.logger)
+	b.read = entry.Read(entry.ReadParts{
+		Query: query.New(b.store, b.store, clock), Failures: deadletter.NewFailures(b.store), Poisons: b.store, Gate: b.door, Version: "0.1.0+7",
+	}, b.logger)
 	return b
 }
+
+// awake does not wait.
+func awake(context.Context, time.Duration) error { return nil }
 
 // entropy numbers the ids; many jobs of one request ask for it at once.
 func (b *bench) entropy() [10]byte {

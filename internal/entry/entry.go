@@ -14,6 +14,7 @@ import (
 	"encoding/base64"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -108,7 +109,19 @@ func principal(r *request) (intake.Principal, error) {
 	if tier == "" {
 		tier = claims["custom:tier"] // Cognito prefixes its own attributes
 	}
-	return intake.Principal{Owner: claims["sub"], Tier: usage.ParseTier(tier)}, nil
+	p := intake.Principal{Owner: claims["sub"], Tier: usage.ParseTier(tier)}
+	anchor := claims["cycle_anchor"]
+	if anchor == "" {
+		anchor = claims["custom:cycle_anchor"]
+	}
+	if anchor != "" {
+		day, err := time.Parse(time.DateOnly, anchor)
+		if err != nil {
+			return intake.Principal{}, job.Errorf(job.Forbidden, "the token's cycle_anchor is not a date such as 2026-01-31")
+		}
+		p.Anchor = day
+	}
+	return p, nil
 }
 
 // body returns the bytes of the request's body; API Gateway sends what it takes

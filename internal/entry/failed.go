@@ -36,9 +36,14 @@ type graveyard struct {
 // failed lists dead jobs, the latest death first.
 func (g *graveyard) failed(ctx context.Context, r *request, p intake.Principal) (response, error) {
 	params := maps.Clone(r.QueryStringParameters)
-	var code *string
-	if given, ok := params["code"]; ok {
-		code = &given
+	var asked deathsBody
+	for name, field := range map[string]**string{
+		"code": &asked.Code, "fingerprint": &asked.Fingerprint, "since": &asked.Since, "until": &asked.Until,
+	} {
+		if given, ok := params[name]; ok {
+			*field = &given
+			delete(params, name)
+		}
 	}
 	if _, ok := params["state"]; ok {
 		// The other list has it; here every job is in the same one.
@@ -46,12 +51,11 @@ func (g *graveyard) failed(ctx context.Context, r *request, p intake.Principal) 
 		e.Code = job.UnknownField
 		return response{}, e
 	}
-	delete(params, "code")
 	f, err := filter(params)
 	if err != nil {
 		return response{}, err
 	}
-	meant, err := deaths(code, nil)
+	meant, err := asked.filter()
 	if err != nil {
 		return response{}, err
 	}
@@ -71,71 +75,117 @@ func (g *graveyard) failed(ctx context.Context, r *request, p intake.Principal) 
 	return encode(http.StatusOK, listView{Items: items, Next: text(query.Cursor(next))})
 }
 
-// retryBody is the body of POST /v1/failed:retry.
+// deathsBody says which dead jobs are meant.
+type deathsBody struct {
+	Code        *string `json:"code"`
+	Fingerprint *string `json:"fingerprint"`
+	Queue       *string `json:"queue"`
+	Since       *string `json:"since"` // RFC 3339
+	Until       *string `json:"until"` // RFC 3339
+}
+
+// retryBody is the body of POST /v1/failed:retry. Retrying everything has to be said:
+// an empty filter would be a typing error too costly to forgive.
 type retryBody struct {
-	Code   *string `json:"code"`
-	Queue  *string `json:"queue"`
+	deathsBody
+
 	All    *bool   `json:"all"`
 	DryRun *bool   `json:"dry_run"`
 	Cursor *string `json:"cursor"`
+	Canary *bool   `json:"canary"`
+	Rate   *int    `json:"rate"` // jobs per minute
 }
 
-// retryMany retries dead jobs by filter. No filter at all must be said in words:
-// a forgotten field must not mean everything.
+// chosen returns the filter of a body that means many: it has to name something, or
+// to say that all are meant.
+func (b *deathsBody) chosen(all *bool) (deadletter.Filter, error) {
+	f, err := b.filter()
+	if err != nil {
+		return f, err
+	}
+	if every := all != nil && *all; every == (f != deadletter.Filter{}) {
+		return f, job.Invalid(job.Violation{
+			Field: "all", Rule: "filter", Detail: "give a code, fingerprint, queue, since or until, or all: true, and not both",
+		})
+	}
+	return f, nil
+}
+
+// retryMany retries the dead jobs that the body means: at once, or as an operation
+// that goes on by itself when it is a canary or has a rate.
 func (o *operator) retryMany(ctx context.Context, r *request, p intake.Principal) (response, error) {
 	var b retryBody
 	if _, err := decode(r, &b); err != nil {
 		return response{}, err
 	}
-	f, err := deaths(b.Code, b.Queue)
+	f, err := b.chosen(b.All)
 	if err != nil {
 		return response{}, err
 	}
-	if all := b.All != nil && *b.All; all == (f != deadletter.Filter{}) {
-		return response{}, job.Invalid(job.Violation{Field: "all", Rule: "filter", Detail: "give a code or a queue, or all: true, and not both"})
+	dry := b.DryRun != nil && *b.DryRun
+	if canary := b.Canary != nil && *b.Canary; (canary || b.Rate != nil) && !dry {
+		return o.start(ctx, p, deadletter.Operation{Owner: p.Owner, Filter: f, Canary: canary}, b.Rate)
 	}
+	after, err := position(b.Cursor)
+	if err != nil {
+		return response{}, err
+	}
+	done, err := o.op.RetryMany(ctx, p.Owner, f, after, dry)
+	if err != nil {
+		return response{}, err //nolint:wrapcheck // the edge maps the code
+	}
+	return bulk("retried", done)
+}
+
+// position reads the cursor of a body.
+func position(cursor *string) (string, error) {
 	page := query.Filter{}
-	if b.Cursor != nil {
+	if cursor != nil {
 		// An empty cursor would begin again, and a client's loop never end.
-		if wrong := set(&page, "cursor", *b.Cursor); wrong != nil {
+		if wrong := set(&page, "cursor", *cursor); wrong != nil {
 			e := job.Invalid(*wrong)
 			e.Code = job.InvalidCursor
-			return response{}, e
+			return "", e
 		}
 	}
-	after, err := query.Position(page.Cursor)
-	if err != nil {
-		return response{}, err //nolint:wrapcheck // the edge maps the code
-	}
-	done, err := o.op.RetryMany(ctx, p.Owner, f, after, b.DryRun != nil && *b.DryRun)
-	if err != nil {
-		return response{}, err //nolint:wrapcheck // the edge maps the code
-	}
-	return encode(http.StatusOK, map[string]any{
-		"matched": done.Matched, "retried": done.Retried, "next_cursor": text(query.Cursor(done.Next)),
-	})
+	return query.Position(page.Cursor) //nolint:wrapcheck // the edge maps the code
+}
+
+// bulk answers with what was done with many.
+func bulk(verb string, b deadletter.Bulk) (response, error) {
+	return encode(http.StatusOK, map[string]any{"matched": b.Matched, verb: b.Done, "next_cursor": text(query.Cursor(b.Next))})
 }
 
 // maxCode is the longest code that a filter may name, in bytes.
 const maxCode = 64
 
-// deaths returns the filter that a client gave. What is given and empty is
-// refused, because it would match everything: a client's unset variable must not
-// retry all that ever died.
-func deaths(code, queue *string) (deadletter.Filter, error) {
+// filter checks a body and returns what it means.
+func (b *deathsBody) filter() (deadletter.Filter, error) {
 	var f deadletter.Filter
 	var broken []job.Violation
-	if code != nil {
-		if f.Code = job.Code(*code); *code == "" || len(*code) > maxCode {
-			broken = append(broken, job.Violation{Field: "code", Rule: "length", Detail: "must have 1 to 64 characters"})
+	for name, field := range map[string]*string{"code": b.Code, "fingerprint": b.Fingerprint} {
+		if field != nil && (*field == "" || len(*field) > maxCode) {
+			broken = append(broken, job.Violation{Field: name, Rule: "length", Detail: "must have 1 to 64 characters"})
 		}
 	}
-	if queue != nil {
+	if b.Code != nil {
+		f.Code = job.Code(*b.Code)
+	}
+	if b.Fingerprint != nil {
+		f.Print = *b.Fingerprint
+	}
+	if b.Queue != nil {
 		page := query.Filter{}
-		if wrong := set(&page, "queue", *queue); wrong != nil {
+		if wrong := set(&page, "queue", *b.Queue); wrong != nil {
 			broken = append(broken, *wrong)
 		}
 		f.Queue = page.Queue
+	}
+	if since := instant("since", b.Since, &broken); since != nil {
+		f.Since = *since
+	}
+	if until := instant("until", b.Until, &broken); until != nil {
+		f.Until = *until
 	}
 	if len(broken) > 0 {
 		return deadletter.Filter{}, job.Invalid(broken...)

@@ -41,9 +41,9 @@ func statusOf(c job.Code) int {
 		return http.StatusUnsupportedMediaType
 	case job.NotFound:
 		return http.StatusNotFound
-	case job.KeyReused, job.StateConflict:
+	case job.KeyReused, job.StateConflict, job.UniqueHeld:
 		return http.StatusConflict
-	case job.Forbidden:
+	case job.Forbidden, job.LimitExceeded:
 		return http.StatusForbidden
 	case job.MethodNotAllowed:
 		return http.StatusMethodNotAllowed

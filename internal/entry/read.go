@@ -9,16 +9,28 @@ import (
 	"strconv"
 
 	"orbitq/internal/deadletter"
+	"orbitq/internal/gate"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/openapi"
 	"orbitq/internal/query"
 )
 
+// ReadParts are the parts of the read API.
+type ReadParts struct {
+	Query    *query.Query
+	Failures *deadletter.Failures
+	Poisons  deadletter.Poisons
+	Gate     *gate.Gate
+	Queues   query.Queues
+	Feeds    query.Feeds
+	Version  string
+}
+
 // Read returns the handler of the read API.
-func Read(q *query.Query, failures *deadletter.Failures, log *slog.Logger, version string) func(context.Context, request) (response, error) {
-	r := &reader{q: q, version: version}
-	g := &graveyard{failures: failures}
+func Read(parts ReadParts, log *slog.Logger) func(context.Context, request) (response, error) {
+	r := &reader{parts}
+	g := &graveyard{failures: parts.Failures}
 	a := &api{
 		log: log,
 		public: map[string]route{
@@ -31,7 +43,12 @@ func Read(q *query.Query, failures *deadletter.Failures, log *slog.Logger, versi
 			"GET /v1/jobs/{id}":                 r.job,
 			"GET /v1/jobs":                      r.jobs,
 			"GET /v1/failed":                    g.failed,
+			"GET /v1/failed/poison":             r.poison,
+			"GET /v1/jobs/{id}/calls":           r.calls,
 			"GET /v1/usage":                     r.usage,
+			"GET /v1/usage/ledger":              r.ledger,
+			"GET /v1/queues":                    r.queues,
+			"GET /v1/provider":                  r.provider,
 		},
 	}
 	return a.serve
@@ -39,15 +56,12 @@ func Read(q *query.Query, failures *deadletter.Failures, log *slog.Logger, versi
 
 // reader has the read routes. Each is the same three steps, and none of them
 // decides anything: who may see what is the use case's.
-type reader struct {
-	q       *query.Query
-	version string
-}
+type reader struct{ ReadParts }
 
 // health says that the function runs, and nothing about the table: a health check
 // that fails with a dependency takes down what would still have worked.
 func (r *reader) health(context.Context, *request, intake.Principal) (response, error) {
-	return encode(http.StatusOK, map[string]string{"status": "ok", "version": r.version})
+	return encode(http.StatusOK, map[string]string{"status": "ok", "version": r.Version})
 }
 
 // contract serves the document that the tests hold every answer against, from the
@@ -61,7 +75,7 @@ func (*reader) contract(context.Context, *request, intake.Principal) (response, 
 
 // point shows one data point.
 func (r *reader) point(ctx context.Context, req *request, p intake.Principal) (response, error) {
-	found, err := r.q.Point(ctx, p.Owner, req.PathParameters["id"])
+	found, err := r.Query.Point(ctx, p.Owner, req.PathParameters["id"])
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
@@ -71,7 +85,7 @@ func (r *reader) point(ctx context.Context, req *request, p intake.Principal) (r
 // analyses lists all revisions at once: a point has one or two, so there is no
 // second page, only the shape of a list that could have one.
 func (r *reader) analyses(ctx context.Context, req *request, p intake.Principal) (response, error) {
-	found, err := r.q.Analyses(ctx, p.Owner, req.PathParameters["id"])
+	found, err := r.Query.Analyses(ctx, p.Owner, req.PathParameters["id"])
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
@@ -84,7 +98,7 @@ func (r *reader) analyses(ctx context.Context, req *request, p intake.Principal)
 
 // job shows one job with its last attempts.
 func (r *reader) job(ctx context.Context, req *request, p intake.Principal) (response, error) {
-	found, err := r.q.Job(ctx, p.Owner, req.PathParameters["id"])
+	found, err := r.Query.Job(ctx, p.Owner, req.PathParameters["id"])
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
@@ -97,7 +111,7 @@ func (r *reader) jobs(ctx context.Context, req *request, p intake.Principal) (re
 	if err != nil {
 		return response{}, err
 	}
-	page, err := r.q.Jobs(ctx, p.Owner, f)
+	page, err := r.Query.Jobs(ctx, p.Owner, f)
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
@@ -111,7 +125,7 @@ func (r *reader) jobs(ctx context.Context, req *request, p intake.Principal) (re
 // usage answers for the tier of the token: after a change of plan the next token
 // shows the new limit, without anything to be synchronised.
 func (r *reader) usage(ctx context.Context, _ *request, p intake.Principal) (response, error) {
-	u, err := r.q.Usage(ctx, p.Owner, p.Tier)
+	u, err := r.Query.Usage(ctx, p.Owner, p.Tier, p.Anchor)
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
@@ -155,6 +169,12 @@ func set(f *query.Filter, name, value string) *job.Violation {
 		if f.Queue = value; value != "high" && value != "default" && value != "low" {
 			return &job.Violation{Field: name, Rule: "enum", Detail: "must be high, default or low"}
 		}
+	case "kind":
+		f.Kind = value
+	case "tag":
+		f.Tag = value
+	case "data_point_id":
+		f.Point = value
 	case "limit":
 		n, err := strconv.ParseUint(value, 10, 32) // no sign, as the contract's integers
 		if err != nil || n < 1 || n > query.MaxLimit {

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"orbitq/internal/gate"
 	"orbitq/internal/job"
 	"orbitq/internal/worker"
 )
@@ -19,7 +20,7 @@ import (
 // on at once, each on its own: only those that must come back are reported, so
 // that one bad message never repeats nine good ones. The handler itself never
 // fails: an error would repeat the whole batch.
-func SQS(w *worker.Worker, log *slog.Logger) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
+func SQS(w *worker.Worker, g *gate.Gate, log *slog.Logger) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 	return func(ctx context.Context, e events.SQSEvent) (events.SQSEventResponse, error) {
 		requestID := ""
 		if lc, ok := lambdacontext.FromContext(ctx); ok {
@@ -37,6 +38,7 @@ func SQS(w *worker.Worker, log *slog.Logger) func(context.Context, events.SQSEve
 			})
 		}
 		wg.Wait()
+		logBatch(ctx, log, g, handled)
 		// An empty list says that every record is done. An id that is not in the
 		// batch would say that none is, so ids are copied, never made.
 		out := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
@@ -71,6 +73,9 @@ func logDelivery(ctx context.Context, log *slog.Logger, d *worker.Delivery, h *w
 	}
 	if h.Job.Outcome != "" {
 		attrs = append(attrs, slog.String("outcome", string(h.Job.Outcome)))
+	}
+	if h.Job.Print != "" {
+		attrs = append(attrs, slog.String("fingerprint", h.Job.Print))
 	}
 	if h.Err != nil {
 		level = slog.LevelWarn

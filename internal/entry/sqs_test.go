@@ -44,6 +44,8 @@ type kind func(ctx context.Context, j *job.Job) (worker.Result, error)
 
 func (kind) Name() string { return "enrich" }
 
+func (kind) Policy() job.Policy { return job.Policy{} }
+
 func (k kind) Run(ctx context.Context, j *job.Job) (worker.Result, error) { return k(ctx, j) }
 
 // done is a run without an effect.
@@ -75,7 +77,7 @@ func work(t *testing.T, run kind) *floor {
 		},
 		Jitter: func() float64 { return 0 }, Timing: job.DefaultTiming(), LeaseMargin: 30 * time.Second, Version: "0.1.0+7",
 	})
-	f.handle = entry.SQS(w, f.logger)
+	f.handle = entry.SQS(w, f.door, f.logger)
 	return f
 }
 

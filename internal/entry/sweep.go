@@ -2,8 +2,10 @@ package entry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"orbitq/internal/deadletter"
 	"orbitq/internal/job"
@@ -27,10 +29,19 @@ func Sweep(r *deadletter.Reconciler, log *slog.Logger) func(context.Context) err
 }
 
 // Relay returns the handler of the relay's schedule. It fails as Sweep does.
-func Relay(r *relay.Relay, log *slog.Logger) func(context.Context) error {
+// It also does the next step of every retry of many.
+func Relay(r *relay.Relay, op *deadletter.Operator, log *slog.Logger) func(context.Context) error {
 	return func(ctx context.Context) error {
 		swept, err := r.Sweep(ctx)
-		logSweep(ctx, log, "open jobs swept", err, slog.Int("seen", swept.Seen), slog.Int("sent", swept.Sent))
+		operations, stepErr := op.Advance(ctx)
+		err = errors.Join(err, stepErr)
+		attrs := append([]slog.Attr{
+			slog.Int("seen", swept.Seen), slog.Int("sent", swept.Sent), slog.Int("paced", swept.Paced),
+			slog.Int("made_up", swept.MadeUp), slog.Int("told", swept.Told), slog.Int("operations", operations),
+		}, metrics(time.Now(), map[string]float64{
+			"RelaySent": float64(swept.Sent), "RelayPaced": float64(swept.Paced), "OldestLookSeconds": swept.Oldest.Seconds(),
+		})...)
+		logSweep(ctx, log, "open jobs swept", err, attrs...)
 		if err != nil {
 			return fmt.Errorf("sweep open jobs: %w", err)
 		}

@@ -66,6 +66,10 @@ type jobView struct {
 	StartedAt   *time.Time    `json:"started_at,omitempty"`
 	FinishedAt  *time.Time    `json:"finished_at,omitempty"`
 	NextAt      *time.Time    `json:"next_at,omitempty"`
+	StartBy     *time.Time    `json:"start_by,omitempty"`
+	UniqueKey   string        `json:"unique_key,omitempty"`
+	Tags        []string      `json:"tags,omitempty"`
+	Fingerprint string        `json:"fingerprint,omitempty"`
 	Error       *errorView    `json:"error,omitempty"`
 	History     []attemptView `json:"history,omitempty"`
 }
@@ -94,6 +98,13 @@ func viewJob(j *job.Job) jobView {
 		ID: j.ID, Kind: j.Kind, State: j.State, Outcome: j.Outcome, DataPointID: j.Point, Queue: j.Queue,
 		Attempts: j.Attempts, MaxAttempts: j.MaxAttempts, Generation: j.Generation, CreatedAt: j.Created,
 		StartedAt: when(j.Started), FinishedAt: when(j.Finished),
+		UniqueKey: j.Unique, Tags: j.Tags, Fingerprint: j.Print,
+	}
+	if j.State.Open() {
+		v.StartBy = when(j.StartBy)
+	}
+	if j.State == job.Skipped {
+		v.NextAt = when(j.Look) // when its owner has new units
 	}
 	// Elsewhere the row's due time is over, or of no meaning to a person.
 	if j.State == job.Waiting || j.State == job.Retrying || j.State == job.Scheduled {
@@ -143,6 +154,7 @@ type analysisView struct {
 	TemporalQuality string                `json:"temporal_quality"`
 	HalfSide        int                   `json:"aoi_half_m"`
 	PUSpent         float64               `json:"pu_spent"`
+	CostCredits     float64               `json:"cost_credits"`
 	ScriptVersion   string                `json:"script_version"`
 	RequestID       string                `json:"request_id"`
 	Source          string                `json:"source"`
@@ -157,7 +169,7 @@ func viewAnalysis(a *satellite.Analysis) analysisView {
 		Revision: a.Revision, Outcome: a.Outcome(), Indices: map[string]*statsView{},
 		CloudFraction: a.Day.CloudFraction, SnowFraction: a.Day.SnowFraction, WaterFraction: a.Day.WaterFraction,
 		ValidFraction: a.Day.ValidFraction, AcquiredOn: a.Day.Date.Format(time.DateOnly), DayOffset: a.DayOffset,
-		TemporalQuality: a.TemporalQuality, HalfSide: a.HalfSide, PUSpent: a.PUSpent, ScriptVersion: a.ScriptVersion,
+		TemporalQuality: a.TemporalQuality, HalfSide: a.HalfSide, PUSpent: a.PUSpent, CostCredits: a.Credits, ScriptVersion: a.ScriptVersion,
 		RequestID: a.RequestID, Source: satellite.Source, CreatedAt: a.CreatedAt,
 	}
 	for i, name := range satellite.IndexNames() {

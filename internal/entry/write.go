@@ -5,33 +5,44 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"orbitq/internal/deadletter"
+	"orbitq/internal/gate"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/point"
 )
 
-// Write returns the handler of the write API.
-func Write(in *intake.Intake, op *deadletter.Operator, log *slog.Logger) func(context.Context, request) (response, error) {
-	w := &writer{in: in, log: log}
+// Write returns the handler of the write API. The gate is flushed after a job that
+// ran in this process.
+func Write(in *intake.Intake, op *deadletter.Operator, g *gate.Gate, log *slog.Logger) func(context.Context, request) (response, error) {
+	w := &writer{in: in, gate: g, log: log}
 	o := &operator{op: op}
 	a := &api{log: log, routes: map[string]route{
-		"POST /v1/data-points":         w.createPoint,
-		"POST /v1/jobs":                w.dispatchJob,
-		"POST /v1/jobs:batch-dispatch": w.dispatchMany,
-		"POST /v1/jobs/{id}/cancel":    amend(http.StatusOK, op.Cancel),
-		"POST /v1/failed/{id}/retry":   amend(http.StatusAccepted, op.Retry),
-		"POST /v1/failed:retry":        o.retryMany,
-		"DELETE /v1/failed/{id}":       amend(http.StatusOK, op.Forget),
+		"POST /v1/data-points":           w.createPoint,
+		"POST /v1/jobs":                  w.dispatchJob,
+		"POST /v1/jobs:batch-dispatch":   w.dispatchMany,
+		"POST /v1/jobs/{id}/cancel":      amend(http.StatusOK, op.Cancel),
+		"POST /v1/jobs/{id}/snooze":      o.snooze,
+		"POST /v1/failed/{id}/retry":     amend(http.StatusAccepted, op.Retry),
+		"POST /v1/failed:retry":          o.retryMany,
+		"POST /v1/failed:flush":          o.flush,
+		"DELETE /v1/failed/{id}":         amend(http.StatusOK, op.Forget),
+		"GET /v1/operations/{id}":        o.operation(op.Find),
+		"POST /v1/operations/{id}/abort": o.operation(op.Abort),
+		"POST /v1/usage:make-up":         o.makeUp,
+		"POST /v1/queues/{queue}/pause":  w.setQueue(false),
+		"POST /v1/queues/{queue}/resume": w.setQueue(true),
 	}}
 	return a.serve
 }
 
 // writer has the write routes.
 type writer struct {
-	in  *intake.Intake
-	log *slog.Logger
+	in   *intake.Intake
+	gate *gate.Gate
+	log  *slog.Logger
 }
 
 // pointBody is the body of POST /v1/data-points. It is closed: what is not here,
@@ -86,11 +97,15 @@ func (w *writer) createPoint(ctx context.Context, r *request, p intake.Principal
 // jobBody is the body of POST /v1/jobs. It names the point, never its data: what
 // the job works on is read when it runs.
 type jobBody struct {
-	Kind        string  `json:"kind"`
-	DataPointID string  `json:"data_point_id"`
-	Queue       *string `json:"queue"`
-	Delay       *int    `json:"delay"`  // seconds
-	RunAt       *string `json:"run_at"` // RFC 3339
+	Kind        string   `json:"kind"`
+	DataPointID string   `json:"data_point_id"`
+	Queue       *string  `json:"queue"`
+	Delay       *int     `json:"delay"`    // seconds
+	RunAt       *string  `json:"run_at"`   // RFC 3339
+	Mode        *string  `json:"mode"`     // async or sync
+	MaxWait     *int     `json:"max_wait"` // seconds
+	UniqueKey   *string  `json:"unique_key"`
+	Tags        []string `json:"tags"`
 }
 
 // dispatch returns what the body asks for.
@@ -101,10 +116,22 @@ func (b *jobBody) dispatch(r *request) (intake.Dispatch, error) {
 	}
 	var broken []job.Violation
 	runAt := instant("run_at", b.RunAt, &broken)
+	if b.Mode != nil && *b.Mode != "async" && *b.Mode != "sync" {
+		broken = append(broken, job.Violation{Field: "mode", Rule: "enum", Detail: "must be async or sync"})
+	}
+	unique := ""
+	if b.UniqueKey != nil {
+		if unique = *b.UniqueKey; unique == "" {
+			broken = append(broken, job.Violation{Field: "unique_key", Rule: "min_length", Detail: "must not be empty"})
+		}
+	}
 	if len(broken) > 0 {
 		return intake.Dispatch{}, job.Invalid(broken...)
 	}
-	return intake.Dispatch{Kind: b.Kind, Point: b.DataPointID, Queue: queue, Delay: b.Delay, RunAt: runAt}, nil
+	return intake.Dispatch{
+		Kind: b.Kind, Point: b.DataPointID, Queue: queue, Delay: b.Delay, RunAt: runAt,
+		MaxWait: b.MaxWait, Unique: unique, Tags: b.Tags, Now: b.Mode != nil && *b.Mode == "sync",
+	}, nil
 }
 
 // dispatchJob accepts a job.
@@ -118,12 +145,51 @@ func (w *writer) dispatchJob(ctx context.Context, r *request, p intake.Principal
 	if err != nil {
 		return response{}, err
 	}
+	if d.Now {
+		return w.runJob(ctx, keyed(r, p, raw), d)
+	}
 	accepted, err := w.in.DispatchJob(ctx, keyed(r, p, raw), d)
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
 	w.unsent(ctx, accepted)
 	return created(http.StatusAccepted, "/v1/jobs/"+accepted.Job.ID, viewJob(&accepted.Job))
+}
+
+// syncTime is how long a synchronous request works for its job; after it, the answer
+// is the job as it is, and the job goes on in its queue. API Gateway waits 30 s.
+const syncTime = 25 * time.Second
+
+// runJob runs a job and answers with its result: 200 when it is final, else 202.
+func (w *writer) runJob(ctx context.Context, r intake.Request, d intake.Dispatch) (response, error) {
+	// The worker keeps 2 s of the time that it gets for its last writes.
+	limited, cancel := context.WithTimeout(ctx, syncTime+2*time.Second)
+	defer cancel()
+	accepted, err := w.in.DispatchNow(limited, r, d)
+	if err != nil {
+		return response{}, err //nolint:wrapcheck // the edge maps the code
+	}
+	if err := errors.Join(accepted.RunErr, w.gate.Flush(ctx)); err != nil {
+		w.log.LogAttrs(ctx, slog.LevelWarn, "synchronous job", slog.String("job", accepted.Job.ID),
+			slog.String("code", string(job.CodeOf(err))), slog.String("error", clip(err.Error(), maxReason)))
+	}
+	status := http.StatusAccepted
+	if !accepted.Job.State.Open() {
+		status = http.StatusOK
+	}
+	return created(status, "/v1/jobs/"+accepted.Job.ID, viewJob(&accepted.Job))
+}
+
+// setQueue pauses or resumes a queue.
+func (w *writer) setQueue(enabled bool) route {
+	return func(ctx context.Context, r *request, _ intake.Principal) (response, error) {
+		queue := r.PathParameters["queue"]
+		state, err := w.in.SetQueue(ctx, queue, enabled)
+		if err != nil {
+			return response{}, err //nolint:wrapcheck // the edge maps the code
+		}
+		return encode(http.StatusAccepted, map[string]string{"queue": queue, "feed": state})
+	}
 }
 
 // unsent logs, beside the line of the request, that a job was accepted but its message not sent: the request is

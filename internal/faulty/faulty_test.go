@@ -15,7 +15,6 @@ import (
 	"orbitq/internal/memqueue"
 	"orbitq/internal/memstore"
 	"orbitq/internal/point"
-	"orbitq/internal/relay"
 	"orbitq/internal/satellite"
 )
 
@@ -35,7 +34,7 @@ func ports(ctx context.Context, p *faulty.Process) map[string]func() error {
 		"Point":        func() error { _, err := s.Point(ctx, ""); return err },
 		"Subject":      func() error { _, _, err := s.Subject(ctx, "", 1); return err },
 		"Due":          func() error { _, err := s.Due(ctx, 0, now, 1); return err },
-		"Retake":       func() error { _, _, err := s.Retake(ctx, relay.Hint{}, job.DefaultTiming(), now); return err },
+		"Retake":       func() error { _, _, err := s.Retake(ctx, &j, now, job.DefaultTiming(), now); return err },
 		"Bury":         func() error { _, err := s.Bury(ctx, job.Message{}, deadletter.Letter{}, now); return err },
 		"RecordPoison": func() error { return s.RecordPoison(ctx, deadletter.Letter{}, "", now) },
 		"Amend": func() error {

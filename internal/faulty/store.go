@@ -5,9 +5,11 @@ import (
 	"time"
 
 	"orbitq/internal/deadletter"
+	"orbitq/internal/gate"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
+	"orbitq/internal/limit"
 	"orbitq/internal/point"
 	"orbitq/internal/relay"
 	"orbitq/internal/satellite"
@@ -19,9 +21,13 @@ type Table interface {
 	worker.Store
 	intake.Store
 	relay.Store
+	relay.Outbox
+	gate.Store
 	deadletter.Store
 	kinds.Points
 	deadletter.Rows
+	// Lapsed is relay.Skipped without Amend, which deadletter.Rows has as well.
+	Lapsed(ctx context.Context, now time.Time, n int) ([]relay.Hint, error)
 }
 
 // Store is a table as one process sees it.
@@ -99,9 +105,9 @@ func (s *Store) Due(ctx context.Context, shard int, now time.Time, n int) ([]rel
 }
 
 // Retake implements relay.Store.
-func (s *Store) Retake(ctx context.Context, h relay.Hint, t job.Timing, now time.Time) (job.Job, bool, error) {
+func (s *Store) Retake(ctx context.Context, seen *job.Job, slot time.Time, t job.Timing, now time.Time) (job.Job, bool, error) {
 	got, err := call(s.Process, "Retake", func() (a stored, err error) {
-		a.job, a.existed, err = s.Table.Retake(ctx, h, t, now)
+		a.job, a.existed, err = s.Table.Retake(ctx, seen, slot, t, now)
 		return a, err //nolint:wrapcheck // a decorator hands errors on as they are
 	})
 	return got.job, got.existed, err
@@ -135,4 +141,49 @@ func (s *Store) Dead(ctx context.Context, owner, after string, n int) ([]job.Job
 		return g, err //nolint:wrapcheck // a decorator hands errors on as they are
 	})
 	return got.jobs, got.next, err
+}
+
+// Peek implements relay.Store.
+func (s *Store) Peek(ctx context.Context, hints []relay.Hint, now time.Time) ([]job.Job, error) {
+	return read(s.Process, "Peek", func() ([]job.Job, error) { return s.Table.Peek(ctx, hints, now) })
+}
+
+// Pending implements relay.Outbox.
+func (s *Store) Pending(ctx context.Context, n int) ([]job.Event, error) {
+	return read(s.Process, "Pending", func() ([]job.Event, error) { return s.Table.Pending(ctx, n) })
+}
+
+// Told implements relay.Outbox.
+func (s *Store) Told(ctx context.Context, id string, now time.Time) error {
+	return do(s.Process, "Told", func() error { return s.Table.Told(ctx, id, now) })
+}
+
+// Lapsed implements relay.Skipped.
+func (s *Store) Lapsed(ctx context.Context, now time.Time, n int) ([]relay.Hint, error) {
+	return read(s.Process, "Lapsed", func() ([]relay.Hint, error) { return s.Table.Lapsed(ctx, now, n) })
+}
+
+// Door implements gate.Store.
+func (s *Store) Door(ctx context.Context) (limit.Row, error) {
+	return read(s.Process, "Door", func() (limit.Row, error) { return s.Table.Door(ctx) })
+}
+
+// saved is the answer to a write of the limiter's row.
+type saved struct {
+	row limit.Row
+	ok  bool
+}
+
+// SaveDoor implements gate.Store.
+func (s *Store) SaveDoor(ctx context.Context, next limit.Row) (limit.Row, bool, error) {
+	got, err := call(s.Process, "SaveDoor", func() (a saved, err error) {
+		a.row, a.ok, err = s.Table.SaveDoor(ctx, next)
+		return a, err //nolint:wrapcheck // a decorator hands errors on as they are
+	})
+	return got.row, got.ok, err
+}
+
+// RecordCalls implements gate.Store.
+func (s *Store) RecordCalls(ctx context.Context, calls []limit.Call) error {
+	return do(s.Process, "RecordCalls", func() error { return s.Table.RecordCalls(ctx, calls) })
 }

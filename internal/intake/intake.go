@@ -14,7 +14,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"time"
 
 	"orbitq/internal/job"
@@ -46,12 +45,28 @@ type Config struct {
 	Store    Store
 	Sender   Sender
 	Bulk     BulkSender // for DispatchMany only
-	Kinds    []string   // names of the registered kinds
+	Pacer    Pacer
+	Runner   Runner                // for DispatchNow only
+	Feeds    Feeds                 // for SetQueue only
+	Policies map[string]job.Policy // of the registered kinds, by name
 	Now      func() time.Time
 	Entropy  func() [10]byte
 	Deadline time.Duration // retry_until, from acceptance
 	Resend   time.Duration // the relay looks for an unsent job after this
-	Tries    int           // attempts per generation
+	Tries    int           // attempts per generation, where the kind says nothing
+}
+
+// Pacer knows whether the provider's limiter is full.
+type Pacer interface {
+	// Room reports whether a message that is sent now would find a slot.
+	Room(ctx context.Context, high bool) bool
+}
+
+// Runner runs an accepted job in this process.
+type Runner interface {
+	// RunNow returns the job's row as it stands after the run, and what went wrong; a
+	// job that did not end has a message, or will get one from the relay.
+	RunNow(ctx context.Context, j *job.Job) (job.Job, error)
 }
 
 // Intake accepts requests.
@@ -66,6 +81,8 @@ func New(c Config) *Intake { return &Intake{Config: c} }
 type Principal struct {
 	Owner string
 	Tier  usage.Tier
+	// Anchor is the day from which the owner's billing cycles count.
+	Anchor time.Time
 }
 
 // Request is what all writes share.
@@ -79,8 +96,9 @@ type Request struct {
 type Accepted struct {
 	Point    point.Point
 	Job      job.Job
-	Repeated bool  // the same request was accepted before
+	Repeated bool  // the same request was accepted before, or an open job holds its unique key
 	SendErr  error // the message could not be sent now; the relay repeats it
+	RunErr   error // what went wrong when the job ran at once; its row regards it
 }
 
 // CreatePoint stores a reading and accepts one enrichment job for it, as the
@@ -95,7 +113,7 @@ func (in *Intake) CreatePoint(ctx context.Context, r Request, reading point.Inpu
 	}
 	p.Owner, p.BodyHash = r.Principal.Owner, bodyHash(r.Body)
 	p.ID = in.id(now, r, "POST /v1/data-points", "point")
-	j := in.job(now, time.Time{}, r, "enrich", p.ID, p.Revision, queue)
+	j := in.job(ctx, now, r, Dispatch{Kind: "enrich", Point: p.ID, Queue: queue}, time.Time{}, p.Revision)
 	j.ID = in.id(now, r, "POST /v1/data-points", "job")
 	stored, accepted, existed, err := in.Store.AcceptPoint(ctx, &p, &j)
 	if err != nil {
@@ -105,41 +123,6 @@ func (in *Intake) CreatePoint(ctx context.Context, r Request, reading point.Inpu
 		return Accepted{}, errKeyReused()
 	}
 	return in.send(ctx, Accepted{Point: stored, Job: accepted, Repeated: existed}), nil
-}
-
-// Dispatch is the wish to run a job.
-type Dispatch struct {
-	Kind  string
-	Point string
-	Queue string // empty for default
-	// Delay and RunAt say when the job is first due; at most one of them.
-	Delay *int // seconds
-	RunAt *time.Time
-}
-
-// MaxAhead is how far ahead a job may be scheduled.
-const MaxAhead = 366 * 24 * time.Hour
-
-// due returns when the job is first due, zero for at once.
-func (d Dispatch) due(now time.Time, broken []job.Violation) (time.Time, []job.Violation) {
-	field, at := "run_at", time.Time{}
-	switch {
-	case d.Delay != nil && d.RunAt != nil:
-		return at, append(broken, job.Violation{Field: "run_at", Rule: "exclusive", Detail: "cannot be given together with delay"})
-	case d.Delay != nil:
-		field = "delay"
-		// Compared in seconds: a Duration would overflow, and be due in the past.
-		if *d.Delay < 0 || int64(*d.Delay) > int64(MaxAhead/time.Second) {
-			return at, append(broken, job.Violation{Field: field, Rule: "range", Detail: "must be from 0 to 31622400 seconds, which are 366 days"})
-		}
-		at = now.Add(time.Duration(*d.Delay) * time.Second)
-	case d.RunAt != nil:
-		at = *d.RunAt
-	}
-	if at.Sub(now) > MaxAhead {
-		return at, append(broken, job.Violation{Field: field, Rule: "range", Detail: "must be at most 366 days ahead"})
-	}
-	return at, broken
 }
 
 // DispatchJob accepts a job for a point that the principal owns.
@@ -153,20 +136,10 @@ func (in *Intake) DispatchJob(ctx context.Context, r Request, d Dispatch) (Accep
 
 // accept stores a job that is not sent yet.
 func (in *Intake) accept(ctx context.Context, r Request, d Dispatch) (Accepted, error) {
-	queue, broken := checkQueue(d.Queue, nil)
-	broken = checkKey(r.Key, broken)
 	now := in.Now()
-	due, broken := d.due(now, broken)
-	if !job.ValidID(d.Point) {
-		broken = append(broken, job.Violation{Field: "data_point_id", Rule: "id", Detail: "must be an id of 26 characters"})
-	}
-	if len(broken) > 0 {
-		return Accepted{}, job.Invalid(broken...)
-	}
-	if !slices.Contains(in.Kinds, d.Kind) {
-		e := job.Invalid(job.Violation{Field: "kind", Rule: "known", Detail: fmt.Sprintf("%q is not one of %v", d.Kind, in.Kinds)})
-		e.Code = job.UnknownKind
-		return Accepted{}, e
+	due, err := in.check(&d, r.Key, now)
+	if err != nil {
+		return Accepted{}, err
 	}
 	p, err := in.Store.Point(ctx, d.Point)
 	if err != nil {
@@ -175,13 +148,13 @@ func (in *Intake) accept(ctx context.Context, r Request, d Dispatch) (Accepted, 
 	if p.Owner != r.Principal.Owner {
 		return Accepted{}, job.Errorf(job.NotFound, "no data point %s", d.Point)
 	}
-	j := in.job(now, due, r, d.Kind, p.ID, p.Revision, queue)
+	j := in.job(ctx, now, r, d, due, p.Revision)
 	j.ID = in.id(now, r, "POST /v1/jobs", "job")
 	accepted, existed, err := in.Store.Accept(ctx, &j)
 	if err != nil {
 		return Accepted{}, fmt.Errorf("accept job: %w", err)
 	}
-	if existed && accepted.BodyHash != j.BodyHash {
+	if existed && accepted.ID == j.ID && accepted.BodyHash != j.BodyHash {
 		return Accepted{}, errKeyReused()
 	}
 	return Accepted{Point: p, Job: accepted, Repeated: existed}, nil
@@ -192,7 +165,7 @@ func (in *Intake) accept(ctx context.Context, r Request, d Dispatch) (Accepted, 
 // not a failed request: the job is accepted, and the relay finds it.
 func (in *Intake) send(ctx context.Context, a Accepted) Accepted {
 	now := in.Now()
-	if a.Repeated || a.Job.Parked(now) {
+	if a.Repeated || a.Job.Parked() {
 		return a
 	}
 	if err := in.Sender.Send(ctx, a.Job.Queue, a.Job.Message(), max(a.Job.Due.Sub(now), 0)); err != nil {
@@ -201,12 +174,32 @@ func (in *Intake) send(ctx context.Context, a Accepted) Accepted {
 	return a
 }
 
-// job returns the row of a job to be accepted.
-func (in *Intake) job(now, due time.Time, r Request, kind, pointID string, revision int, queue string) job.Job {
-	return job.Accepted(job.Job{
-		Kind: kind, Owner: r.Principal.Owner, Tier: string(r.Principal.Tier), Limit: r.Principal.Tier.Limit(),
-		Queue: queue, Point: pointID, Revision: revision, BodyHash: bodyHash(r.Body), MaxAttempts: in.Tries, Due: due,
-	}, now, in.Deadline, in.Resend)
+// job returns the row of a job to be accepted. If its kind calls the provider and
+// the limiter is full, its message is left to the relay: it would only be received
+// to be sent away.
+func (in *Intake) job(ctx context.Context, now time.Time, r Request, d Dispatch, due time.Time, revision int) job.Job {
+	policy := in.Policies[d.Kind]
+	tries := policy.Tries
+	if tries == 0 {
+		tries = in.Tries
+	}
+	j := job.Job{
+		Kind: d.Kind, Owner: r.Principal.Owner, Tier: string(r.Principal.Tier), Anchor: r.Principal.Anchor, Limit: r.Principal.Tier.Limit(),
+		Queue: d.Queue, Point: d.Point, Revision: revision, Unique: d.Unique, Tags: d.Tags,
+		BodyHash: bodyHash(r.Body), MaxAttempts: tries, Due: due,
+	}
+	if d.MaxWait != nil {
+		first := now
+		if due.After(now) {
+			first = due
+		}
+		j.StartBy = first.Add(time.Duration(*d.MaxWait) * time.Second)
+	}
+	j = job.Accepted(j, now, in.Deadline, in.Resend)
+	if policy.Paced && j.Due.IsZero() && !d.Now && !in.Pacer.Room(ctx, j.Queue == "high") {
+		return job.Held(j, now)
+	}
+	return j
 }
 
 // id returns a new id, or the one that belongs to the request's key.

@@ -86,7 +86,7 @@ func (in *Intake) sendMany(ctx context.Context, answers []Answer) {
 	waiting := map[string][]*Answer{}
 	for i := range answers {
 		a := &answers[i]
-		if a.Err == nil && !a.Repeated && !a.Job.Parked(now) {
+		if a.Err == nil && !a.Repeated && !a.Job.Parked() {
 			waiting[a.Job.Queue] = append(waiting[a.Job.Queue], a)
 		}
 	}

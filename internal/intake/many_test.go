@@ -39,7 +39,7 @@ func importer(t *testing.T, b *bulk) (*intake.Intake, intake.Request, string) {
 	table := memstore.New(job.DefaultTiming())
 	var ids atomic.Uint32
 	in := intake.New(intake.Config{
-		Store: table, Bulk: b, Kinds: []string{"enrich"}, Now: func() time.Time { return now },
+		Store: table, Bulk: b, Policies: map[string]job.Policy{"enrich": {}}, Now: func() time.Time { return now },
 		Entropy: func() [10]byte {
 			n := ids.Add(1)
 			return [10]byte{8: byte(n >> 8), 9: byte(n)}

@@ -16,6 +16,7 @@ const (
 	Revive                 // a person redrove the dead job: a new generation begins
 	Spent                  // bury: no attempts left
 	Expired                // bury: the deadline passed
+	Late                   // bury: max_wait passed before the first attempt
 	Skip                   // acknowledge: skipped, the owner's limit is used up
 	Wait                   // released: send the new message, then acknowledge
 	Orphan                 // keep: no such job; the dead letter queue shows it to a person
@@ -38,7 +39,7 @@ type ClaimRequest struct {
 
 // Judge decides what a message means for the row j. It is the executable form of
 // the claim condition: a store may only write what Judge calls Run, Spent,
-// Expired or Revive.
+// Expired, Late or Revive.
 //
 // The order matters: a message of a final job is judged by its ticket alone, so
 // that exactly one message per dead job stays in the dead letter queue. The
@@ -65,9 +66,17 @@ func Judge(j *Job, r *ClaimRequest) Verdict {
 		return Spent
 	case !now.Before(j.Deadline):
 		return Expired
+	case j.Overdue(now):
+		return Late
 	default:
 		return Run
 	}
+}
+
+// Overdue reports whether the job should have started by now and has not. An
+// attempt that was given back (a full limiter) was no start.
+func (j *Job) Overdue(now time.Time) bool {
+	return !j.StartBy.IsZero() && j.Attempts == 0 && j.Passes == 0 && !now.Before(j.StartBy)
 }
 
 // Lease is what a worker takes when it claims.

@@ -13,6 +13,25 @@ type Timing struct {
 	Resend      time.Duration   // the relay looks this long after the job should have moved
 	RetryUntil  time.Duration   // no attempt starts this long after the job was first due
 	Passes      []time.Duration // waits before the 2nd, 3rd, ... look for an answer that may still come
+	Exceptions  int             // attempts that may fail by an error of their own; 0 for as many as there are
+}
+
+// Policy is how the jobs of one kind are tried. Zero values mean the deployment's.
+type Policy struct {
+	Tries      int             // attempts per generation
+	Exceptions int             // attempts that may fail by an error of their own; 0 for Tries
+	Backoff    []time.Duration // wait after the 1st, 2nd, ... failed attempt
+	Timeout    time.Duration   // of one attempt, at most the function's own
+	Paced      bool            // calls the provider, so that its messages need a slot of the limiter
+}
+
+// For returns the timing for jobs of a kind.
+func (t Timing) For(p Policy) Timing {
+	if len(p.Backoff) > 0 {
+		t.Backoff = p.Backoff
+	}
+	t.Exceptions = p.Exceptions
+	return t
 }
 
 // DefaultTiming returns the waits of the queue that orbitq replaces: backoff
@@ -40,13 +59,17 @@ func (t Timing) BackoffFor(n int, jitter float64) time.Duration {
 }
 
 // ReleaseFor returns the wait of a release: the provider's wish, at least a
-// second and at most MaxDelay, or ReleaseWait when it gave none. Only a used up
-// quota is waited for to its end.
+// second and at most MaxDelay, or ReleaseWait when it gave none. Waits of our own
+// making, and the end of a used up quota, are waited for exactly.
 func (t Timing) ReleaseFor(fault *Error) time.Duration {
 	switch {
+	case !fault.Slot.IsZero():
+		// Whole seconds, rounded down: the message comes a little before its slot,
+		// never behind it.
+		return fault.RetryAfter.Truncate(time.Second)
 	case fault.RetryAfter <= 0:
 		return t.ReleaseWait
-	case fault.Code == ProviderQuota:
+	case fault.Code != ProviderRateLimit:
 		return fault.RetryAfter
 	default:
 		return min(max(fault.RetryAfter, time.Second), MaxDelay)
@@ -82,7 +105,12 @@ func Ended(j Job, outcome Outcome, r Report) Job {
 func Failed(j Job, fault *Error, t Timing, jitter float64, carrier Carried, r Report) Job {
 	j.History = recorded(j.History, r.attempt(&j, fault.Code))
 	j.Code, j.Reason = fault.Code, fault.Message
-	if fault.Code.Class() == Fatal || j.Attempts >= j.MaxAttempts {
+	j.Slot = time.Time{}
+	if fault.Code != AttemptTimeout {
+		j.Exceptions++
+	}
+	spent := j.Attempts >= j.MaxAttempts || t.Exceptions > 0 && j.Exceptions >= t.Exceptions
+	if fault.Code.Class() == Fatal || spent {
 		return Buried(j, fault.Code, fault.Message, carrier, r.Now)
 	}
 	j.State = Retrying
@@ -101,13 +129,36 @@ func Released(j Job, code Code, reason string, wait time.Duration, t Timing, now
 	}
 	j.State = Waiting
 	j.Code, j.Reason = code, reason
+	j.Slot = time.Time{}
 	j.Lease, j.LeaseUntil = "", time.Time{}
 	j.Ticket++
 	j.ValidTicket = j.Ticket
 	j.Due = now.Add(wait)
 	j.Deadline = j.Deadline.Add(wait)
-	j.Look = lookAfter(j.Due, now, t.Resend)
+	j.Look = j.lookBy(lookAfter(j.Due, now, t.Resend), now)
 	return j
+}
+
+// GivenBack returns the row of a job that a failure of class Release sends away.
+// With a slot it comes back at its time. Without one, because no slot was free, it
+// waits in the table until the relay can book for it: any number of such jobs cost
+// nothing while they wait, where a message each would come to be refused again.
+func GivenBack(j Job, f *Error, t Timing, now time.Time) Job {
+	j = Released(j, f.Code, f.Message, t.ReleaseFor(f), t, now)
+	j.Slot = f.Slot
+	if f.Slot.IsZero() && (f.Code == Limited || f.Code == BreakerOpen) {
+		j.Look = j.Due
+	}
+	return j
+}
+
+// Snooze returns the row of an open job that is put off; no attempt is lost. A
+// running one is refused: its worker would settle as if nothing had been said.
+func Snooze(j Job, wait time.Duration, t Timing, now time.Time) (Job, error) {
+	if !j.State.Open() || j.State == Running {
+		return j, Errorf(StateConflict, "the job is %s; only a job that waits for its turn can be snoozed", j.State)
+	}
+	return Released(j, Snoozed, "put off by its owner", wait, t, now), nil
 }
 
 // Postponed returns the row of a job that came to an outcome which may still
@@ -124,10 +175,21 @@ func Postponed(j Job, o Outcome, t Timing, now time.Time) (Job, bool) {
 }
 
 // SkippedByQuota returns the row of a job that did not run because its owner's
-// limit is used up.
-func SkippedByQuota(j Job, now time.Time) Job {
+// limit is used up. It is looked at again when the owner has new units.
+func SkippedByQuota(j Job, units, now time.Time) Job {
 	j.State, j.Outcome = Skipped, UserQuotaExceeded
-	return closed(j, now)
+	j = closed(j, now)
+	j.Look = units
+	return j
+}
+
+// MadeUp returns the row of a skipped job whose owner has new units: it runs again
+// as if its owner had asked, when the limiter has a slot for it.
+func MadeUp(j Job, t Timing, now time.Time) (Job, error) {
+	if j.State != Skipped || now.Before(j.Look) {
+		return j, Errorf(StateConflict, "the job is %s", j.State)
+	}
+	return Held(Revived(j, t, now), now), nil
 }
 
 // WaitingForQuota returns the row of a job whose owner's last units are reserved
@@ -166,6 +228,7 @@ func Buried(j Job, code Code, reason string, carrier Carried, now time.Time) Job
 	}
 	j.State, j.Outcome = Dead, ""
 	j.Code, j.Reason = code, reason
+	j.Print = Fingerprint(j.Kind, code, reason)
 	j.DeadTicket, j.DeadSent = carrier.Ticket, carrier.Sent
 	return closed(j, now)
 }
@@ -176,13 +239,29 @@ func Buried(j Job, code Code, reason string, carrier Carried, now time.Time) Job
 func Revived(j Job, t Timing, now time.Time) Job {
 	j.State = Queued
 	j.Generation++
-	j.Attempts, j.Resends, j.Passes = 0, 0, 0
+	j.Attempts, j.Exceptions, j.Resends, j.Passes = 0, 0, 0, 0
 	j.Ticket++
 	j.ValidTicket = j.Ticket
 	j.DeadTicket, j.DeadSent = 0, time.Time{}
-	j.Outcome, j.Finished = "", time.Time{}
+	j.Outcome, j.Print, j.Finished, j.StartBy = "", "", time.Time{}, time.Time{}
 	j.Deadline, j.Look = now.Add(t.RetryUntil), now.Add(t.Resend)
 	return j
+}
+
+// Plan is what an owner may use.
+type Plan struct {
+	Tier   string
+	Limit  int       // billable jobs per cycle, Unlimited for none
+	Anchor time.Time // day from which cycles count, zero for the calendar month
+}
+
+// Upgraded returns the row of a skipped job whose owner has another plan now.
+func Upgraded(j Job, p Plan, t Timing, now time.Time) (Job, error) {
+	if j.State != Skipped {
+		return j, Errorf(StateConflict, "the job is %s; only a skipped job can be made up", j.State)
+	}
+	j.Tier, j.Limit, j.Anchor = p.Tier, p.Limit, p.Anchor
+	return Held(Revived(j, t, now), now), nil
 }
 
 // Cancel returns the row of a job that its owner took back. A running worker is
@@ -225,21 +304,30 @@ func Unrunnable(j *Job, v Verdict) (Code, string) {
 	if j.Code != "" {
 		last = "; last failure: " + string(j.Code) + " " + j.Reason
 	}
+	if v == Late {
+		return MaxWaitExceeded, "no attempt started before " + j.StartBy.Format(time.RFC3339) + last
+	}
 	if v == Expired {
 		return DeadlinePassed, "the deadline " + j.Deadline.Format(time.RFC3339) + " passed before an attempt succeeded" + last
 	}
 	return AttemptsSpent, strconv.Itoa(j.Attempts) + " attempts were made" + last
 }
 
-// Resent returns the row after the relay took a new ticket. Older tickets stay
-// valid, so that copies already in a backlog are not starved.
-func Resent(j Job, t Timing, now time.Time) Job {
+// Resent returns the row after the relay took a new ticket, with the slot that it
+// booked for the send (zero for none). Older tickets stay valid, so that copies
+// already in a backlog are not starved.
+func Resent(j Job, slot time.Time, t Timing, now time.Time) Job {
 	if j.State == Scheduled {
 		j.State = Queued
 	}
 	j.Ticket++
 	j.Resends++
-	j.Look = now.Add(ResendAfter(t.Resend, j.Resends))
+	j.Slot = slot
+	from := now
+	if slot.After(now) {
+		from = slot
+	}
+	j.Look = j.lookBy(from.Add(ResendAfter(t.Resend, j.Resends)), now)
 	return j
 }
 
@@ -283,6 +371,6 @@ func closed(j Job, now time.Time) Job {
 	j.Finished = now
 	j.Lease, j.LeaseUntil = "", time.Time{}
 	j.UsageKey = ""
-	j.Due, j.Look = time.Time{}, time.Time{}
+	j.Due, j.Slot, j.Look = time.Time{}, time.Time{}, time.Time{}
 	return j
 }

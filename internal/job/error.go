@@ -25,6 +25,10 @@ const (
 	NoWorkerReport      Code = "NO_WORKER_REPORT"       // SQS gave up; no worker ever said why
 	Poison              Code = "POISON"                 // the message is not one of ours
 	UnknownKind         Code = "UNKNOWN_KIND"           // no such job kind in this release
+	Limited             Code = "LIMITED"                // our own limiter: the job has a slot, or waits for one
+	BreakerOpen         Code = "BREAKER_OPEN"           // the provider failed too often: calls pause
+	Snoozed             Code = "SNOOZED"                // put off, by its own kind or by a person
+	MaxWaitExceeded     Code = "MAX_WAIT_EXCEEDED"      // max_wait passed before the first attempt
 	Throttled           Code = "THROTTLED"              // AWS asked us to slow down
 	Internal            Code = "INTERNAL"               // a defect of ours
 	InvalidJSON         Code = "INVALID_JSON"           // request: not JSON
@@ -39,6 +43,8 @@ const (
 	MethodNotAllowed    Code = "METHOD_NOT_ALLOWED"     // request: path exists, method does not
 	Unavailable         Code = "UNAVAILABLE"            // request: try again later
 	StateConflict       Code = "STATE_CONFLICT"         // request: the job is in no state for that
+	UniqueHeld          Code = "UNIQUE_KEY_HELD"        // request: an open job holds the unique key
+	LimitExceeded       Code = "LIMIT_EXCEEDED"         // request: the plan allows no more of these
 )
 
 // Error is a failure with a code. Message is for people and holds no secret.
@@ -46,6 +52,7 @@ type Error struct {
 	Code       Code
 	Message    string
 	RetryAfter time.Duration // provider's wish, zero when it gave none
+	Slot       time.Time     // of the limiter, booked for the next run; zero for none
 	Violations []Violation   // which fields broke which rules
 	Err        error
 }
@@ -99,7 +106,7 @@ const (
 // Class returns what a failure with this code means for its job.
 func (c Code) Class() Class {
 	switch c {
-	case ProviderRateLimit, ProviderQuota, Throttled:
+	case ProviderRateLimit, ProviderQuota, Throttled, Limited, BreakerOpen, Snoozed:
 		return Release
 	case InvalidRequest, ProviderDenied, UnknownKind, Poison:
 		return Fatal

@@ -35,14 +35,17 @@ const HistorySize = 3
 
 // Job is one row: the whole truth about one accepted piece of work.
 type Job struct {
-	ID       string // ULID, or derived from (owner, route, Idempotency-Key)
-	Kind     string // what to run, such as "enrich"
-	Owner    string // the token's sub
-	Tier     string // plan of the owner when the job was accepted
-	Limit    int    // billable jobs per cycle, Unlimited for none
-	Queue    string // high, default or low
-	Point    string // the data point that the job is about
-	Revision int    // the point's revision that the job is about
+	ID       string    // ULID, or derived from (owner, route, Idempotency-Key)
+	Kind     string    // what to run, such as "enrich"
+	Owner    string    // the token's sub
+	Tier     string    // plan of the owner when the job was accepted
+	Anchor   time.Time // day from which the owner's cycles count, zero for the calendar month
+	Limit    int       // billable jobs per cycle, Unlimited for none
+	Queue    string    // high, default or low
+	Point    string    // the data point that the job is about
+	Revision int       // the point's revision that the job is about
+	Unique   string    // key of which only one open job may exist, empty for none
+	Tags     []string
 	BodyHash string // SHA-256 of the request body, for the Idempotency-Key
 
 	State       State
@@ -50,6 +53,7 @@ type Job struct {
 	Ticket      int // of the newest send
 	ValidTicket int // lowest ticket that may still claim
 	Attempts    int // of this generation
+	Exceptions  int // of those, how many failed by an error of their own
 	MaxAttempts int // tries, fixed when the job was accepted
 	Resends     int // how often the relay had to send again
 	Passes      int // how often the job looked for an answer that was not there yet
@@ -60,7 +64,9 @@ type Job struct {
 
 	Created  time.Time
 	Due      time.Time // earliest next run of a waiting or retrying job
+	Slot     time.Time // of the limiter, booked for the next call to the provider
 	Deadline time.Time // no attempt starts after this
+	StartBy  time.Time // the first attempt starts before this, or none does; zero for no such promise
 	Look     time.Time // the relay looks at the row after this
 	Started  time.Time // of the newest attempt
 	Finished time.Time // of the final state
@@ -68,6 +74,7 @@ type Job struct {
 	Outcome Outcome // why the job ended as it did
 	Code    Code    // of the last failure
 	Reason  string  // of the last failure, for people
+	Print   string  // fingerprint of the failure that the job died of
 
 	DeadTicket int       // ticket of the message that carried the job to death
 	DeadSent   time.Time // SentTimestamp of that message, stamped by SQS
@@ -102,7 +109,23 @@ func Accepted(j Job, now time.Time, deadline, resendAfter time.Duration) Job {
 		j.Due = time.Time{}
 	}
 	j.Deadline = first.Add(deadline)
-	j.Look = lookAfter(first, now, resendAfter)
+	j.Look = j.lookBy(lookAfter(first, now, resendAfter), now)
+	return j
+}
+
+// lookBy returns when the relay looks at a job: at the end of max_wait, if that
+// comes first, so that a job which nobody starts dies on time.
+func (j *Job) lookBy(look, now time.Time) time.Time {
+	if j.StartBy.After(now) && j.StartBy.Before(look) && j.Attempts == 0 && j.Passes == 0 {
+		return j.StartBy
+	}
+	return look
+}
+
+// Held returns the row of an accepted job whose message is left to the relay: the
+// limiter is full, and a message sent now would only come to be sent again.
+func Held(j Job, now time.Time) Job {
+	j.Due, j.Look = now, now
 	return j
 }
 
@@ -111,8 +134,8 @@ func Accepted(j Job, now time.Time, deadline, resendAfter time.Duration) Job {
 const MaxDelay = 15 * time.Minute
 
 // Parked reports whether the job waits in the table alone: the relay sends its
-// message when it is due.
-func (j *Job) Parked(now time.Time) bool { return j.Due.Sub(now) > MaxDelay }
+// message, because it looks at the job no later than when it is due.
+func (j *Job) Parked() bool { return !j.Due.IsZero() && !j.Look.After(j.Due) }
 
 // lookAfter returns when the relay looks at a job that is due at a time: then, if
 // nobody else sends its message, else a while later.

@@ -87,7 +87,7 @@ func (l *life) reserve() {
 			l.become("claim, limit reserved", next)
 			return
 		case job.UsedUp:
-			l.become("claim, limit used", job.SkippedByQuota(l.row, l.now))
+			l.become("claim, limit used", job.SkippedByQuota(l.row, l.now.AddDate(0, 1, 0), l.now))
 			return
 		case job.HasRoom:
 			l.row.UsageKey = "USAGE"
@@ -142,7 +142,7 @@ func (l *life) released(next job.Job, attempts int) {
 	if next.Attempts != attempts || !next.Deadline.Equal(l.row.Deadline.Add(wait)) || next.ValidTicket != next.Ticket || next.Ticket != l.row.Ticket+1 || wait <= 0 {
 		l.t.Fatalf("released %+v\nbefore %+v", next, l.row)
 	}
-	if parked := next.Parked(l.now); parked != (wait > job.MaxDelay) || parked != next.Look.Equal(next.Due) {
+	if parked := next.Parked(); parked != (wait > job.MaxDelay) || parked != next.Look.Equal(next.Due) {
 		l.t.Fatalf("parked %v: %+v", parked, next)
 	}
 }
@@ -155,7 +155,7 @@ func (l *life) others() {
 		if !job.MayResend(&l.row, l.now) {
 			return
 		}
-		next := job.Resent(l.row, t, l.now)
+		next := job.Resent(l.row, time.Time{}, t, l.now)
 		if next.Ticket != l.row.Ticket+1 || next.ValidTicket != l.row.ValidTicket || !next.Look.After(l.now) {
 			l.t.Fatalf("resent %+v\nbefore %+v", next, l.row)
 		}

@@ -62,7 +62,7 @@ func Transitions() []Transition {
 	table = append(table,
 		Transition{Dead, "redrive", Queued, "the message that carried the job to death was sent anew"},
 		Transition{Dead, "retry", Queued, "its owner asks"},
-		Transition{Skipped, "retry", Queued, "its owner asks"},
+		Transition{Skipped, "retry", Queued, "its owner asks, or a cycle with new units begins"},
 		Transition{Dead, "forget", Forgotten, "its owner asks"},
 	)
 	for _, from := range []State{Scheduled, Queued, Waiting, Retrying, Running} {
@@ -76,10 +76,13 @@ func Transitions() []Transition {
 		}
 		table = append(table,
 			Transition{from, "claim", Running, guard + ", attempts left, before the deadline"},
-			Transition{from, "claim, spent", Dead, guard + ", attempts spent or deadline passed"},
+			Transition{from, "claim, spent", Dead, guard + ", attempts spent, deadline or max_wait passed"},
 			Transition{from, "bury", Dead, "the dead letter carries the newest ticket, no live lease"},
 			Transition{from, "cancel", Cancelled, "its owner asks"},
 		)
+		if from != Running { // its worker would settle as if nothing had been said
+			table = append(table, Transition{from, "snooze", Waiting, "its owner asks"})
+		}
 		if from != Scheduled { // becomes queued, above
 			table = append(table, Transition{from, "relay", from, "look passed, no live lease"})
 		}

@@ -73,7 +73,7 @@ func TestTheWaitForAUnitGrows(t *testing.T) {
 	for now := start(); now.Before(start().AddDate(0, 0, 1)); asked++ {
 		j = job.WaitingForQuota(j, timing, now)
 		wait := j.Due.Sub(now)
-		if wait < max(last, timing.QuotaWait) || wait > job.MaxDelay || j.Parked(now) {
+		if wait < max(last, timing.QuotaWait) || wait > job.MaxDelay || j.Parked() {
 			t.Fatalf("wait %d is %v after %v", asked, wait, last)
 		}
 		last, now = wait, j.Due
@@ -109,7 +109,7 @@ func TestAcceptedLater(t *testing.T) {
 		{"later: the relay sends it", now.Add(job.MaxDelay + 1), job.Scheduled, now.Add(job.MaxDelay + 1), now.Add(job.MaxDelay + 1), true},
 	} {
 		j := job.Accepted(job.Job{Due: c.due}, now, 24*time.Hour, 15*time.Minute)
-		if j.State != c.state || !j.Deadline.Equal(c.first.Add(24*time.Hour)) || !j.Look.Equal(c.look) || j.Parked(now) != c.parked || j.Ticket != 1 {
+		if j.State != c.state || !j.Deadline.Equal(c.first.Add(24*time.Hour)) || !j.Look.Equal(c.look) || j.Parked() != c.parked || j.Ticket != 1 {
 			t.Errorf("%s: %+v", c.name, j)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"orbitq/internal/job"
+	"orbitq/internal/limit"
 	"orbitq/internal/point"
 	"orbitq/internal/satellite"
 	"orbitq/internal/worker"
@@ -30,21 +31,38 @@ type Points interface {
 
 // Imagery is a provider of satellite statistics.
 type Imagery interface {
-	// Statistics returns the indices of an area for each acquisition day.
-	Statistics(ctx context.Context, a satellite.Area, w satellite.Window) (satellite.Series, error)
+	// Statistics returns the indices of an area for each acquisition day; the pass
+	// admits its calls to the provider.
+	Statistics(ctx context.Context, pass *limit.Pass, a satellite.Area, w satellite.Window) (satellite.Series, error)
 	// Seen reports whether the catalog has any image of the area in the window.
-	Seen(ctx context.Context, a satellite.Area, w satellite.Window) (bool, error)
+	Seen(ctx context.Context, pass *limit.Pass, a satellite.Area, w satellite.Window) (bool, error)
 }
 
 // Enrich is the enrichment kind.
 type Enrich struct {
-	Points  Points
-	Imagery Imagery
-	Now     func() time.Time
+	Points   Points
+	Imagery  Imagery
+	Now      func() time.Time
+	Patience time.Duration // how long to wait for a slot rather than come again; 0 for limit.Patience
 }
 
 // Name implements worker.Kind.
 func (e *Enrich) Name() string { return EnrichName }
+
+// Policy implements worker.Kind.
+func (e *Enrich) Policy() job.Policy { return Policies()[EnrichName] }
+
+// pass returns what the job shows to the provider's limiter.
+func (e *Enrich) pass(j *job.Job) *limit.Pass {
+	patience := e.Patience
+	if patience == 0 {
+		patience = limit.Patience
+	}
+	return &limit.Pass{
+		High: j.Queue == "high", Slot: j.Slot, Patience: patience,
+		Job: j.ID, Owner: j.Owner, Point: j.Point, Attempt: j.Attempts,
+	}
+}
 
 // Run implements worker.Kind: one request on the happy path, a second for the
 // wider window, and a look into the catalog only to explain an empty answer.
@@ -63,37 +81,40 @@ func (e *Enrich) Run(ctx context.Context, j *job.Job) (worker.Result, error) {
 	if outcome := satellite.Before(&p, now); outcome != "" {
 		return worker.Result{Outcome: outcome, Again: outcome == job.NotYetAvailable}, nil
 	}
-	return e.ask(ctx, &p, now)
+	return e.ask(ctx, e.pass(j), &p, now)
 }
 
 // ask looks for an image in widening windows.
-func (e *Enrich) ask(ctx context.Context, p *point.Point, now time.Time) (worker.Result, error) {
+func (e *Enrich) ask(ctx context.Context, pass *limit.Pass, p *point.Point, now time.Time) (worker.Result, error) {
 	area := satellite.AreaAround(*p.Latitude, *p.Longitude, p.Accuracy)
-	images, spent := 0, 0.0
+	images, spent, credits := 0, 0.0, 0.0
 	for _, w := range satellite.Windows(p.CollectedAt, now) {
-		series, err := e.Imagery.Statistics(ctx, area, w)
+		series, err := e.Imagery.Statistics(ctx, pass, area, w)
 		if err != nil {
 			return worker.Result{}, fmt.Errorf("ask provider: %w", err)
 		}
-		spent += series.PUSpent
+		if !series.Cached {
+			// Two windows are still one enrichment.
+			spent, credits = spent+series.PUSpent, (&limit.Call{Type: limit.Enrichment}).Credits()
+		}
 		images = max(images, len(series.Days))
 		if best, ok := satellite.Choose(series.Days, p.CollectedAt); ok {
 			a := satellite.Result(best, p, area.HalfSide)
-			a.PUSpent, a.RequestID = spent, series.RequestID
+			a.PUSpent, a.Credits, a.RequestID = spent, credits, series.RequestID
 			return worker.Result{Outcome: a.Outcome(), Analysis: &a}, nil
 		}
 		if series.Failed > 0 {
 			return worker.Result{}, job.Errorf(job.ProviderUnavailable, "provider could not compute %d of the days", series.Failed)
 		}
 	}
-	return e.explain(ctx, p, area, images, now)
+	return e.explain(ctx, pass, p, area, images, now)
 }
 
 // explain finds the outcome of a reading without a usable image.
-func (e *Enrich) explain(ctx context.Context, p *point.Point, a satellite.Area, images int, now time.Time) (worker.Result, error) {
+func (e *Enrich) explain(ctx context.Context, pass *limit.Pass, p *point.Point, a satellite.Area, images int, now time.Time) (worker.Result, error) {
 	inCatalog := false
 	if images == 0 && !satellite.WindowOpen(p.CollectedAt, now) {
-		seen, err := e.Imagery.Seen(ctx, a, satellite.CoverageWindow(p.CollectedAt, now))
+		seen, err := e.Imagery.Seen(ctx, pass, a, satellite.CoverageWindow(p.CollectedAt, now))
 		if err != nil {
 			return worker.Result{}, fmt.Errorf("ask catalog: %w", err)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
+	"orbitq/internal/limit"
 	"orbitq/internal/point"
 	"orbitq/internal/satellite"
 )
@@ -42,14 +43,14 @@ type imagery struct {
 	catalogs int
 }
 
-func (i *imagery) Statistics(_ context.Context, a satellite.Area, w satellite.Window) (satellite.Series, error) {
+func (i *imagery) Statistics(_ context.Context, _ *limit.Pass, a satellite.Area, w satellite.Window) (satellite.Series, error) {
 	i.areas, i.windows = append(i.areas, a), append(i.windows, w)
 	next := i.answers[0]
 	i.answers = i.answers[1:]
 	return next.series, next.err
 }
 
-func (i *imagery) Seen(context.Context, satellite.Area, satellite.Window) (bool, error) {
+func (i *imagery) Seen(context.Context, *limit.Pass, satellite.Area, satellite.Window) (bool, error) {
 	i.catalogs++
 	return i.seen, i.seenErr
 }

@@ -17,7 +17,6 @@ import (
 	"orbitq/internal/job"
 	"orbitq/internal/memstore"
 	"orbitq/internal/point"
-	"orbitq/internal/relay"
 	"orbitq/internal/satellite"
 	"orbitq/internal/storetest"
 	"orbitq/internal/usage"
@@ -127,7 +126,7 @@ func (c *crowd) step(r *rand.Rand, pocket []job.Job, lease string) []job.Job {
 	case n < 35:
 		c.amend(r, j.ID, now)
 	case n < 38:
-		_, taken, err := c.store.Retake(ctx, relay.Hint{ID: j.ID, Look: j.Look}, storetest.Timing(), now)
+		_, taken, err := c.store.Retake(ctx, &j, time.Time{}, storetest.Timing(), now)
 		c.checked(err, fmt.Sprintf("retaken %v", taken))
 	default:
 		fate, err := c.store.Bury(ctx, j.Message(), deadletter.Letter{Sent: now, Receives: 4}, now)

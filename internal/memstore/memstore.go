@@ -16,9 +16,11 @@ import (
 	"time"
 
 	"orbitq/internal/deadletter"
+	"orbitq/internal/gate"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
+	"orbitq/internal/limit"
 	"orbitq/internal/point"
 	"orbitq/internal/query"
 	"orbitq/internal/relay"
@@ -29,13 +31,19 @@ import (
 
 // Compile-time proof that the store serves every use case.
 var (
-	_ worker.Store     = (*Store)(nil)
-	_ intake.Store     = (*Store)(nil)
-	_ query.Store      = (*Store)(nil)
-	_ relay.Store      = (*Store)(nil)
-	_ deadletter.Store = (*Store)(nil)
-	_ deadletter.Rows  = (*Store)(nil)
-	_ kinds.Points     = (*Store)(nil)
+	_ worker.Store          = (*Store)(nil)
+	_ intake.Store          = (*Store)(nil)
+	_ query.Store           = (*Store)(nil)
+	_ relay.Store           = (*Store)(nil)
+	_ deadletter.Store      = (*Store)(nil)
+	_ deadletter.Rows       = (*Store)(nil)
+	_ query.Books           = (*Store)(nil)
+	_ deadletter.Operations = (*Store)(nil)
+	_ relay.Outbox          = (*Store)(nil)
+	_ relay.Skipped         = (*Store)(nil)
+	_ gate.Store            = (*Store)(nil)
+	_ kinds.Points          = (*Store)(nil)
+	_ kinds.Cache           = (*Store)(nil)
 )
 
 // revision is the key of an analysis: one for each revision of a point is what
@@ -58,15 +66,18 @@ type Store struct {
 	points   map[string]point.Point
 	analyses map[revision]satellite.Analysis
 	meters   map[meterKey]job.Meter
-	poison   map[string]Poison
+	poison   map[string]deadletter.Poison
+	locks    map[lockKey]string // holder of a unique key
+	events   map[string]job.Event
+	door     limit.Row
+	calls    []limit.Call
+	cache    map[string]cached
+	ops      map[string]deadletter.Operation
 	token    sharedToken
 }
 
-// Poison is a recorded letter that carries no job.
-type Poison struct {
-	Letter deadletter.Letter
-	Reason string
-}
+// lockKey is an owner's unique key.
+type lockKey struct{ owner, key string }
 
 // New returns an empty table.
 func New(t job.Timing) *Store { return NewWith(t, Protocol()) }
@@ -80,7 +91,11 @@ func NewWith(t job.Timing, r Rules) *Store {
 		points:   map[string]point.Point{},
 		analyses: map[revision]satellite.Analysis{},
 		meters:   map[meterKey]job.Meter{},
-		poison:   map[string]Poison{},
+		poison:   map[string]deadletter.Poison{},
+		locks:    map[lockKey]string{},
+		events:   map[string]job.Event{},
+		cache:    map[string]cached{},
+		ops:      map[string]deadletter.Operation{},
 	}
 }
 
@@ -103,7 +118,10 @@ func (s *Store) Accept(_ context.Context, j *job.Job) (job.Job, bool, error) {
 	if old, ok := s.jobs[j.ID]; ok {
 		return old, true, nil
 	}
-	s.jobs[j.ID] = *j
+	if holder, held := s.locks[lockOf(j)]; j.Unique != "" && s.rules.Held(held) {
+		return s.jobs[holder], true, nil
+	}
+	s.put(*j)
 	return *j, false, nil
 }
 
@@ -202,45 +220,59 @@ func (s *Store) Due(_ context.Context, shard int, now time.Time, n int) ([]relay
 	return hints[:min(n, len(hints))], nil
 }
 
-// Retake implements relay.Store. The look must still be the hint's: another relay
-// that was quicker has moved it.
-func (s *Store) Retake(_ context.Context, h relay.Hint, t job.Timing, now time.Time) (job.Job, bool, error) {
+// Peek implements relay.Store.
+func (s *Store) Peek(_ context.Context, hints []relay.Hint, now time.Time) ([]job.Job, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	j, ok := s.jobs[h.ID]
-	if !ok || !j.Look.Equal(h.Look) || !s.rules.MayResend(&j, now) {
+	var seen []job.Job
+	for _, h := range hints {
+		if j, ok := s.jobs[h.ID]; ok && j.Look.Equal(h.Look) && s.rules.MayResend(&j, now) {
+			seen = append(seen, j)
+		}
+	}
+	return seen, nil
+}
+
+// Retake implements relay.Store. The row must still be the one that was seen:
+// another relay that was quicker has moved its look.
+func (s *Store) Retake(_ context.Context, seen *job.Job, slot time.Time, t job.Timing, now time.Time) (job.Job, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j, ok := s.jobs[seen.ID]
+	if !ok || !j.Look.Equal(seen.Look) || j.Ticket != seen.Ticket || !s.rules.MayResend(&j, now) {
 		return job.Job{}, false, nil
 	}
-	s.jobs[h.ID] = job.Resent(j, t, now)
-	return s.jobs[h.ID], true, nil
+	s.jobs[seen.ID] = job.Resent(j, slot, t, now)
+	return s.jobs[seen.ID], true, nil
 }
 
 // RecordPoison implements deadletter.Store. The body is the key, as every sweep
 // meets the same letter again.
-func (s *Store) RecordPoison(_ context.Context, l deadletter.Letter, reason string, _ time.Time) error {
+func (s *Store) RecordPoison(_ context.Context, l deadletter.Letter, reason string, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sum := sha256.Sum256([]byte(l.Body))
 	key := hex.EncodeToString(sum[:])
 	if _, ok := s.poison[key]; !ok {
-		s.poison[key] = Poison{Letter: l, Reason: reason}
+		s.poison[key] = deadletter.Poison{Letter: l, Reason: reason, At: now}
 	}
 	return nil
 }
 
-// Poisoned returns the recorded letters that carry no job, in no order.
-func (s *Store) Poisoned(context.Context) ([]Poison, error) {
+// Poisoned implements deadletter.Poisons.
+func (s *Store) Poisoned(_ context.Context, n int) ([]deadletter.Poison, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make([]Poison, 0, len(s.poison))
+	all := make([]deadletter.Poison, 0, len(s.poison))
 	for _, p := range s.poison {
 		all = append(all, p)
 	}
-	return all, nil
+	sort.Slice(all, func(i, k int) bool { return all[i].At.After(all[k].At) })
+	return all[:min(n, len(all))], nil
 }
 
 // meterOf returns the usage row that counts for a job at now: the cycle of the
 // moment at which a unit is taken, not of the job's acceptance.
 func meterOf(j *job.Job, now time.Time) meterKey {
-	return meterKey{j.Owner, usage.MeterKey(usage.Tier(j.Tier), time.Time{}, now)}
+	return meterKey{j.Owner, usage.KeyOf(j, now)}
 }

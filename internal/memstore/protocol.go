@@ -8,6 +8,7 @@ import (
 	"orbitq/internal/deadletter"
 	"orbitq/internal/job"
 	"orbitq/internal/satellite"
+	"orbitq/internal/usage"
 	"orbitq/internal/worker"
 )
 
@@ -21,13 +22,16 @@ func (s *Store) Claim(_ context.Context, r job.ClaimRequest) (job.Claim, error) 
 	}
 	v := s.rules.Judge(&j, &r)
 	switch v {
-	case job.Spent, job.Expired:
+	case job.Spent, job.Expired, job.Late:
 		code, reason := job.Unrunnable(&j, v)
 		dead := job.Buried(j, code, reason, r.Carried, r.Now)
 		s.write(&j, dead)
 		return job.Claim{Verdict: job.Carrier, Job: dead}, nil
 	case job.Revive:
 		next := job.Revived(j, s.timing, r.Now)
+		if !s.free(&next) {
+			return job.Claim{Verdict: job.Carrier, Job: j}, nil // it stays a dead letter until its key is free
+		}
 		s.write(&j, next)
 		return job.Claim{Verdict: job.Revive, Job: next}, nil
 	case job.Run:
@@ -44,7 +48,7 @@ func (s *Store) reserve(j job.Job, r job.ClaimRequest) job.Claim {
 		m := s.meters[k]
 		switch s.rules.JudgeQuota(m, j.Limit) {
 		case job.UsedUp:
-			next := job.SkippedByQuota(j, r.Now)
+			next := job.SkippedByQuota(j, usage.CycleAt(usage.Tier(j.Tier), j.Anchor, r.Now).End, r.Now)
 			s.write(&j, next)
 			return job.Claim{Verdict: job.Skip, Job: next}
 		case job.Reserved:
@@ -75,7 +79,7 @@ func (s *Store) Settle(_ context.Context, held, ended *job.Job, a *satellite.Ana
 		return worker.Duplicate, nil
 	}
 	s.analyses[key] = *a
-	s.jobs[held.ID] = s.resent(*ended)
+	s.put(s.resent(*ended))
 	// A reservation is billed where it was taken, also in a later cycle; without
 	// one the owner has no limit and is counted where the job ended.
 	k := meterOf(held, ended.Finished)
@@ -146,6 +150,9 @@ func (s *Store) Amend(_ context.Context, id string, decide func(job.Job) (job.Jo
 	if err != nil {
 		return job.Job{}, err
 	}
+	if !s.free(&next) {
+		return job.Job{}, job.Errorf(job.UniqueHeld, "job %s holds the unique key %q", s.locks[lockOf(&next)], next.Unique)
+	}
 	s.write(&j, next)
 	return next, nil
 }
@@ -186,5 +193,36 @@ func (s *Store) write(old *job.Job, next job.Job) {
 		m.Taken--
 		s.meters[k] = m
 	}
-	s.jobs[next.ID] = next
+	if next.State == job.Dead && old.State != job.Dead {
+		e := job.Death(&next)
+		s.events[e.ID] = e
+	}
+	s.put(next)
 }
+
+// put writes a row; an open job holds its unique key, a final one gives it up.
+func (s *Store) put(next job.Job) {
+	s.jobs[next.ID] = next
+	if next.Unique == "" {
+		return
+	}
+	k := lockOf(&next)
+	switch {
+	case next.State.Open():
+		s.locks[k] = next.ID
+	case s.locks[k] == next.ID && s.rules.Frees(&next):
+		delete(s.locks, k)
+	}
+}
+
+// free reports whether an open job may be written: nobody else holds its key.
+func (s *Store) free(next *job.Job) bool {
+	if next.Unique == "" || !next.State.Open() {
+		return true
+	}
+	holder, held := s.locks[lockOf(next)]
+	return !s.rules.Held(held) || holder == next.ID
+}
+
+// lockOf returns the key of a job's lock.
+func lockOf(j *job.Job) lockKey { return lockKey{j.Owner, j.Unique} }

@@ -17,6 +17,8 @@ type Rules struct {
 	MayBury    func(*job.Job, job.Message, time.Time) bool
 	GivesBack  func(old, next *job.Job) bool // does the write end a reservation unbilled?
 	Duplicate  func(exists bool) bool        // is a stored analysis in the way of another?
+	Held       func(exists bool) bool        // is a held unique key in the way of another job?
+	Frees      func(final *job.Job) bool     // does a final job give its unique key up?
 }
 
 // Protocol returns the rules as they should be.
@@ -25,5 +27,7 @@ func Protocol() Rules {
 		Judge: job.Judge, JudgeQuota: job.JudgeQuota, HeldBy: job.HeldBy, MayResend: job.MayResend, MayBury: job.MayBury,
 		GivesBack: func(old, next *job.Job) bool { return old.UsageKey != "" && next.UsageKey == "" },
 		Duplicate: func(exists bool) bool { return exists },
+		Held:      func(exists bool) bool { return exists },
+		Frees:     func(*job.Job) bool { return true },
 	}
 }

@@ -10,11 +10,13 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"orbitq/internal/job"
+	"orbitq/internal/limit"
 	"orbitq/internal/point"
 	"orbitq/internal/satellite"
 	"orbitq/internal/usage"
@@ -41,14 +43,25 @@ type Store interface {
 	Meter(ctx context.Context, owner, key string) (job.Meter, error)
 }
 
+// Books holds what was billed, and what it cost.
+type Books interface {
+	// Ledger returns up to n billed analyses of an owner after a position, the
+	// newest first, and the position after the last one.
+	Ledger(ctx context.Context, owner, after string, n int) ([]satellite.Analysis, string, error)
+	// Calls returns the calls to the provider that were made for a job, the oldest
+	// first.
+	Calls(ctx context.Context, jobID string) ([]limit.Call, error)
+}
+
 // Query answers reads.
 type Query struct {
 	store Store
+	books Books
 	now   func() time.Time
 }
 
 // New returns a Query.
-func New(s Store, now func() time.Time) *Query { return &Query{store: s, now: now} }
+func New(s Store, b Books, now func() time.Time) *Query { return &Query{store: s, books: b, now: now} }
 
 // Point returns the owner's point.
 func (q *Query) Point(ctx context.Context, owner, id string) (point.Point, error) {
@@ -103,6 +116,9 @@ func hidden(holder, owner string, err error) bool {
 type Filter struct {
 	State  job.State
 	Queue  string
+	Kind   string
+	Point  string
+	Tag    string
 	Limit  int
 	Cursor string
 }
@@ -141,7 +157,8 @@ func (q *Query) Jobs(ctx context.Context, owner string, f Filter) (Page, error) 
 
 // matches reports whether the filter shows the job.
 func (f Filter) matches(j *job.Job) bool {
-	return (f.State == "" || j.State == f.State) && (f.Queue == "" || j.Queue == f.Queue)
+	return (f.State == "" || j.State == f.State) && (f.Queue == "" || j.Queue == f.Queue) && (f.Kind == "" || j.Kind == f.Kind) &&
+		(f.Point == "" || j.Point == f.Point) && (f.Tag == "" || slices.Contains(j.Tags, f.Tag))
 }
 
 // Usage is what an owner used in the current cycle.
@@ -153,13 +170,13 @@ type Usage struct {
 }
 
 // Usage returns the owner's usage of the current cycle.
-func (q *Query) Usage(ctx context.Context, owner string, tier usage.Tier) (Usage, error) {
+func (q *Query) Usage(ctx context.Context, owner string, tier usage.Tier, anchor time.Time) (Usage, error) {
 	now := q.now()
-	m, err := q.store.Meter(ctx, owner, usage.MeterKey(tier, time.Time{}, now))
+	m, err := q.store.Meter(ctx, owner, usage.MeterKey(tier, anchor, now))
 	if err != nil {
 		return Usage{}, fmt.Errorf("read usage: %w", err)
 	}
-	return Usage{Tier: tier, Cycle: usage.CycleAt(tier, time.Time{}, now), Meter: m, Limit: tier.Limit()}, nil
+	return Usage{Tier: tier, Cycle: usage.CycleAt(tier, anchor, now), Meter: m, Limit: tier.Limit()}, nil
 }
 
 // Cursor hides a position from clients, so that its form may change.
@@ -183,7 +200,5 @@ func Position(cursor string) (string, error) {
 			return string(raw[1:]), nil
 		}
 	}
-	e := job.Errorf(job.InvalidCursor, "the cursor is not one that this API gave")
-	e.Violations = []job.Violation{{Field: "cursor", Rule: "opaque", Detail: "use next_cursor of the page before, unchanged"}}
-	return "", e
+	return "", badCursor()
 }

@@ -5,8 +5,13 @@
 // is allowed by a conditional update of the job's own row, which takes a new
 // ticket and moves the next look. Two relays at once are therefore harmless.
 //
-// It refuses to hurry: the look doubles with every resend, and one sweep sends
-// a bounded number, so that a backlog cannot multiply its own messages.
+// It refuses to hurry: the look doubles with every resend, one sweep sends a
+// bounded number, and a message whose job calls the provider is sent only with a
+// slot of the limiter, to arrive at that slot. A backlog can neither multiply its
+// own messages nor be received in vain; it waits in the table.
+//
+// It also makes up the jobs that were skipped until their owner had new units, and
+// tells the events that were written with what they tell of.
 package relay
 
 import (
@@ -31,9 +36,20 @@ type Hint struct {
 type Store interface {
 	// Due returns up to n jobs of a shard whose look passed, the oldest first.
 	Due(ctx context.Context, shard int, now time.Time, n int) ([]Hint, error)
-	// Retake takes a new ticket for the hinted job if it may be resent (see
-	// job.MayResend) and its look is still the hint's.
-	Retake(ctx context.Context, h Hint, t job.Timing, now time.Time) (job.Job, bool, error)
+	// Peek returns the rows of those hinted jobs that may be resent (see
+	// job.MayResend) and whose look is still the hint's, in the order of the hints.
+	Peek(ctx context.Context, hints []Hint, now time.Time) ([]job.Job, error)
+	// Retake takes a new ticket for a job, with a slot (zero for none), if its row
+	// is still the one that was seen.
+	Retake(ctx context.Context, seen *job.Job, slot time.Time, t job.Timing, now time.Time) (job.Job, bool, error)
+}
+
+// Skipped finds jobs that were skipped until their owner has new units.
+type Skipped interface {
+	// Lapsed returns up to n skipped jobs whose look passed, the oldest first.
+	Lapsed(ctx context.Context, now time.Time, n int) ([]Hint, error)
+	// Amend replaces a job's row by what decide says about it.
+	Amend(ctx context.Context, id string, decide func(job.Job) (job.Job, error)) (job.Job, error)
 }
 
 // Sender sends a job's message to its queue.
@@ -41,10 +57,29 @@ type Sender interface {
 	Send(ctx context.Context, queue string, m job.Message, delay time.Duration) error
 }
 
+// Pacer books slots of the provider's limiter.
+type Pacer interface {
+	// Reserve books up to n slots; fewer mean that the rest must wait.
+	Reserve(ctx context.Context, high bool, n int) ([]time.Time, error)
+}
+
+// Outbox holds the events that are still to be told.
+type Outbox interface {
+	// Pending returns up to n events, the oldest first.
+	Pending(ctx context.Context, n int) ([]job.Event, error)
+	// Told removes an event.
+	Told(ctx context.Context, id string, now time.Time) error
+}
+
 // Config has the parts of a Relay.
 type Config struct {
 	Store   Store
+	Skipped Skipped
 	Sender  Sender
+	Pacer   Pacer
+	Paced   map[string]bool // kinds whose messages need a slot
+	Outbox  Outbox
+	Tell    func(ctx context.Context, e job.Event) error
 	Now     func() time.Time
 	Timing  job.Timing
 	PerTurn int // most sends per shard and sweep; default 50
@@ -65,46 +100,145 @@ func New(c Config) *Relay {
 
 // Swept counts what a sweep did.
 type Swept struct {
-	Seen int // index rows whose look passed
-	Sent int // messages sent
+	Seen   int           // index rows whose look passed
+	Sent   int           // messages sent
+	Paced  int           // jobs left for a later sweep, because the limiter has no slot for them
+	MadeUp int           // skipped jobs that run again
+	Told   int           // events told
+	Oldest time.Duration // how long the oldest job has been waiting for a look
+}
+
+// sweep is the state of one Sweep.
+type sweep struct {
+	total Swept
+	full  map[bool]bool // lanes without a slot left, by "high"
+	errs  []error
 }
 
 // Sweep looks at every shard once. One broken shard or send does not keep the
 // others back; the errors come together at the end.
 func (r *Relay) Sweep(ctx context.Context) (Swept, error) {
-	var total Swept
-	var errs []error
-	for shard := range Shards {
-		hints, err := r.Store.Due(ctx, shard, r.Now(), r.PerTurn)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("find due jobs of shard %d: %w", shard, err))
-			continue
-		}
-		for _, h := range hints {
-			total.Seen++
-			sent, err := r.resend(ctx, h)
-			if err != nil {
-				errs = append(errs, err)
-			}
-			if sent {
-				total.Sent++
-			}
-		}
+	s := &sweep{full: map[bool]bool{}}
+	r.makeUp(ctx, s)
+	// Not always the same shard first: when slots are few, the last would starve.
+	first := int(r.Now().Unix()/60) % Shards
+	for i := range Shards {
+		r.shard(ctx, s, (first+i)%Shards)
 	}
-	return total, errors.Join(errs...)
+	r.tell(ctx, s)
+	return s.total, errors.Join(s.errs...)
 }
 
-// resend takes a ticket and sends the message that carries it.
-func (r *Relay) resend(ctx context.Context, h Hint) (bool, error) {
-	j, ok, err := r.Store.Retake(ctx, h, r.Timing, r.Now())
+// shard sends again what is due in one partition of the index.
+func (r *Relay) shard(ctx context.Context, s *sweep, n int) {
+	now := r.Now()
+	hints, err := r.Store.Due(ctx, n, now, r.PerTurn)
 	if err != nil {
-		return false, fmt.Errorf("take ticket of job %s: %w", h.ID, err)
+		s.errs = append(s.errs, fmt.Errorf("find due jobs of shard %d: %w", n, err))
+		return
 	}
-	if !ok {
-		return false, nil
+	if len(hints) == 0 {
+		return
 	}
-	if err := r.Sender.Send(ctx, j.Queue, j.Message(), 0); err != nil {
-		return false, fmt.Errorf("send job %s: %w", h.ID, err)
+	s.total.Seen += len(hints)
+	s.total.Oldest = max(s.total.Oldest, now.Sub(hints[0].Look))
+	seen, err := r.Store.Peek(ctx, hints, now)
+	if err != nil {
+		s.errs = append(s.errs, fmt.Errorf("read due jobs of shard %d: %w", n, err))
+		return
 	}
-	return true, nil
+	for _, high := range []bool{true, false} {
+		r.lane(ctx, s, high, seen)
+	}
+}
+
+// lane sends the jobs of one lane of the limiter: those that call the provider as
+// far as there are slots, the others at once.
+func (r *Relay) lane(ctx context.Context, s *sweep, high bool, seen []job.Job) {
+	var paced []*job.Job
+	for i := range seen {
+		switch j := &seen[i]; {
+		case (j.Queue == "high") != high:
+		case r.Paced[j.Kind]:
+			paced = append(paced, j)
+		default:
+			r.resend(ctx, s, j, time.Time{})
+		}
+	}
+	var slots []time.Time
+	if len(paced) > 0 && !s.full[high] {
+		var err error
+		if slots, err = r.Pacer.Reserve(ctx, high, len(paced)); err != nil {
+			s.errs = append(s.errs, fmt.Errorf("book slots: %w", err))
+		}
+	}
+	s.full[high] = s.full[high] || len(slots) < len(paced)
+	for i, j := range paced {
+		if i < len(slots) {
+			r.resend(ctx, s, j, slots[i])
+			continue
+		}
+		s.total.Paced++
+	}
+}
+
+// resend takes a ticket and sends the message that carries it, so that it arrives
+// at its slot.
+func (r *Relay) resend(ctx context.Context, s *sweep, seen *job.Job, slot time.Time) {
+	now := r.Now()
+	j, ok, err := r.Store.Retake(ctx, seen, slot, r.Timing, now)
+	if err != nil {
+		s.errs = append(s.errs, fmt.Errorf("take ticket of job %s: %w", seen.ID, err))
+	}
+	if err != nil || !ok {
+		return
+	}
+	// Whole seconds, rounded down: early is waited for, late loses the slot.
+	delay := max(slot.Sub(now), 0).Truncate(time.Second)
+	if err := r.Sender.Send(ctx, j.Queue, j.Message(), delay); err != nil {
+		s.errs = append(s.errs, fmt.Errorf("send job %s: %w", j.ID, err))
+		return
+	}
+	s.total.Sent++
+}
+
+// makeUp lets skipped jobs run whose owners have new units. They are sent like all
+// that wait for a slot.
+func (r *Relay) makeUp(ctx context.Context, s *sweep) {
+	now := r.Now()
+	hints, err := r.Skipped.Lapsed(ctx, now, r.PerTurn)
+	if err != nil {
+		s.errs = append(s.errs, fmt.Errorf("find skipped jobs: %w", err))
+	}
+	for _, h := range hints {
+		_, err := r.Skipped.Amend(ctx, h.ID, func(j job.Job) (job.Job, error) { return job.MadeUp(j, r.Timing, now) })
+		switch code := job.CodeOf(err); {
+		case err == nil:
+			s.total.MadeUp++
+		case code == job.StateConflict, code == job.NotFound, code == job.UniqueHeld:
+			// The row has moved on since the index was written, or its key is taken.
+		default:
+			s.errs = append(s.errs, fmt.Errorf("make up job %s: %w", h.ID, err))
+		}
+	}
+}
+
+// tell tells what happened. An event is removed after it was told, so that a crash
+// in between tells it twice, with one id, and never not at all.
+func (r *Relay) tell(ctx context.Context, s *sweep) {
+	events, err := r.Outbox.Pending(ctx, 10*r.PerTurn)
+	if err != nil {
+		s.errs = append(s.errs, fmt.Errorf("find events: %w", err))
+	}
+	for _, e := range events {
+		if err := r.Tell(ctx, e); err != nil {
+			s.errs = append(s.errs, fmt.Errorf("tell event %s: %w", e.ID, err))
+			continue
+		}
+		if err := r.Outbox.Told(ctx, e.ID, r.Now()); err != nil {
+			s.errs = append(s.errs, fmt.Errorf("remove event %s: %w", e.ID, err))
+			continue
+		}
+		s.total.Told++
+	}
 }

@@ -11,6 +11,7 @@ package satellite
 
 import (
 	_ "embed"
+	"fmt"
 	"time"
 )
 
@@ -59,6 +60,7 @@ type Series struct {
 	Failed    int     // intervals that the provider could not compute this time
 	PUSpent   float64 // processing units of the call
 	RequestID string  // of the provider, for its support
+	Cached    bool    // answered from memory, without a call
 }
 
 // Analysis is the result that is stored for one revision of a point.
@@ -70,9 +72,16 @@ type Analysis struct {
 	Partial         bool // some index has no value
 	DayOffset       int  // acquisition day minus day of the reading
 	TemporalQuality string
-	HalfSide        int // metres
-	PUSpent         float64
+	HalfSide        int     // metres
+	PUSpent         float64 // processing units
+	Credits         float64 // what it costs its owner's account; 0 from the cache
 	RequestID       string
 	ScriptVersion   string
 	CreatedAt       time.Time
+}
+
+// Entry returns where the analysis stands in its owner's ledger: by time, then by
+// point, as text that sorts.
+func (a *Analysis) Entry() string {
+	return fmt.Sprintf("%013d#%s#%d", a.CreatedAt.UnixMilli(), a.Point, a.Revision)
 }

@@ -8,7 +8,6 @@ import (
 	"orbitq/internal/job"
 	"orbitq/internal/memstore"
 	"orbitq/internal/point"
-	"orbitq/internal/relay"
 	"orbitq/internal/satellite"
 	"orbitq/internal/worker"
 )
@@ -66,9 +65,9 @@ func (s *observed) Accept(ctx context.Context, j *job.Job) (job.Job, bool, error
 	return accepted, existed, err
 }
 
-func (s *observed) Retake(ctx context.Context, h relay.Hint, t job.Timing, now time.Time) (job.Job, bool, error) {
-	j, ok, err := s.Store.Retake(ctx, h, t, now)
-	s.see(ctx, effect{op: "relay", id: h.ID, at: now})
+func (s *observed) Retake(ctx context.Context, seen *job.Job, slot time.Time, t job.Timing, now time.Time) (job.Job, bool, error) {
+	j, ok, err := s.Store.Retake(ctx, seen, slot, t, now)
+	s.see(ctx, effect{op: "relay", id: seen.ID, at: now})
 	return j, ok, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
+	"orbitq/internal/limit"
 	"orbitq/internal/point"
 	"orbitq/internal/relay"
 	"orbitq/internal/satellite"
@@ -119,7 +120,7 @@ func (w *world) invoke(batch []worker.Delivery) {
 // relay sweeps the open index.
 func (w *world) relay() {
 	p := w.process(timeout)
-	r := relay.New(relay.Config{Store: p.store(), Sender: p.queue(), Now: p.now, Timing: timing()})
+	r := relay.New(relay.Config{Store: p.store(), Skipped: p.store(), Outbox: p.store(), Tell: func(context.Context, job.Event) error { return nil }, Sender: p.queue(), Now: p.now, Timing: timing()})
 	p.spawn(func() { _, _ = r.Sweep(context.Background()) })
 }
 
@@ -217,7 +218,7 @@ func (w *world) ask(c *client) { w.send(c, c.request) }
 func (w *world) send(c *client, r intake.Request) {
 	p := w.process(29 * time.Second)
 	in := intake.New(intake.Config{
-		Store: p.store(), Sender: p.queue(), Kinds: []string{kinds.EnrichName}, Now: p.now, Entropy: w.entropy,
+		Store: p.store(), Sender: p.queue(), Policies: map[string]job.Policy{kinds.EnrichName: {}}, Now: p.now, Entropy: w.entropy,
 		Deadline: timing().RetryUntil, Resend: timing().Resend, Tries: tries,
 	})
 	var got intake.Accepted
@@ -274,7 +275,7 @@ func (w *world) entropy() (b [10]byte) {
 type provider struct{ p *process }
 
 // Statistics implements kinds.Imagery.
-func (v *provider) Statistics(_ context.Context, _ satellite.Area, win satellite.Window) (satellite.Series, error) {
+func (v *provider) Statistics(_ context.Context, _ *limit.Pass, _ satellite.Area, win satellite.Window) (satellite.Series, error) {
 	w := v.p.w
 	w.calls++
 	w.pause()
@@ -312,7 +313,7 @@ func (v *provider) Statistics(_ context.Context, _ satellite.Area, win satellite
 }
 
 // Seen implements kinds.Imagery.
-func (v *provider) Seen(context.Context, satellite.Area, satellite.Window) (bool, error) {
+func (v *provider) Seen(context.Context, *limit.Pass, satellite.Area, satellite.Window) (bool, error) {
 	v.p.w.calls++
 	v.p.w.pause()
 	return v.p.w.chance(0.5), nil

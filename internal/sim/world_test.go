@@ -346,7 +346,7 @@ func (w *world) quiet() {
 		}
 	}
 	w.oracle.rest(w.queues.Depth("dead") - len(w.poison))
-	recorded, err := w.table.Poisoned(context.Background())
+	recorded, err := w.table.Poisoned(context.Background(), 1000)
 	w.oracle.mustf(err == nil, "I12", "read poison: %v", err)
 	known := map[string]bool{}
 	for _, p := range recorded {

@@ -23,6 +23,7 @@ import (
 	"orbitq/internal/deadletter"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
+	"orbitq/internal/query"
 	"orbitq/internal/relay"
 	"orbitq/internal/worker"
 )
@@ -34,6 +35,7 @@ var (
 	_ relay.Sender      = (*Queues)(nil)
 	_ worker.Queue      = (*Queues)(nil)
 	_ deadletter.Queue  = (*DeadLetters)(nil)
+	_ query.Queues      = (*Queues)(nil)
 )
 
 // maxVisibility is the longest that SQS hides a message.
@@ -109,6 +111,32 @@ func (q *Queues) sendBatch(ctx context.Context, url string, all []intake.Outgoin
 			errs[n] = job.Errorf(job.Throttled, "SQS refused a message: %s %s", aws.ToString(f.Code), aws.ToString(f.Message))
 		}
 	}
+}
+
+// Depth implements query.Queues.
+func (q *Queues) Depth(ctx context.Context, queue string) (query.Depth, error) {
+	url, ok := q.urls[queue]
+	if !ok {
+		return query.Depth{}, job.Errorf(job.NotFound, "no queue named %q", queue)
+	}
+	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{
+		types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
+		types.QueueAttributeNameApproximateNumberOfMessagesDelayed,
+	}})
+	if err != nil {
+		return query.Depth{}, fmt.Errorf("read queue attributes: %w", err)
+	}
+	count := func(name types.QueueAttributeName) int {
+		n, err := strconv.Atoi(out.Attributes[string(name)])
+		if err != nil {
+			return 0
+		}
+		return n
+	}
+	return query.Depth{
+		Waiting: count(types.QueueAttributeNameApproximateNumberOfMessages), InFlight: count(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible),
+		Delayed: count(types.QueueAttributeNameApproximateNumberOfMessagesDelayed),
+	}, nil
 }
 
 // Hide implements worker.Queue. source is the queue's name as its ARN ends.

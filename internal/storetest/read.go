@@ -81,12 +81,11 @@ func relayRules() []rule {
 // retakesOnce lets two relays act on one hint.
 func retakesOnce(t *testing.T, s Store) {
 	j := accepted(t, s, nil)
-	h := relay.Hint{ID: j.ID, Look: j.Look}
-	got, ok, err := s.Retake(context.Background(), h, Timing(), j.Look)
+	got, ok, err := s.Retake(context.Background(), &j, time.Time{}, Timing(), j.Look)
 	if err != nil || !ok || got.Ticket != 2 || got.ValidTicket != 1 || got.Resends != 1 {
 		t.Fatalf("got %+v, %v, %v", got, ok, err)
 	}
-	if _, ok, err = s.Retake(context.Background(), h, Timing(), j.Look); ok || err != nil {
+	if _, ok, err = s.Retake(context.Background(), &j, time.Time{}, Timing(), j.Look); ok || err != nil {
 		t.Errorf("the same hint was taken twice: %v", err)
 	}
 	if stored := row(t, s, j.ID); !reflect.DeepEqual(stored, got) {
@@ -100,7 +99,7 @@ func retakesOnce(t *testing.T, s Store) {
 func late(t *testing.T, s Store) (held, row job.Job) {
 	t.Helper()
 	held = running(t, s, limited("u-"+id(t), 5))
-	row, ok, err := s.Retake(context.Background(), relay.Hint{ID: held.ID, Look: held.Look}, Timing(), held.Look)
+	row, ok, err := s.Retake(context.Background(), &held, time.Time{}, Timing(), held.Look)
 	if err != nil || !ok || row.Ticket != 2 {
 		t.Fatalf("got %+v, %v, %v", row, ok, err)
 	}
@@ -280,7 +279,7 @@ func parks(t *testing.T, s Store) {
 	if _, early := hint(t, s, j.ID, due.Add(-time.Second)); early {
 		t.Error("due before its time")
 	}
-	got, ok, err := s.Retake(context.Background(), relay.Hint{ID: j.ID, Look: due}, Timing(), due)
+	got, ok, err := s.Retake(context.Background(), &j, time.Time{}, Timing(), due)
 	if err != nil || !ok || got.State != job.Queued {
 		t.Fatalf("got %+v, %v, %v", got, ok, err)
 	}
@@ -291,7 +290,7 @@ func parks(t *testing.T, s Store) {
 func retakesNoRunning(t *testing.T, s Store) {
 	j := accepted(t, s, nil)
 	claim(t, s, request(j.Message(), "x", j.Look), job.Run)
-	_, ok, err := s.Retake(context.Background(), relay.Hint{ID: j.ID, Look: j.Look}, Timing(), j.Look)
+	_, ok, err := s.Retake(context.Background(), &j, time.Time{}, Timing(), j.Look)
 	if ok || err != nil {
 		t.Errorf("taken %v, %v", ok, err)
 	}

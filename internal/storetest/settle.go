@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"orbitq/internal/job"
-	"orbitq/internal/relay"
 	"orbitq/internal/worker"
 )
 
@@ -140,7 +139,7 @@ func postponed(t *testing.T, s Store) {
 	if got := row(t, s, held.ID); !reflect.DeepEqual(got, next) || got.Outcome != job.Clouded || !got.Look.Equal(next.Due) {
 		t.Errorf("got %+v\nwant %+v", got, next)
 	}
-	again, ok, err := s.Retake(context.Background(), relay.Hint{ID: held.ID, Look: next.Look}, Timing(), next.Due)
+	again, ok, err := s.Retake(context.Background(), &next, time.Time{}, Timing(), next.Due)
 	if err != nil || !ok {
 		t.Fatal(ok, err)
 	}

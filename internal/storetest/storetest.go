@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"orbitq/internal/deadletter"
+	"orbitq/internal/gate"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
@@ -30,9 +31,13 @@ type Store interface {
 	intake.Store
 	query.Store
 	relay.Store
+	relay.Outbox
+	gate.Store
 	deadletter.Store
 	kinds.Points
+	kinds.Cache
 	deadletter.Rows
+	Lapsed(ctx context.Context, now time.Time, n int) ([]relay.Hint, error)
 	Token(ctx context.Context) (string, time.Time, error)
 	LockToken(ctx context.Context, now, until time.Time) (bool, error)
 	SaveToken(ctx context.Context, value string, expires time.Time) error

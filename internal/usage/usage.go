@@ -89,3 +89,6 @@ func addMonths(anchor time.Time, n int) time.Time {
 func MeterKey(t Tier, anchor, now time.Time) string {
 	return "USAGE#" + Resource + "#" + string(t) + "#" + CycleAt(t, anchor, now).Start.Format(time.DateOnly)
 }
+
+// KeyOf returns the sort key of the meter row that counts a job now.
+func KeyOf(j *job.Job, now time.Time) string { return MeterKey(Tier(j.Tier), j.Anchor, now) }

@@ -43,6 +43,20 @@ func (e *env) seconds(name string) time.Duration {
 	return all[0]
 }
 
+// count returns a variable that holds a whole number from 0.
+func (e *env) count(name string) int {
+	text := e.text(name)
+	if text == "" {
+		return 0 // named already
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		e.add(fmt.Errorf("environment variable %s: %q is not a whole number from 0", name, text))
+		return 0
+	}
+	return n
+}
+
 // secondsList returns a variable that holds seconds separated by commas.
 func (e *env) secondsList(name string) []time.Duration {
 	list := e.text(name)

@@ -9,29 +9,38 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"orbitq/internal/account"
 	"orbitq/internal/copernicus"
 	"orbitq/internal/deadletter"
 	"orbitq/internal/dynamostore"
+	"orbitq/internal/entry"
+	"orbitq/internal/gate"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
+	"orbitq/internal/limit"
 	"orbitq/internal/query"
 	"orbitq/internal/relay"
-	"orbitq/internal/secret"
 	"orbitq/internal/sqsqueue"
 	"orbitq/internal/worker"
 )
@@ -55,6 +64,7 @@ type System struct {
 	// have connections of its own, and cost the cold start again.
 	table *dynamostore.Store
 	work  *sqsqueue.Queues
+	door  *gate.Gate
 }
 
 // New returns a System over an environment; out gets the log.
@@ -128,45 +138,117 @@ func (s *System) store() *dynamostore.Store {
 // queues returns the work queues, the same ones however often they are asked for.
 func (s *System) queues() *sqsqueue.Queues {
 	if s.work == nil {
-		s.work = sqsqueue.New(sqs.NewFromConfig(s.aws), map[string]string{
-			"high":    s.env.text("ORBITQ_QUEUE_HIGH_URL"),
-			"default": s.env.text("ORBITQ_QUEUE_URL"),
-			"low":     s.env.text("ORBITQ_QUEUE_LOW_URL"),
-		})
+		s.work = sqsqueue.New(sqs.NewFromConfig(s.aws), s.urls())
 	}
 	return s.work
 }
 
-// Intake returns the use case of the write API.
+// urls returns the addresses of the work queues.
+func (s *System) urls() map[string]string {
+	return map[string]string{
+		"high":    s.env.text("ORBITQ_QUEUE_HIGH_URL"),
+		"default": s.env.text("ORBITQ_QUEUE_URL"),
+		"low":     s.env.text("ORBITQ_QUEUE_LOW_URL"),
+	}
+}
+
+// policy reads what the provider grants.
+func (s *System) policy() limit.Policy {
+	return limit.Policy{
+		Shared: s.env.count("ORBITQ_LIMIT_SHARED"), Reserved: s.env.count("ORBITQ_LIMIT_RESERVED"),
+		Window: s.env.seconds("ORBITQ_LIMIT_WINDOW_SECONDS"), Usable: s.env.seconds("ORBITQ_LIMIT_USABLE_SECONDS"),
+		Horizon:    s.env.seconds("ORBITQ_LIMIT_HORIZON_SECONDS"),
+		Exceptions: s.env.count("ORBITQ_BREAKER_EXCEPTIONS"), Period: s.env.seconds("ORBITQ_BREAKER_PERIOD_SECONDS"),
+		Probe:    s.env.seconds("ORBITQ_BREAKER_PROBE_SECONDS"),
+		Requests: s.env.count("ORBITQ_BUDGET_REQUESTS"), Units: float64(s.env.count("ORBITQ_BUDGET_UNITS")),
+	}
+}
+
+// Gate returns the door to the provider, the same one however often it is asked for.
+func (s *System) Gate() *gate.Gate {
+	if s.door == nil {
+		s.door = gate.New(gate.Config{Store: s.store(), Policy: s.policy(), Now: now, Jitter: jitter, Sleep: sleep})
+	}
+	return s.door
+}
+
+// policies returns how the jobs of each kind are tried. More tries than SQS has
+// receives can never happen: it would give a message up before.
+func (s *System) policies() map[string]job.Policy {
+	all, receives := kinds.Policies(), s.env.count("ORBITQ_MAX_RECEIVES")
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if tries := cmp.Or(all[name].Tries, Tries); receives > 0 && tries > receives-spare {
+			s.env.add(fmt.Errorf("kind %s has %d tries: at most %d with a maxReceiveCount of %d", name, tries, receives-spare, receives))
+		}
+	}
+	return all
+}
+
+// spare is how many receives of a message may be needed for something else than an
+// attempt: a live lease, a batch that was handed back.
+const spare = 2
+
+// Intake returns the use case of the write API. A synchronous job runs in its
+// process, with a worker that waits for its slot rather than come again.
 func (s *System) Intake() *intake.Intake {
 	return intake.New(intake.Config{
-		Store: s.store(), Sender: s.queues(), Bulk: s.queues(), Kinds: []string{kinds.EnrichName}, Now: now, Entropy: entropy,
+		Store: s.store(), Sender: s.queues(), Bulk: s.queues(), Pacer: s.Gate(), Runner: s.workerWith(syncPatience), Feeds: s.feeds(),
+		Policies: s.policies(), Now: now, Entropy: entropy,
 		Deadline: s.env.seconds("ORBITQ_DEADLINE_SECONDS"), Resend: s.env.seconds("ORBITQ_RESEND_AFTER_SECONDS"), Tries: Tries,
 	})
 }
 
+// syncPatience is how long a synchronous job waits for a slot: its request ends
+// after 25 s.
+const syncPatience = 15 * time.Second
+
 // Query returns the use case of the read API.
-func (s *System) Query() *query.Query { return query.New(s.store(), now) }
+func (s *System) Query() *query.Query { return query.New(s.store(), s.store(), now) }
+
+// Reads returns the parts of the read API.
+func (s *System) Reads() entry.ReadParts {
+	dead := map[string]string{"dead": s.env.text("ORBITQ_DLQ_URL")}
+	maps.Copy(dead, s.urls())
+	return entry.ReadParts{
+		Query: s.Query(), Failures: s.Failures(), Poisons: s.store(), Gate: s.Gate(),
+		Queues: sqsqueue.New(sqs.NewFromConfig(s.aws), dead), Feeds: s.feeds(), Version: s.Version(),
+	}
+}
+
+// feeds returns the event source mappings of the work queues.
+func (s *System) feeds() *account.Mappings {
+	return account.NewMappings(lambda.NewFromConfig(s.aws), map[string]string{
+		"high":    s.env.text("ORBITQ_FEED_HIGH"),
+		"default": s.env.text("ORBITQ_FEED"),
+		"low":     s.env.text("ORBITQ_FEED_LOW"),
+	})
+}
 
 // Worker returns the use case of the work queues.
-func (s *System) Worker() *worker.Worker {
+func (s *System) Worker() *worker.Worker { return s.workerWith(limit.Patience) }
+
+// workerWith returns a worker whose jobs wait for a slot as long as patience.
+func (s *System) workerWith(patience time.Duration) *worker.Worker {
 	store := s.store()
-	client := secret.New(secretsmanager.NewFromConfig(s.aws), s.env.text("COPERNICUS_SECRET_ARN"), now)
+	client := account.NewCredentials(secretsmanager.NewFromConfig(s.aws), s.env.text("COPERNICUS_SECRET_ARN"), now)
 	imagery := copernicus.New(copernicus.Config{
 		HTTP: &http.Client{Timeout: providerTimeout}, APIURL: s.env.text("COPERNICUS_API_URL"), TokenURL: s.env.text("COPERNICUS_TOKEN_URL"),
 		Secret: client.Get, Renew: client.Renew,
-		Tokens: store, Now: now,
+		Tokens: store, Gate: s.Gate(), Now: now,
 	})
+	remembering := &kinds.Remembering{Imagery: imagery, Cache: store, Left: s.Gate().Left, Now: now}
 	return worker.New(worker.Config{
 		Store: store, Queue: s.queues(), Now: now, Token: token, Jitter: jitter, Timing: s.timing(),
 		LeaseMargin: s.env.seconds("ORBITQ_LEASE_MARGIN_SECONDS"), Version: s.Version(),
-		Kinds: []worker.Kind{&kinds.Enrich{Points: store, Imagery: imagery, Now: now}},
+		Kinds: []worker.Kind{&kinds.Enrich{Points: store, Imagery: remembering, Now: now, Patience: patience}},
 	})
 }
 
 // Operator returns the use case of a person's hand on a job.
 func (s *System) Operator() *deadletter.Operator {
-	return deadletter.NewOperator(deadletter.OperatorConfig{Rows: s.store(), Sender: s.queues(), Now: now, Timing: s.timing()})
+	return deadletter.NewOperator(deadletter.OperatorConfig{
+		Rows: s.store(), Operations: s.store(), Sender: s.queues(), Now: now, Entropy: entropy, Timing: s.timing(),
+	})
 }
 
 // Failures returns the list of dead jobs.
@@ -174,7 +256,15 @@ func (s *System) Failures() *deadletter.Failures { return deadletter.NewFailures
 
 // Relay returns the use case of the relay's schedule.
 func (s *System) Relay() *relay.Relay {
-	return relay.New(relay.Config{Store: s.store(), Sender: s.queues(), Now: now, Timing: s.timing()})
+	paced := map[string]bool{}
+	for name, p := range kinds.Policies() {
+		paced[name] = p.Paced
+	}
+	topic := account.NewTopic(sns.NewFromConfig(s.aws), s.env.text("ORBITQ_EVENTS_TOPIC"))
+	return relay.New(relay.Config{
+		Store: s.store(), Skipped: s.store(), Sender: s.queues(), Pacer: s.Gate(), Paced: paced,
+		Outbox: s.store(), Tell: topic.Tell, Now: now, Timing: s.timing(),
+	})
 }
 
 // DeadLetters returns the use case of the dead letter queue.
@@ -185,6 +275,18 @@ func (s *System) DeadLetters() *deadletter.Reconciler {
 
 // now is the clock: UTC in milliseconds, as rows hold it.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+
+// sleep waits for d, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("wait: %w", ctx.Err())
+	case <-timer.C:
+		return nil
+	}
+}
 
 // entropy returns the random part of an id.
 func entropy() [10]byte {

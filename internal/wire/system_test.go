@@ -19,7 +19,10 @@ func shared() map[string]string {
 		"AWS_REGION": "eu-central-1", "ORBITQ_TABLE": "orbitq", "ORBITQ_DEADLINE_SECONDS": "86400",
 		"ORBITQ_RESEND_AFTER_SECONDS": "900", "ORBITQ_LEASE_MARGIN_SECONDS": "30", "ORBITQ_BACKOFF_SECONDS": "10,30,60",
 		"ORBITQ_RELEASE_WAIT_SECONDS": "60", "ORBITQ_QUOTA_WAIT_SECONDS": "10",
-		"ORBITQ_PASSES_SECONDS": "86400,259200,604800",
+		"ORBITQ_PASSES_SECONDS": "86400,259200,604800", "ORBITQ_MAX_RECEIVES": "8",
+		"ORBITQ_LIMIT_SHARED": "24", "ORBITQ_LIMIT_RESERVED": "6", "ORBITQ_LIMIT_WINDOW_SECONDS": "60", "ORBITQ_LIMIT_USABLE_SECONDS": "5",
+		"ORBITQ_LIMIT_HORIZON_SECONDS": "900", "ORBITQ_BREAKER_EXCEPTIONS": "10", "ORBITQ_BREAKER_PERIOD_SECONDS": "300",
+		"ORBITQ_BREAKER_PROBE_SECONDS": "30", "ORBITQ_BUDGET_REQUESTS": "10000", "ORBITQ_BUDGET_UNITS": "10000",
 	}
 }
 
@@ -29,17 +32,19 @@ func parts() map[string]struct {
 	own   []string
 } {
 	queues := []string{"ORBITQ_QUEUE_URL", "ORBITQ_QUEUE_HIGH_URL", "ORBITQ_QUEUE_LOW_URL"}
+	feeds := []string{"ORBITQ_FEED", "ORBITQ_FEED_HIGH", "ORBITQ_FEED_LOW"}
+	provider := []string{"COPERNICUS_API_URL", "COPERNICUS_TOKEN_URL", "COPERNICUS_SECRET_ARN"}
 	return map[string]struct {
 		build func(*wire.System) any
 		own   []string
 	}{
-		"enqueue": {func(s *wire.System) any { return s.Intake() }, queues},
-		"query":   {func(s *wire.System) any { return s.Query() }, nil},
-		"relay":   {func(s *wire.System) any { return s.Relay() }, queues},
+		"enqueue": {func(s *wire.System) any { return s.Intake() }, slices.Concat(queues, feeds, provider)},
+		"query":   {func(s *wire.System) any { return s.Reads() }, slices.Concat(queues, feeds, []string{"ORBITQ_DLQ_URL"})},
+		"relay":   {func(s *wire.System) any { return s.Relay() }, append(slices.Clone(queues), "ORBITQ_EVENTS_TOPIC")},
 		"dlq":     {func(s *wire.System) any { return s.DeadLetters() }, []string{"ORBITQ_DLQ_URL", "ORBITQ_DLQ_ARN"}},
 		"enrich": {
 			func(s *wire.System) any { return s.Worker() },
-			append(slices.Clone(queues), "COPERNICUS_API_URL", "COPERNICUS_TOKEN_URL", "COPERNICUS_SECRET_ARN"),
+			slices.Concat(queues, provider),
 		},
 	}
 }

@@ -25,6 +25,8 @@ type kind func(ctx context.Context, j *job.Job) (worker.Result, error)
 
 func (kind) Name() string { return "enrich" }
 
+func (kind) Policy() job.Policy { return job.Policy{} }
+
 func (k kind) Run(ctx context.Context, j *job.Job) (worker.Result, error) { return k(ctx, j) }
 
 // bench is a worker on the memory table and queues, under a clock that stands.

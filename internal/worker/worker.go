@@ -25,6 +25,8 @@ import (
 type Kind interface {
 	// Name is the kind's name in requests and rows.
 	Name() string
+	// Policy says how its jobs are tried.
+	Policy() job.Policy
 	// Run does the work. It may run more than once for one job, so it must not
 	// have effects of its own: effects are in the Result, and settled once.
 	Run(ctx context.Context, j *job.Job) (Result, error)
@@ -119,6 +121,16 @@ type Delivery struct {
 	Sent      time.Time // SentTimestamp of the message
 	Receives  int       // ApproximateReceiveCount
 	RequestID string    // of the Lambda invocation
+	Inline    bool      // no message: the job runs in the process that accepted it
+}
+
+// carried returns what buries the job if this delivery carries it to death; without
+// a message nothing does.
+func (d *Delivery) carried(m job.Message) job.Carried {
+	if d.Inline {
+		return job.Carried{}
+	}
+	return job.Carried{Ticket: m.Ticket, Sent: d.Sent}
 }
 
 // Handled is what became of a delivery.
@@ -150,7 +162,7 @@ func (w *Worker) Handle(ctx context.Context, d Delivery) Handled {
 	if left < w.StopMargin {
 		return Handled{Keep: true, Action: "handed back", Job: job.Job{ID: m.Job}}
 	}
-	carried := job.Carried{Ticket: m.Ticket, Sent: d.Sent}
+	carried := d.carried(m)
 	claim, err := w.Store.Claim(ctx, job.ClaimRequest{
 		Message: m, Now: now, Carried: carried,
 		Lease: job.Lease{Token: w.Token(), Until: deadline.Add(w.LeaseMargin)},
@@ -179,13 +191,17 @@ func (w *Worker) dispose(ctx context.Context, d Delivery, c job.Claim, now time.
 		return w.hide(ctx, d, c.Job, "dead", 0)
 	case job.Orphan:
 		return w.hide(ctx, d, c.Job, "orphan", 0)
-	case job.Run, job.Hold, job.Spent, job.Expired:
+	case job.Run, job.Hold, job.Spent, job.Expired, job.Late:
 	}
 	return Handled{Keep: true, Action: "held elsewhere", Job: c.Job}
 }
 
 // run does one attempt and settles it.
 func (w *Worker) run(ctx context.Context, d Delivery, carried job.Carried, held job.Job, stop time.Time) Handled {
+	policy := w.policy(held.Kind)
+	if limit := w.Now().Add(policy.Timeout); policy.Timeout > 0 && limit.Before(stop) {
+		stop = limit
+	}
 	runCtx, cancel := context.WithDeadline(ctx, stop)
 	result, err := w.attempt(runCtx, &held)
 	timedOut := errors.Is(runCtx.Err(), context.DeadlineExceeded)
@@ -209,6 +225,14 @@ func (w *Worker) run(ctx context.Context, d Delivery, carried job.Carried, held 
 	return settled(s, err, ended)
 }
 
+// policy returns how jobs of a kind are tried; an unknown kind has none of its own.
+func (w *Worker) policy(kind string) job.Policy {
+	if k, ok := w.kinds[kind]; ok {
+		return k.Policy()
+	}
+	return job.Policy{}
+}
+
 // attempt runs the kind; a panic is a failed attempt of this job alone.
 func (w *Worker) attempt(ctx context.Context, held *job.Job) (r Result, err error) {
 	defer func() {
@@ -229,11 +253,14 @@ func (w *Worker) attempt(ctx context.Context, held *job.Job) (r Result, err erro
 
 // fail settles a failed attempt: released, retrying or dead.
 func (w *Worker) fail(ctx context.Context, d Delivery, c job.Carried, held job.Job, f *job.Error, r job.Report) Handled {
-	if f.Code.Class() == job.Release {
-		next := job.Released(held, f.Code, f.Message, w.Timing.ReleaseFor(f), w.Timing, r.Now)
-		return w.release(ctx, &held, next, r.Now)
+	if d.Inline && f.Code == job.AttemptTimeout {
+		// Only the request was too short for it; in its queue it has more time.
+		return w.release(ctx, &held, job.Released(held, "", "took longer than its request; goes on in its queue", 0, w.Timing, r.Now), r.Now)
 	}
-	next := job.Failed(held, f, w.Timing, w.Jitter(), c, r)
+	if f.Code.Class() == job.Release {
+		return w.release(ctx, &held, job.GivenBack(held, f, w.Timing, r.Now), r.Now)
+	}
+	next := job.Failed(held, f, w.Timing.For(w.policy(held.Kind)), w.Jitter(), c, r)
 	h := w.conclude(ctx, &held, next)
 	if h.Err != nil || h.Job.State != next.State {
 		return h
@@ -285,7 +312,7 @@ func settled(s Settlement, err error, next job.Job) Handled {
 // ticket and the relay repeats the send. A job that waits longer than a message
 // can is left to the relay altogether.
 func (w *Worker) resend(ctx context.Context, j job.Job, now time.Time) Handled {
-	if j.Parked(now) {
+	if j.Parked() {
 		return Handled{Action: string(j.State), Job: j}
 	}
 	err := w.Queue.Send(ctx, j.Queue, j.Message(), max(j.Due.Sub(now), 0)) // a revived job is due at once

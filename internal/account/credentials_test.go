@@ -1,4 +1,4 @@
-package secret_test
+package account_test
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"orbitq/internal/account"
 	"orbitq/internal/job"
-	"orbitq/internal/secret"
 )
 
 const (
@@ -70,7 +70,7 @@ func (v *vault) count() int {
 
 // bench is credentials over a vault under a clock that the test moves.
 type bench struct {
-	*secret.Credentials
+	*account.Credentials
 
 	vault *vault
 	mu    sync.Mutex
@@ -94,7 +94,7 @@ func start(t *testing.T, value string) *bench {
 			return aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: "key"}, nil
 		}),
 	})
-	b.Credentials = secret.New(client, arn, func() time.Time {
+	b.Credentials = account.NewCredentials(client, arn, func() time.Time {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		return b.now
@@ -119,7 +119,7 @@ func TestValueIsKeptForItsTimeToLive(t *testing.T) {
 	b := start(t, `{"client_id":"sh-1","client_secret":"a"}`)
 	b.expect(t, "sh-1", "a", 1)
 	b.vault.set(`{"client_id":"sh-2","client_secret":"b"}`, "")
-	b.advance(secret.TimeToLive - time.Nanosecond)
+	b.advance(account.TimeToLive - time.Nanosecond)
 	b.expect(t, "sh-1", "a", 1)
 	b.advance(time.Nanosecond)
 	b.expect(t, "sh-2", "b", 2)
@@ -181,7 +181,7 @@ func TestFailureIsNotKept(t *testing.T) {
 	b.vault.set(`{"client_id":"sh-1","client_secret":"a"}`, "")
 	b.expect(t, "sh-1", "a", 2)
 	// An old value is not good enough either: it may be the one that was revoked.
-	b.advance(secret.TimeToLive)
+	b.advance(account.TimeToLive)
 	b.vault.set("", "InternalServiceError")
 	if _, value, err := b.Get(t.Context()); err == nil || value != "" {
 		t.Errorf("got %q %v after the end of its life, want an error", value, err)

@@ -1,8 +1,4 @@
-// Package secret reads the provider's credentials from Secrets Manager.
-//
-// It promises that a value is asked for at most once per TimeToLive and process,
-// and that no value is ever part of an error.
-package secret
+package account
 
 import (
 	"context"
@@ -20,7 +16,9 @@ import (
 // after this.
 const TimeToLive = 5 * time.Minute
 
-// Credentials is one secret of the shape {"client_id": ..., "client_secret": ...}.
+// Credentials is one secret of the shape {"client_id": ..., "client_secret": ...}. It
+// is asked for at most once per TimeToLive and process, and is never part of an
+// error.
 type Credentials struct {
 	client *secretsmanager.Client
 	arn    string
@@ -32,8 +30,8 @@ type Credentials struct {
 	secret string
 }
 
-// New returns the credentials stored under arn.
-func New(client *secretsmanager.Client, arn string, now func() time.Time) *Credentials {
+// NewCredentials returns the credentials stored under arn.
+func NewCredentials(client *secretsmanager.Client, arn string, now func() time.Time) *Credentials {
 	return &Credentials{client: client, arn: arn, now: now}
 }
 

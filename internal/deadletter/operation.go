@@ -1,0 +1,246 @@
+package deadletter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"orbitq/internal/job"
+)
+
+// Sizes of an operation's steps.
+const (
+	canaryFirst  = 5   // jobs of the first step
+	canaryFactor = 4   // each further step is so many times larger
+	maxStep      = 200 // jobs of the largest step: their ids live in one row
+)
+
+// Operation is a retry of many that goes on by itself, step by step, and can be
+// watched and aborted. As a canary it retries five jobs, looks how they end, then
+// four times as many, and so on; it stops when a job fails again the way it did
+// before, because then nothing has been repaired.
+type Operation struct {
+	ID       string
+	Owner    string
+	Filter   Filter
+	Canary   bool
+	Rate     int // most jobs per step, one step a sweep
+	State    OperationState
+	Reason   string // why it stopped
+	Step     int
+	Cursor   string  // position of the rest in the list of failures; empty before the first step
+	AtEnd    bool    // no failures are left to retry
+	Watched  []Watch // retried in the current step, not final yet
+	Retried  int
+	Mended   int // of those, ended well
+	Returned int // of those, dead again
+	Created  time.Time
+	Updated  time.Time
+	Version  int // grows with every write
+}
+
+// OperationState is where an operation stands.
+type OperationState string
+
+// The states of an operation.
+const (
+	OperationRunning OperationState = "running"
+	OperationDone    OperationState = "done"
+	OperationStopped OperationState = "stopped" // by itself: a failure returned
+	OperationAborted OperationState = "aborted" // by its owner
+)
+
+// Watch is a job that an operation retried, with the failure that it had.
+type Watch struct {
+	Job        string
+	Print      string
+	Generation int // before the retry: a row that still has it was not retried yet
+}
+
+// Operations keeps operations.
+type Operations interface {
+	// SaveOperation writes an operation if the stored one has the version before
+	// it; the first version is 1. False means that somebody was quicker.
+	SaveOperation(ctx context.Context, o *Operation) (bool, error)
+	// Operation returns one by id, or a NotFound error.
+	Operation(ctx context.Context, id string) (Operation, error)
+	// OpenOperations returns the ids of up to n running ones.
+	OpenOperations(ctx context.Context, n int) ([]string, error)
+	// Job returns a job by id, or a NotFound error.
+	Job(ctx context.Context, id string) (job.Job, error)
+}
+
+// Start begins an operation; the next sweep of Advance does its first step.
+func (o *Operator) Start(ctx context.Context, op Operation) (Operation, error) {
+	now := o.Now()
+	op.ID, op.State, op.Version = job.NewID(now, o.Entropy()), OperationRunning, 1
+	op.Created, op.Updated = now, now
+	if op.Rate == 0 || op.Rate > maxStep {
+		op.Rate = maxStep
+	}
+	// What dies from now on is not meant: it would be retried for ever.
+	if op.Filter.Until.IsZero() || op.Filter.Until.After(now) {
+		op.Filter.Until = now
+	}
+	if _, err := o.Operations.SaveOperation(ctx, &op); err != nil {
+		return Operation{}, fmt.Errorf("save operation: %w", err)
+	}
+	return op, nil
+}
+
+// Find returns an operation of the owner.
+func (o *Operator) Find(ctx context.Context, owner, id string) (Operation, error) {
+	if !job.ValidID(id) {
+		return Operation{}, job.Errorf(job.NotFound, "no operation %q", id)
+	}
+	op, err := o.Operations.Operation(ctx, id)
+	if job.CodeOf(err) == job.NotFound && err != nil || err == nil && op.Owner != owner {
+		return Operation{}, job.Errorf(job.NotFound, "no operation %q", id)
+	}
+	if err != nil {
+		return Operation{}, fmt.Errorf("read operation: %w", err)
+	}
+	return op, nil
+}
+
+// Abort ends a running operation; jobs that it retried go on. Aborting twice is once.
+func (o *Operator) Abort(ctx context.Context, owner, id string) (Operation, error) {
+	for range maxPages {
+		op, err := o.Find(ctx, owner, id)
+		if err != nil || op.State == OperationAborted {
+			return op, err
+		}
+		if op.State != OperationRunning {
+			return Operation{}, job.Errorf(job.StateConflict, "the operation is %s already", op.State)
+		}
+		op.State, op.Updated = OperationAborted, o.Now()
+		op.Version++
+		ok, err := o.Operations.SaveOperation(ctx, &op)
+		if err != nil {
+			return Operation{}, fmt.Errorf("save operation: %w", err)
+		}
+		if ok {
+			return op, nil
+		}
+	}
+	return Operation{}, job.Errorf(job.Unavailable, "the operation changes too fast; ask again")
+}
+
+// Advance does one step of every running operation, and returns how many there are.
+// One that fails does not keep the others back.
+func (o *Operator) Advance(ctx context.Context) (int, error) {
+	ids, err := o.Operations.OpenOperations(ctx, MaxPage)
+	if err != nil {
+		return 0, fmt.Errorf("find operations: %w", err)
+	}
+	var errs []error
+	for _, id := range ids {
+		if err := o.step(ctx, id); err != nil {
+			errs = append(errs, fmt.Errorf("advance operation %s: %w", id, err))
+		}
+	}
+	return len(ids), errors.Join(errs...)
+}
+
+// step looks at the jobs of the last step and begins the next one. The new state is
+// written before the jobs are retried, so that two drivers cannot both choose; what
+// a crash in between left undone, the next step sees by the generations, and does.
+func (o *Operator) step(ctx context.Context, id string) error {
+	op, err := o.Operations.Operation(ctx, id)
+	if err != nil || op.State != OperationRunning {
+		return err //nolint:wrapcheck // wrapped by the caller
+	}
+	next, err := o.watch(ctx, &op)
+	if err != nil {
+		return err
+	}
+	if op.State == OperationRunning && (!op.Canary || len(op.Watched) == 0) {
+		chosen, err := o.choose(ctx, &op)
+		if err != nil {
+			return err
+		}
+		next = append(next, chosen...)
+	}
+	if op.State == OperationRunning && op.AtEnd && len(op.Watched) == 0 {
+		op.State = OperationDone
+	}
+	op.Updated = o.Now()
+	op.Version++
+	ok, err := o.Operations.SaveOperation(ctx, &op)
+	if err != nil || !ok {
+		return err //nolint:wrapcheck // wrapped by the caller
+	}
+	for _, id := range next {
+		// Somebody else may have been quicker; the watch sees how the job ends.
+		_, err := o.Retry(ctx, op.Owner, id)
+		if code := job.CodeOf(err); err != nil && code != job.StateConflict && code != job.UniqueHeld && code != job.NotFound {
+			return err
+		}
+	}
+	return nil
+}
+
+// watch counts how the retried jobs ended, and returns those that were chosen but
+// not retried yet. For a canary a failure that returned is the end.
+func (o *Operator) watch(ctx context.Context, op *Operation) ([]string, error) {
+	var open []Watch
+	var undone []string
+	for _, w := range op.Watched {
+		j, err := o.Operations.Job(ctx, w.Job)
+		switch {
+		case job.CodeOf(err) == job.NotFound && err != nil:
+			op.Mended++ // final for so long that its row is gone
+		case err != nil:
+			return nil, fmt.Errorf("read job: %w", err)
+		case j.State == job.Dead && j.Generation == w.Generation:
+			open, undone = append(open, w), append(undone, w.Job)
+		case j.State.Open():
+			open = append(open, w)
+		case j.State != job.Dead:
+			op.Mended++
+		default:
+			op.Returned++
+			if op.Canary && j.Print == w.Print && op.State == OperationRunning {
+				op.State = OperationStopped
+				op.Reason = "job " + j.ID + " failed again: " + string(j.Code) + " " + j.Reason
+			}
+		}
+	}
+	op.Watched = open
+	return undone, nil
+}
+
+// choose takes the jobs of the next step from the list of failures.
+func (o *Operator) choose(ctx context.Context, op *Operation) ([]string, error) {
+	size := op.Rate
+	if op.Canary {
+		size = canaryFirst
+		for range op.Step {
+			size = min(size*canaryFactor, op.Rate)
+		}
+		size = min(size, op.Rate)
+	}
+	size = min(size, maxStep-len(op.Watched))
+	var chosen []job.Job
+	failures := NewFailures(o.Rows)
+	for pages := 0; pages < maxPages && len(chosen) < size && !op.AtEnd; pages++ {
+		page, next, err := failures.List(ctx, op.Owner, op.Filter, op.Cursor, min(MaxPage, size-len(chosen)))
+		if err != nil {
+			return nil, err
+		}
+		chosen = append(chosen, page...)
+		op.Cursor, op.AtEnd = next, next == ""
+	}
+	ids := make([]string, len(chosen))
+	for i := range chosen {
+		j := &chosen[i]
+		ids[i] = j.ID
+		op.Watched = append(op.Watched, Watch{Job: j.ID, Print: j.Print, Generation: j.Generation})
+	}
+	op.Retried += len(chosen)
+	if len(chosen) > 0 {
+		op.Step++
+	}
+	return ids, nil
+}

@@ -1,0 +1,134 @@
+package intake
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"orbitq/internal/job"
+)
+
+// Limits of one dispatch.
+const (
+	// MaxAhead is how far ahead a job may be scheduled.
+	MaxAhead = 366 * 24 * time.Hour
+	// MaxTags is the most tags of a job.
+	MaxTags = 10
+	// MaxTagLength is the longest tag or unique key, in bytes.
+	MaxTagLength = 100
+	// ahead is MaxAhead in seconds.
+	ahead = int64(MaxAhead / time.Second)
+)
+
+// Dispatch is the wish to run a job.
+type Dispatch struct {
+	Kind  string
+	Point string
+	Queue string // empty for default
+	// Delay and RunAt say when the job is first due; at most one of them.
+	Delay *int // seconds
+	RunAt *time.Time
+	// MaxWait is the promise that the first attempt starts within so many seconds
+	// of being due; a job that could not be started by then dies instead.
+	MaxWait *int
+	Unique  string   // only one open job of the owner may have it
+	Tags    []string // to find the job by
+	Now     bool     // run in the caller's process
+}
+
+// check fills in what a wish leaves out, and returns when the job is first due, zero
+// for at once, or everything that is wrong with it.
+func (in *Intake) check(d *Dispatch, key string, now time.Time) (time.Time, error) {
+	var broken []job.Violation
+	d.Queue, broken = checkQueue(d.Queue, broken)
+	broken = checkKey(key, broken)
+	due, broken := d.due(now, broken)
+	if d.MaxWait != nil && (*d.MaxWait < 1 || int64(*d.MaxWait) > ahead) {
+		broken = append(broken, job.Violation{Field: "max_wait", Rule: "range", Detail: "must be from 1 to 31622400 seconds, which are 366 days"})
+	}
+	if d.Unique != "" && !visible(d.Unique) {
+		broken = append(broken, job.Violation{Field: "unique_key", Rule: "charset", Detail: "must have 1 to 100 visible ASCII characters"})
+	}
+	d.Tags, broken = checkTags(d.Tags, broken)
+	if d.Now && (d.Delay != nil || d.RunAt != nil) {
+		broken = append(broken, job.Violation{Field: "mode", Rule: "exclusive", Detail: "sync cannot be given together with delay or run_at"})
+	}
+	if !job.ValidID(d.Point) {
+		broken = append(broken, job.Violation{Field: "data_point_id", Rule: "id", Detail: "must be an id of 26 characters"})
+	}
+	if len(broken) > 0 {
+		return time.Time{}, job.Invalid(broken...)
+	}
+	if _, known := in.Policies[d.Kind]; !known {
+		names := slices.Sorted(maps.Keys(in.Policies))
+		e := job.Invalid(job.Violation{Field: "kind", Rule: "known", Detail: fmt.Sprintf("%q is not one of %v", d.Kind, names)})
+		e.Code = job.UnknownKind
+		return time.Time{}, e
+	}
+	return due, nil
+}
+
+// due returns when the job is first due, zero for at once.
+func (d *Dispatch) due(now time.Time, broken []job.Violation) (time.Time, []job.Violation) {
+	field, at := "run_at", time.Time{}
+	switch {
+	case d.Delay != nil && d.RunAt != nil:
+		return at, append(broken, job.Violation{Field: "run_at", Rule: "exclusive", Detail: "cannot be given together with delay"})
+	case d.Delay != nil:
+		field = "delay"
+		// Compared in seconds: a Duration would overflow, and be due in the past.
+		if *d.Delay < 0 || int64(*d.Delay) > ahead {
+			return at, append(broken, job.Violation{Field: field, Rule: "range", Detail: "must be from 0 to 31622400 seconds, which are 366 days"})
+		}
+		at = now.Add(time.Duration(*d.Delay) * time.Second)
+	case d.RunAt != nil:
+		at = *d.RunAt
+	}
+	if at.Sub(now) > MaxAhead {
+		return at, append(broken, job.Violation{Field: field, Rule: "range", Detail: "must be at most 366 days ahead"})
+	}
+	return at, broken
+}
+
+// checkTags returns the tags in order, each once.
+func checkTags(tags []string, broken []job.Violation) ([]string, []job.Violation) {
+	if len(tags) > MaxTags {
+		return nil, append(broken, job.Violation{Field: "tags", Rule: "max_items", Detail: "must be at most 10"})
+	}
+	for i, t := range tags {
+		if !visible(t) {
+			return nil, append(broken, job.Violation{
+				Field: "tags[" + strconv.Itoa(i) + "]", Rule: "charset", Detail: "must have 1 to 100 visible ASCII characters",
+			})
+		}
+	}
+	tags = slices.Clone(tags)
+	slices.Sort(tags)
+	return slices.Compact(tags), broken
+}
+
+// visible reports whether s is 1 to MaxTagLength visible ASCII characters.
+func visible(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= MaxTagLength
+}
+
+// DispatchNow accepts a job and runs it here, so that the answer has its result. A
+// job that does not end in time goes on in its queue. A repeated request runs
+// nothing: it answers with the job as it is.
+func (in *Intake) DispatchNow(ctx context.Context, r Request, d Dispatch) (Accepted, error) {
+	d.Now = true
+	a, err := in.accept(ctx, r, d)
+	if err != nil || a.Repeated {
+		return a, err
+	}
+	a.Job, a.RunErr = in.Runner.RunNow(ctx, &a.Job)
+	return a, nil
+}

@@ -1,0 +1,171 @@
+package memstore
+
+import (
+	"context"
+	"sort"
+	"time"
+
+	"orbitq/internal/deadletter"
+	"orbitq/internal/job"
+	"orbitq/internal/limit"
+	"orbitq/internal/relay"
+	"orbitq/internal/satellite"
+)
+
+// Pending implements relay.Outbox.
+func (s *Store) Pending(_ context.Context, n int) ([]job.Event, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]job.Event, 0, len(s.events))
+	for _, e := range s.events {
+		all = append(all, e)
+	}
+	sort.Slice(all, func(i, k int) bool {
+		if all[i].At.Equal(all[k].At) {
+			return all[i].ID < all[k].ID
+		}
+		return all[i].At.Before(all[k].At)
+	})
+	return all[:min(n, len(all))], nil
+}
+
+// Told implements relay.Outbox.
+func (s *Store) Told(_ context.Context, id string, _ time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.events, id)
+	return nil
+}
+
+// Lapsed implements relay.Skipped.
+func (s *Store) Lapsed(_ context.Context, now time.Time, n int) ([]relay.Hint, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var hints []relay.Hint
+	for _, j := range s.jobs {
+		if j.State == job.Skipped && !now.Before(j.Look) {
+			hints = append(hints, relay.Hint{ID: j.ID, Look: j.Look})
+		}
+	}
+	sort.Slice(hints, func(i, k int) bool {
+		if hints[i].Look.Equal(hints[k].Look) {
+			return hints[i].ID < hints[k].ID
+		}
+		return hints[i].Look.Before(hints[k].Look)
+	})
+	return hints[:min(n, len(hints))], nil
+}
+
+// Door implements gate.Store.
+func (s *Store) Door(context.Context) (limit.Row, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.door, nil
+}
+
+// SaveDoor implements gate.Store.
+func (s *Store) SaveDoor(_ context.Context, next limit.Row) (limit.Row, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.door.Version != next.Version-1 {
+		return s.door, false, nil
+	}
+	s.door = next
+	return next, true, nil
+}
+
+// RecordCalls implements gate.Store.
+func (s *Store) RecordCalls(_ context.Context, calls []limit.Call) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, calls...)
+	return nil
+}
+
+// Calls returns the recorded calls of a job, the oldest first.
+func (s *Store) Calls(_ context.Context, jobID string) ([]limit.Call, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	calls := []limit.Call{}
+	for _, c := range s.calls {
+		if c.Job == jobID {
+			calls = append(calls, c)
+		}
+	}
+	return calls, nil
+}
+
+// cached is an answer of the provider with its end.
+type cached struct {
+	series satellite.Series
+	until  time.Time
+}
+
+// Cached implements kinds.Cache.
+func (s *Store) Cached(_ context.Context, key string, now time.Time) (satellite.Series, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.cache[key]
+	return c.series, ok && now.Before(c.until), nil
+}
+
+// Keep implements kinds.Cache.
+func (s *Store) Keep(_ context.Context, key string, series satellite.Series, until time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cache[key] = cached{series, until}
+	return nil
+}
+
+// SaveOperation implements deadletter.Operations.
+func (s *Store) SaveOperation(_ context.Context, o *deadletter.Operation) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ops[o.ID].Version != o.Version-1 {
+		return false, nil
+	}
+	s.ops[o.ID] = *o
+	return true, nil
+}
+
+// Operation implements deadletter.Operations.
+func (s *Store) Operation(_ context.Context, id string) (deadletter.Operation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o, ok := s.ops[id]
+	if !ok {
+		return o, job.Errorf(job.NotFound, "no operation %s", id)
+	}
+	return o, nil
+}
+
+// OpenOperations implements deadletter.Operations.
+func (s *Store) OpenOperations(_ context.Context, n int) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ids []string
+	for id, o := range s.ops {
+		if o.State == deadletter.OperationRunning {
+			ids = append(ids, id)
+		}
+	}
+	sort.Strings(ids) // by time, as ids are
+	return ids[:min(n, len(ids))], nil
+}
+
+// Ledger implements query.Books.
+func (s *Store) Ledger(_ context.Context, owner, after string, n int) ([]satellite.Analysis, string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []satellite.Analysis
+	for _, a := range s.analyses {
+		if s.jobs[a.Job].Owner == owner && (after == "" || a.Entry() < after) {
+			all = append(all, a)
+		}
+	}
+	sort.Slice(all, func(i, k int) bool { return all[i].Entry() > all[k].Entry() })
+	if len(all) <= n {
+		return all, "", nil
+	}
+	return all[:n], all[n-1].Entry(), nil
+}
