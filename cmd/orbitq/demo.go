@@ -25,20 +25,24 @@ type demoFlags struct {
 
 // demo is the first thing a stranger runs: it needs no account, no token and no choice, and it judges itself.
 func demo() *cobra.Command {
-	var f demoFlags
+	f := demoFlags{opts: stack.Options{Parameters: map[string]string{"ProviderCalls": "240", "ProviderCallsHigh": "60"}}}
 	cmd := &cobra.Command{
 		Use: "demo", Short: "Run everything here and watch 25 points of a real scene being enriched", Args: none,
 		Long: `Starts the local stack (or uses the one that runs), stores 25 points of a real Sentinel-2 scene, some of them clouded,
 elsewhere or wrong on purpose, shows how their jobs go, and what came of each. It stays up until Ctrl-C.
 
-With --once it stops after the table, and the exit status is 0 only if every point ended as it had to.`,
+With --once it stops after the table, and the exit status is 0 only if every point ended as it had to.
+
+The provider here is a stand-in that can do more than Copernicus: it is asked up to 300 times in a minute, where the
+template's default is 30. To watch the limiter at work: --parameter ProviderCalls=24 --parameter ProviderCallsHigh=6.`,
 		Example: `  orbitq demo
   orbitq demo --once -o json | jq .totals`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	cmd.Flags().BoolVar(&f.once, "once", false, "stop after the table")
-	cmd.Flags().DurationVar(&f.patience, "timeout", time.Minute, "how long the jobs may take")
+	cmd.Flags().DurationVar(&f.patience, "timeout", 3*time.Minute, "how long the jobs may take")
 	cmd.Flags().IntVar(&f.opts.Port, "port", 8080, "port of the HTTP API; the next free one when it is taken")
+	cmd.Flags().StringToStringVar(&f.opts.Parameters, "parameter", f.opts.Parameters, "parameter of the template, NAME=VALUE")
 	dataFlag(cmd, &f.opts.Data)
 	return outputFlag(cmd)
 }
