@@ -9,6 +9,7 @@ import (
 
 	"orbitq/internal/job"
 	"orbitq/internal/point"
+	"orbitq/internal/usage"
 )
 
 // absent is the condition of every first write.
@@ -61,9 +62,20 @@ func (s *Store) acceptUnique(ctx context.Context, j *job.Job) (job.Job, bool, er
 	return held, true, err
 }
 
-// AcceptPoint implements intake.Store: both rows in one transaction.
+// AcceptPoint implements intake.Store: both rows in one transaction, and a unit of
+// the owner's data points, if the plan has a limit for them.
 func (s *Store) AcceptPoint(ctx context.Context, p *point.Point, j *job.Job) (point.Point, job.Job, bool, error) {
-	err := s.transact(ctx, s.putNew(encodePoint(p)), s.putNew(encodeJob(j)))
+	items := []types.TransactWriteItem{s.putNew(encodePoint(p)), s.putNew(encodeJob(j))}
+	limit := usage.Tier(j.Tier).PointLimit()
+	if limit != job.Unlimited {
+		take, guard := "ADD used :one, taken :one", "attribute_not_exists(taken) OR taken < :limit"
+		items = append(items, types.TransactWriteItem{Update: &types.Update{
+			TableName: &s.table, Key: meterKey(j.Owner, usage.PointKey(usage.Tier(j.Tier), j.Anchor, p.CreatedAt)),
+			UpdateExpression: &take, ConditionExpression: &guard,
+			ExpressionAttributeValues: item{":one": num(1), ":limit": num(limit)},
+		}})
+	}
+	err := s.transact(ctx, items...)
 	rs, cancelled := reasons(err)
 	switch {
 	case err == nil:
@@ -74,6 +86,9 @@ func (s *Store) AcceptPoint(ctx context.Context, p *point.Point, j *job.Job) (po
 	// The point decides: both rows have ids from the same request, so there is no
 	// job without its point.
 	row, ok := refused(rs, 0)
+	if _, full := refused(rs, 2); full && !ok {
+		return point.Point{}, job.Job{}, false, job.Errorf(job.LimitExceeded, "the plan %s allows %d data points in a cycle", j.Tier, limit)
+	}
 	if !ok {
 		return point.Point{}, job.Job{}, false, coded("put point and job", err)
 	}

@@ -195,6 +195,14 @@ type usageView struct {
 	Limit     *int       `json:"limit"`
 	Remaining *int       `json:"remaining"`
 	ResetsAt  time.Time  `json:"resets_at"`
+	Points    pointsView `json:"data_points"`
+}
+
+// pointsView is the usage of data points; null where the plan has no limit, because
+// nothing is counted there.
+type pointsView struct {
+	Used  *int `json:"used"`
+	Limit *int `json:"limit"`
 }
 
 // cycleView is a billing cycle.
@@ -215,6 +223,9 @@ func viewUsage(u query.Usage) usageView {
 		// plan with a unit that a running job will use.
 		remaining := max(u.Limit-u.Meter.Taken, 0)
 		v.Limit, v.Remaining = &u.Limit, &remaining
+	}
+	if u.PointLimit != job.Unlimited {
+		v.Points = pointsView{Used: &u.Points.Used, Limit: &u.PointLimit}
 	}
 	return v
 }

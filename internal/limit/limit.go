@@ -15,8 +15,7 @@
 //
 // A slot is a moment, not a call: whoever books one may call in [slot, slot +
 // Usable], and has to book again when it comes later. Slots of one lane are
-// therefore Window + Usable and a margin for the clocks apart, lane size by lane
-// size, and then no Window holds more calls than the allowance, however late each
+// therefore Window + Usable + Travel apart, lane size by lane size, and then no Window holds more calls than the allowance, however late each
 // of them uses its slot.
 //
 // The package refuses I/O, contexts, clocks and randomness.
@@ -54,9 +53,13 @@ func DefaultPolicy() Policy {
 	}
 }
 
-// apart is how far slots are apart that lie one lane size from each other. The
-// fifth of Usable on top is the margin for clocks that disagree.
-func (p Policy) apart() time.Duration { return p.Window + p.Usable + p.Usable/5 }
+// Travel is how much later a call may reach the provider than its worker looked at
+// the clock, and how far the clocks of two workers may disagree. Neither shrinks
+// when a deployment's times are compressed.
+const Travel = time.Second
+
+// apart is how far slots are apart that lie one lane size from each other.
+func (p Policy) apart() time.Duration { return p.Window + p.Usable + Travel }
 
 // Row is the state of the provider's door.
 type Row struct {

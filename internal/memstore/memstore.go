@@ -107,6 +107,14 @@ func (s *Store) AcceptPoint(_ context.Context, p *point.Point, j *job.Job) (poin
 	if old, ok := s.points[p.ID]; ok {
 		return old, s.jobs[j.ID], true, nil
 	}
+	if limit := usage.Tier(j.Tier).PointLimit(); limit != job.Unlimited {
+		k := meterKey{j.Owner, usage.PointKey(usage.Tier(j.Tier), j.Anchor, p.CreatedAt)}
+		m := s.meters[k]
+		if m.Taken >= limit {
+			return point.Point{}, job.Job{}, false, job.Errorf(job.LimitExceeded, "the plan %s allows %d data points in a cycle", j.Tier, limit)
+		}
+		s.meters[k] = job.Meter{Taken: m.Taken + 1, Used: m.Used + 1}
+	}
 	s.points[p.ID], s.jobs[j.ID] = *p, *j
 	return *p, *j, false, nil
 }

@@ -167,6 +167,9 @@ type Usage struct {
 	Cycle usage.Cycle
 	Meter job.Meter
 	Limit int // job.Unlimited for none
+	// Points counts data points; nothing is counted where there is no limit.
+	Points     job.Meter
+	PointLimit int
 }
 
 // Usage returns the owner's usage of the current cycle.
@@ -176,7 +179,14 @@ func (q *Query) Usage(ctx context.Context, owner string, tier usage.Tier, anchor
 	if err != nil {
 		return Usage{}, fmt.Errorf("read usage: %w", err)
 	}
-	return Usage{Tier: tier, Cycle: usage.CycleAt(tier, anchor, now), Meter: m, Limit: tier.Limit()}, nil
+	u := Usage{Tier: tier, Cycle: usage.CycleAt(tier, anchor, now), Meter: m, Limit: tier.Limit(), PointLimit: tier.PointLimit()}
+	if u.PointLimit == job.Unlimited {
+		return u, nil
+	}
+	if u.Points, err = q.store.Meter(ctx, owner, usage.PointKey(tier, anchor, now)); err != nil {
+		return Usage{}, fmt.Errorf("read usage of data points: %w", err)
+	}
+	return u, nil
 }
 
 // Cursor hides a position from clients, so that its form may change.

@@ -17,8 +17,11 @@ import (
 	"orbitq/internal/job"
 )
 
-// Resource is the billable thing that this package meters.
-const Resource = "satellite_analyses"
+// The billable things that this package meters.
+const (
+	Resource = "satellite_analyses"
+	Points   = "data_points" // counted only where the plan has a limit for them
+)
 
 // Tier is a plan.
 type Tier string
@@ -50,6 +53,18 @@ func (t Tier) Limit() int {
 		return 100
 	default:
 		return 10
+	}
+}
+
+// PointLimit returns the data points per cycle, job.Unlimited for no limit.
+func (t Tier) PointLimit() int {
+	switch t {
+	case Enterprise:
+		return job.Unlimited
+	case Pro:
+		return 500
+	default:
+		return 50
 	}
 }
 
@@ -86,8 +101,13 @@ func addMonths(anchor time.Time, n int) time.Time {
 }
 
 // MeterKey returns the sort key of the meter row that counts for the owner now.
-func MeterKey(t Tier, anchor, now time.Time) string {
-	return "USAGE#" + Resource + "#" + string(t) + "#" + CycleAt(t, anchor, now).Start.Format(time.DateOnly)
+func MeterKey(t Tier, anchor, now time.Time) string { return meterKey(Resource, t, anchor, now) }
+
+// PointKey returns the sort key of the meter row that counts the owner's points now.
+func PointKey(t Tier, anchor, now time.Time) string { return meterKey(Points, t, anchor, now) }
+
+func meterKey(resource string, t Tier, anchor, now time.Time) string {
+	return "USAGE#" + resource + "#" + string(t) + "#" + CycleAt(t, anchor, now).Start.Format(time.DateOnly)
 }
 
 // KeyOf returns the sort key of the meter row that counts a job now.
