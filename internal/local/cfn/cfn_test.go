@@ -149,7 +149,9 @@ func parse(t *testing.T, expression string) (string, error) {
 			"Both":{"Fn::And":[{"Condition":"Dev"},{"Condition":"Prod"}]},"Any":{"Fn::Or":[{"Condition":"Dev"},{"Condition":"Prod"}]}},
 		"Resources":{"Q":{"Type":"AWS::SQS::Queue","Properties":{"QueueName":` + expression + `}},
 			"Other":{"Type":"AWS::SQS::Queue","Properties":{"QueueName":"other"}},
-			"T":{"Type":"AWS::SNS::Topic"},
+			"T":{"Type":"AWS::SNS::Topic"},"Other2":{"Type":"AWS::SNS::Topic","Properties":{"TopicName":"named"}},
+			"M":{"Type":"AWS::Lambda::EventSourceMapping"},
+			"A":{"Type":"AWS::CloudWatch::Alarm","Properties":{"MetricName":"Errors"}},
 			"Gone":{"Type":"AWS::SQS::Queue","Condition":"Prod","Properties":{"QueueName":"gone"}}}}`
 
 	s, err := cfn.Parse([]byte(text), cfn.Source{Region: "r", Account: "1", Stack: "st", Parameters: map[string]string{"Letters": "abc"}})
@@ -157,7 +159,7 @@ func parse(t *testing.T, expression string) (string, error) {
 		return "", err
 	}
 
-	if len(s.Queues) != 2 || !slices.Equal(s.Ignored, []string{"AWS::SNS::Topic T"}) {
+	if len(s.Queues) != 2 || !slices.Equal(s.Ignored, []string{"AWS::CloudWatch::Alarm A"}) {
 		t.Errorf("queues %v, ignored %v", s.Queues, s.Ignored)
 	}
 
@@ -173,6 +175,12 @@ func TestIntrinsicFunctions(t *testing.T) {
 		{"pseudo parameter", `{"Ref":"AWS::StackName"}`, "st"},
 		{"queue", `{"Ref":"Other"}`, "https://sqs.r.amazonaws.com/1/other"},
 		{"topic", `{"Ref":"T"}`, "arn:aws:sns:r:1:st-T"},
+		{"topic with a name", `{"Ref":"Other2"}`, "arn:aws:sns:r:1:named"},
+		{"attributes of a topic", `{"Fn::Sub":"${T.TopicArn} ${T.TopicName} ${Other2.TopicName}"}`, "arn:aws:sns:r:1:st-T st-T named"},
+		{"event source mapping", `{"Ref":"M"}`, "70f6add7-1d4b-5a74-89b0-37071bb729eb"},
+		{"its id", `{"Fn::GetAtt":["M","Id"]}`, "70f6add7-1d4b-5a74-89b0-37071bb729eb"},
+		{"its ARN", `{"Fn::GetAtt":["M","EventSourceMappingArn"]}`, "arn:aws:lambda:r:1:event-source-mapping:70f6add7-1d4b-5a74-89b0-37071bb729eb"},
+		{"alarm", `{"Fn::Sub":"${A} ${A.Arn}"}`, "st-A arn:aws:cloudwatch:r:1:alarm:st-A"},
 		{"attribute", `{"Fn::GetAtt":["Other","Arn"]}`, "arn:aws:sqs:r:1:other"},
 		{"attribute in one word", `{"Fn::GetAtt":"Other.QueueName"}`, "other"},
 		{"substitution", `{"Fn::Sub":"${AWS::Region}-${Other.QueueName}-${!kept}"}`, "r-other-${kept}"},
@@ -202,6 +210,7 @@ func TestWhatIsNotUnderstoodIsNamed(t *testing.T) {
 		{"unknown function", `{"Fn::Base64":["x"]}`, "Fn::Base64"},
 		{"import", `{"Fn::ImportValue":"x"}`, "Fn::ImportValue"},
 		{"unknown reference", `{"Ref":"Nothing"}`, "Nothing"},
+		{"the id of something else", `{"Fn::GetAtt":["Other","Id"]}`, "Id of Other"},
 		{"unknown attribute", `{"Fn::GetAtt":["Other","Color"]}`, "Color of Other"},
 		{"unknown condition", `{"Fn::If":["Never","a","b"]}`, "Never"},
 		{"not a list", `{"Fn::Join":"x"}`, "Fn::Join"},

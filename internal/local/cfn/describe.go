@@ -101,15 +101,20 @@ func (r *resolver) addFunction(out *Stack, name string, p properties) error {
 }
 
 // addMapping describes an event source mapping.
-func (*resolver) addMapping(out *Stack, _ string, p properties) error {
+func (r *resolver) addMapping(out *Stack, name string, p properties) error {
 	if _, filtered := p["FilterCriteria"]; filtered {
 		return errors.New("FilterCriteria on a queue deletes what does not match, and is not supported")
+	}
+	uuid, arn, err := r.identity(name)
+	if err != nil {
+		return err
 	}
 	partial := false
 	for _, t := range p.texts("FunctionResponseTypes") {
 		partial = partial || t == "ReportBatchItemFailures"
 	}
 	out.Mappings = append(out.Mappings, Mapping{
+		UUID: uuid, ARN: arn, FunctionARN: r.functionARN(p.text("FunctionName")), Enabled: p.text("Enabled") != "false",
 		QueueARN: p.text("EventSourceArn"), Function: functionName(p.text("FunctionName")),
 		BatchSize: p.number("BatchSize", 10), BatchWindow: p.number("MaximumBatchingWindowInSeconds", 0),
 		MaxConcurrency:   p.child("ScalingConfig").number("MaximumConcurrency", 10),

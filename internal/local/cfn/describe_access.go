@@ -14,6 +14,16 @@ func (r *resolver) addSecret(out *Stack, name string, p properties) error {
 	return nil
 }
 
+// addTopic describes a topic; nothing here delivers what it gets.
+func (r *resolver) addTopic(out *Stack, name string, _ properties) error {
+	physical, arn, err := r.identity(name)
+	if err != nil {
+		return err
+	}
+	out.Topics = append(out.Topics, Topic{Name: physical, ARN: arn})
+	return nil
+}
+
 // addRole gathers the inline policies of a role; what they are called does not matter to a decision.
 func (r *resolver) addRole(out *Stack, name string, p properties) error {
 	physical, arn, err := r.identity(name)

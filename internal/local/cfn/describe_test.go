@@ -102,13 +102,23 @@ func TestEventsFindTheirFunctionBehindAnAlias(t *testing.T) {
 		"L":{"Type":"AWS::Lambda::Alias","Properties":{"FunctionName":{"Ref":"F"},"Name":"live"}},
 		"M":{"Type":"AWS::Lambda::EventSourceMapping","Properties":{"EventSourceArn":"arn:q","FunctionName":{"Ref":"L"},"BatchSize":5,
 			"MaximumBatchingWindowInSeconds":2,"FunctionResponseTypes":["ReportBatchItemFailures"],"ScalingConfig":{"MaximumConcurrency":2}}},
-		"P":{"Type":"AWS::Lambda::EventSourceMapping","Properties":{"EventSourceArn":"arn:p","FunctionName":"f"}},
+		"P":{"Type":"AWS::Lambda::EventSourceMapping","Properties":{"EventSourceArn":"arn:p","FunctionName":"f","Enabled":false}},
 		"R":{"Type":"AWS::Events::Rule","Properties":{"ScheduleExpression":"rate(1 minute)","State":"DISABLED","Targets":[{"Arn":{"Ref":"L"}},{"Arn":{"Fn::GetAtt":["F","Arn"]}}]}}`)
 
 	mappings := []cfn.Mapping{
-		{QueueARN: "arn:q", Function: "f", BatchSize: 5, MaxConcurrency: 2, BatchWindow: 2, PartialResponses: true},
-		{QueueARN: "arn:p", Function: "f", BatchSize: 10, MaxConcurrency: 10},
+		{QueueARN: "arn:q", Function: "f", FunctionARN: "arn:aws:lambda:r:1:function:f:live", Enabled: true, BatchSize: 5, MaxConcurrency: 2, BatchWindow: 2, PartialResponses: true},
+		{QueueARN: "arn:p", Function: "f", FunctionARN: "arn:aws:lambda:r:1:function:f", BatchSize: 10, MaxConcurrency: 10},
 	}
+
+	// Their UUIDs are made up, and must only differ.
+	for i := range min(len(mappings), len(s.Mappings)) {
+		mappings[i].UUID, mappings[i].ARN = s.Mappings[i].UUID, "arn:aws:lambda:r:1:event-source-mapping:"+s.Mappings[i].UUID
+	}
+
+	if s.Mappings[0].UUID == s.Mappings[1].UUID {
+		t.Errorf("one UUID for two: %s", s.Mappings[0].UUID)
+	}
+
 	if !reflect.DeepEqual(s.Mappings, mappings) {
 		t.Errorf("mappings %+v", s.Mappings)
 	}
@@ -116,6 +126,28 @@ func TestEventsFindTheirFunctionBehindAnAlias(t *testing.T) {
 	rule := cfn.Schedule{Name: "st-R", ARN: "arn:aws:events:r:1:rule/st-R", Expression: "rate(1 minute)", Function: "f"}
 	if !reflect.DeepEqual(s.Schedules, []cfn.Schedule{rule, rule}) {
 		t.Errorf("schedules %+v", s.Schedules)
+	}
+}
+
+// TestWhatNothingHereWatchesIsAccepted has the resources that tell people, on whatever metric they look.
+func TestWhatNothingHereWatchesIsAccepted(t *testing.T) {
+	t.Parallel()
+
+	s := described(t, `"T":{"Type":"AWS::SNS::Topic","Properties":{"TopicName":"alerts","Subscription":[{"Protocol":"email","Endpoint":"a@b"}]}},
+		"P":{"Type":"AWS::SNS::TopicPolicy","Properties":{"Topics":[{"Ref":"T"}]}},
+		"S":{"Type":"AWS::SNS::Subscription","Properties":{"TopicArn":{"Ref":"T"}}},
+		"F":{"Type":"AWS::Logs::MetricFilter","Properties":{"FilterPattern":"{ $.level = \"ERROR\" }"}},
+		"A":{"Type":"AWS::CloudWatch::Alarm","Properties":{"Namespace":"orbitq","MetricName":"ProviderBudget","AlarmActions":[{"Ref":"T"}]}},
+		"M":{"Type":"AWS::CloudWatch::Alarm","Properties":{"Metrics":[{"Id":"e","Expression":"a/b"}]}},
+		"C":{"Type":"AWS::CloudWatch::CompositeAlarm","Properties":{"AlarmRule":{"Fn::Sub":"ALARM(${A}) OR ALARM(${M})"}}}`)
+
+	if want := []cfn.Topic{{Name: "alerts", ARN: "arn:aws:sns:r:1:alerts"}}; !reflect.DeepEqual(s.Topics, want) {
+		t.Errorf("topics %+v", s.Topics)
+	}
+
+	want := "AWS::CloudWatch::Alarm A,AWS::CloudWatch::CompositeAlarm C,AWS::Logs::MetricFilter F,AWS::CloudWatch::Alarm M,AWS::SNS::TopicPolicy P,AWS::SNS::Subscription S"
+	if got := strings.Join(s.Ignored, ","); got != want {
+		t.Errorf("ignored %s", got)
 	}
 }
 

@@ -1,6 +1,7 @@
 package cfn
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strings"
 )
@@ -45,9 +46,12 @@ func (r *resolver) physical(name string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("no resource %s", name)
 	}
+	if res.Type == "AWS::Lambda::EventSourceMapping" {
+		return mappingUUID(r.source, name), nil
+	}
 	property := map[string]string{
 		"AWS::SQS::Queue": "QueueName", "AWS::DynamoDB::Table": "TableName", "AWS::Lambda::Function": "FunctionName",
-		"AWS::IAM::Role": "RoleName", "AWS::Logs::LogGroup": "LogGroupName", "AWS::SecretsManager::Secret": "Name",
+		"AWS::SNS::Topic": "TopicName", "AWS::CloudWatch::Alarm": "AlarmName", "AWS::IAM::Role": "RoleName", "AWS::Logs::LogGroup": "LogGroupName", "AWS::SecretsManager::Secret": "Name",
 	}[res.Type]
 	// A name that CloudFormation would make up gets no random end here: one stack, one account, and names that people
 	// can guess.
@@ -60,6 +64,23 @@ func (r *resolver) physical(name string) (string, error) {
 	return r.source.Stack + "-" + name, nil
 }
 
+// mappingUUID is the name of an event source mapping, which nobody can choose. It is made from the names in the
+// template, so that it stays the same from run to run.
+func mappingUUID(s Source, logical string) string {
+	sum := sha256.Sum256([]byte(s.Stack + "/" + logical))
+	sum[6], sum[8] = sum[6]&0x0f|0x50, sum[8]&0x3f|0x80 // version 5: named, not random
+	return fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
+}
+
+// functionARN completes what a template calls a function to its ARN.
+func (r *resolver) functionARN(id string) string {
+	if strings.HasPrefix(id, "arn:") {
+		return id
+	}
+	full, _ := arnOf("AWS::Lambda::Function", r.source.Region, r.source.Account, id)
+	return full
+}
+
 // arnOf returns the ARN of a resource of a type, and whether the type has one here.
 func arnOf(kind, region, account, name string) (string, bool) {
 	formats := map[string]string{ //nolint:gosec // the forms of names, one of them a secret's
@@ -69,7 +90,10 @@ func arnOf(kind, region, account, name string) (string, bool) {
 		"AWS::SecretsManager::Secret": "arn:aws:secretsmanager:%s:%s:secret:%s-LocAl1",
 		"AWS::Logs::LogGroup":         "arn:aws:logs:%s:%s:log-group:%s:*",
 		"AWS::SNS::Topic":             "arn:aws:sns:%s:%s:%s",
+		"AWS::CloudWatch::Alarm":      "arn:aws:cloudwatch:%s:%s:alarm:%s",
 		"AWS::Events::Rule":           "arn:aws:events:%s:%s:rule/%s",
+
+		"AWS::Lambda::EventSourceMapping": "arn:aws:lambda:%s:%s:event-source-mapping:%s",
 	}
 	if kind == "AWS::IAM::Role" {
 		return fmt.Sprintf("arn:aws:iam::%s:role/%s", account, name), true
@@ -105,6 +129,14 @@ func (r *resolver) arn(name string) (string, error) {
 	return full, nil
 }
 
+// identifier evaluates the attribute Id, which means something else for each type that has it.
+func (r *resolver) identifier(name string) (any, error) {
+	if res := r.doc.Resources[name]; res.Type != "AWS::Lambda::EventSourceMapping" {
+		return nil, fmt.Errorf("attribute Id of %s is not known to the local run", name)
+	}
+	return r.physical(name)
+}
+
 // getAtt evaluates Fn::GetAtt in both forms.
 func (r *resolver) getAtt(arg any) (any, error) {
 	name, attribute, _ := strings.Cut(fmt.Sprint(arg), ".")
@@ -112,10 +144,12 @@ func (r *resolver) getAtt(arg any) (any, error) {
 		name, attribute = fmt.Sprint(pair[0]), fmt.Sprint(pair[1])
 	}
 	switch attribute {
-	case "Arn":
+	case "Arn", "TopicArn", "EventSourceMappingArn":
 		return r.arn(name)
-	case "QueueName":
+	case "QueueName", "TopicName":
 		return r.physical(name)
+	case "Id":
+		return r.identifier(name)
 	case "QueueUrl":
 		return r.ref(name)
 	default:

@@ -46,6 +46,7 @@ func (r *resolver) add(out *Stack, name string, res resource) error {
 		"AWS::Lambda::EventSourceMapping": r.addMapping,
 		"AWS::Events::Rule":               r.addSchedule,
 		"AWS::SecretsManager::Secret":     r.addSecret,
+		"AWS::SNS::Topic":                 r.addTopic,
 		"AWS::IAM::Role":                  r.addRole,
 		"AWS::ApiGatewayV2::Api":          r.addAPI,
 		"AWS::ApiGatewayV2::Stage":        r.addStage,

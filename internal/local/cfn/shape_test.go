@@ -112,9 +112,9 @@ func TestConditionsDecideWhatIsMade(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 
-			s, err := cfn.Parse([]byte(`{"Conditions":{`+c.conditions+`},"Resources":{"Q":{"Type":"AWS::SQS::Queue","Condition":"C"},"N":{"Type":"AWS::SNS::Topic","Condition":"C"}}}`), cfn.Source{})
+			s, err := cfn.Parse([]byte(`{"Conditions":{`+c.conditions+`},"Resources":{"Q":{"Type":"AWS::SQS::Queue","Condition":"C"},"N":{"Type":"AWS::Logs::LogGroup","Condition":"C"}}}`), cfn.Source{})
 			if err != nil {
-				if !strings.Contains(err.Error(), c.want) || c.want == "" || !strings.HasPrefix(err.Error(), "resource N (AWS::SNS::Topic): ") {
+				if !strings.Contains(err.Error(), c.want) || c.want == "" || !strings.HasPrefix(err.Error(), "resource N (AWS::Logs::LogGroup): ") {
 					t.Errorf("got %v, want %q", err, c.want)
 				}
 

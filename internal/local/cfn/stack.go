@@ -10,6 +10,7 @@ type Stack struct {
 	Tables    []Table
 	Functions []Function
 	Mappings  []Mapping
+	Topics    []Topic
 	Schedules []Schedule
 	Secrets   []Secret
 	Roles     []Role
@@ -50,10 +51,18 @@ type Function struct {
 
 // Mapping is an event source mapping of a queue.
 type Mapping struct {
+	UUID, ARN                 string // what Ref returns, and how IAM names it
 	QueueARN, Function        string
+	FunctionARN               string // with the alias, if the template names one
+	Enabled                   bool
 	BatchSize, MaxConcurrency int
 	BatchWindow               int // seconds
 	PartialResponses          bool
+}
+
+// Topic is an SNS topic, without its subscriptions.
+type Topic struct {
+	Name, ARN string
 }
 
 // Schedule is one target of an EventBridge rule with a schedule.

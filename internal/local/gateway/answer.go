@@ -33,11 +33,27 @@ func (g *Gateway) secretOf(id string) (Secret, bool) {
 	return Secret{ARN: id}, false
 }
 
+// lambda answers what the local stack has of Lambda's API.
+func (g *Gateway) lambda(w http.ResponseWriter, r *http.Request, c *call) {
+	switch c.operation {
+	case "InvokeFunction":
+		g.invoke(w, r, c)
+	case "GetEventSourceMapping":
+		g.getMapping(w, c)
+	case "UpdateEventSourceMapping":
+		g.updateMapping(w, c)
+	case "ListEventSourceMappings":
+		g.listMappings(w, r)
+	default:
+		failure(w, http.StatusBadRequest, "InvalidRequestContentException", "only Invoke and the control of event source mappings are part of the local stack")
+	}
+}
+
 // invoke answers a synchronous Lambda invoke.
 func (g *Gateway) invoke(w http.ResponseWriter, r *http.Request, c *call) {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
-	if c.operation != "InvokeFunction" || len(parts) != 4 {
-		failure(w, http.StatusBadRequest, "InvalidRequestContentException", "only Invoke is part of the local stack")
+	if len(parts) != 4 {
+		failure(w, http.StatusBadRequest, "InvalidRequestContentException", "the path names no function")
 		return
 	}
 	run, ok := g.Functions[functionName(parts[2])]
@@ -63,6 +79,8 @@ func (g *Gateway) control(w http.ResponseWriter, r *http.Request, raw []byte) {
 	switch r.Method + " " + r.URL.Path {
 	case "GET /_orbitq/counters":
 		reply(w, http.StatusOK, g.Counters())
+	case "GET /_orbitq/published":
+		reply(w, http.StatusOK, map[string]any{"messages": append([]Published{}, g.Published(r.URL.Query().Get("topic"))...)})
 	case "GET /_orbitq/calls":
 		reply(w, http.StatusOK, map[string]any{"calls": g.Naming(r.URL.Query()["id"]...)})
 	case "POST /_orbitq/faults":
@@ -79,7 +97,7 @@ func (g *Gateway) control(w http.ResponseWriter, r *http.Request, raw []byte) {
 		g.SetFaults(plan...)
 		reply(w, http.StatusOK, plan)
 	default:
-		failure(w, http.StatusNotFound, "NotFound", "only GET /_orbitq/counters, GET /_orbitq/calls?id= and POST /_orbitq/faults exist")
+		failure(w, http.StatusNotFound, "NotFound", "only GET /_orbitq/counters, GET /_orbitq/calls?id=, GET /_orbitq/published?topic= and POST /_orbitq/faults exist")
 	}
 }
 
@@ -98,6 +116,24 @@ func reply(w http.ResponseWriter, status int, v any) {
 func failure(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("X-Amzn-Errortype", code)
 	reply(w, status, map[string]string{"__type": code, "message": message})
+}
+
+// refuse answers with an error in the shape of the call's protocol.
+func refuse(w http.ResponseWriter, c *call, status int, code, message string) {
+	if c.service == "sns" {
+		xmlFailure(w, status, code, message)
+		return
+	}
+	failure(w, status, code, message)
+}
+
+// deny answers a call that the caller's role does not allow; SNS has a name of its own for that.
+func deny(w http.ResponseWriter, c *call, why error) {
+	if c.service == "sns" {
+		xmlFailure(w, http.StatusForbidden, "AuthorizationError", why.Error())
+		return
+	}
+	failure(w, http.StatusBadRequest, "AccessDeniedException", why.Error())
 }
 
 // hangUp cuts the connection: the caller learns nothing.

@@ -22,6 +22,7 @@ const prefix = "arn:aws:dynamodb:eu-central-1:000000000000:table/"
 type bench struct {
 	gateway *gateway.Gateway
 	url     string
+	pollers pollers // of the mapping
 
 	mu   sync.Mutex
 	seen []string // engine and operation
@@ -64,6 +65,14 @@ func start(t *testing.T, statements ...cfn.Statement) *bench {
 		Principals: map[string]*gateway.Principal{"worker-key": {Function: "worker", Role: "WorkerRole", Account: "000000000000", Statements: statements}},
 		HashKeys:   map[string]string{"T": "pk", "T/index/open": "ok"},
 		Secrets:    []gateway.Secret{{Name: "copernicus", ARN: "arn:secret", Value: "s3cret"}},
+		Topics:     []gateway.Topic{{Name: "alerts", ARN: alerts}},
+		Mappings: []gateway.Mapping{
+			{
+				UUID: mapped, ARN: mapping, FunctionARN: "arn:aws:lambda:eu-central-1:000000000000:function:worker:live", QueueARN: "arn:aws:sqs:eu-central-1:000000000000:jobs",
+				BatchSize: 10, BatchWindow: 1, MaxConcurrency: 5, PartialResponses: true, Pollers: &b.pollers,
+			},
+			{UUID: "b", ARN: "arn:b", FunctionARN: "arn:aws:lambda:eu-central-1:000000000000:function:other", QueueARN: "arn:aws:sqs:eu-central-1:000000000000:more", BatchSize: 1, Pollers: &pollers{}},
+		},
 		Functions: map[string]gateway.Invoker{"worker": func(_ context.Context, payload []byte) ([]byte, string, error) {
 			switch string(payload) {
 			case `"busy"`:
@@ -96,7 +105,7 @@ func (b *bench) send(t *testing.T, key, service, target, path, body string) (int
 		req.Header.Set("X-Amz-Target", target)
 	}
 
-	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+key+"/20260101/eu-central-1/"+service+"/aws4_request, SignedHeaders=host, Signature=0")
+	req.Header.Set("Authorization", signed(key, service))
 
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -110,6 +119,11 @@ func (b *bench) send(t *testing.T, key, service, target, path, body string) (int
 	}
 
 	return res.StatusCode, string(text), res.Header
+}
+
+// signed is the header of a signature, of which only the names count.
+func signed(key, service string) string {
+	return "AWS4-HMAC-SHA256 Credential=" + key + "/20260101/eu-central-1/" + service + "/aws4_request, SignedHeaders=host, Signature=0"
 }
 
 // tables makes one DynamoDB call.

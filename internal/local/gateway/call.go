@@ -13,11 +13,13 @@ import (
 // permission need it.
 type call struct {
 	key       string // access key of the signature
-	service   string // dynamodb, sqs, secretsmanager, lambda
+	service   string // dynamodb, sqs, sns, secretsmanager, lambda
 	operation string // PutItem, SendMessage, ...
 	function  string // of an invoke
+	mapping   string // UUID of the event source mapping that a control call names
 	body      []byte
 	json      body
+	form      url.Values // of the query protocol
 }
 
 // body is the part of a JSON request that names resources.
@@ -42,7 +44,7 @@ func understand(r *http.Request, raw []byte) call {
 	if m := credential.FindStringSubmatch(r.Header.Get("Authorization")); m != nil {
 		c.key, c.service = m[1], m[2]
 	}
-	// Three ways to name an operation: JSON protocols by header, Lambda by path, and old SQS clients by a form field.
+	// Three ways to name an operation: JSON protocols by header, Lambda by path, and SNS and old SQS clients by a form field.
 	target := r.Header.Get("X-Amz-Target")
 	switch {
 	case target != "":
@@ -50,22 +52,45 @@ func understand(r *http.Request, raw []byte) call {
 		if json.Unmarshal(raw, &c.json) != nil {
 			c.json = body{} // the engine answers with its own error
 		}
-	case c.service == "lambda" && strings.HasSuffix(r.URL.Path, "/invocations"):
-		c.operation = "InvokeFunction"
-		c.function = functionName(path.Base(path.Dir(r.URL.Path)))
+	case c.service == "lambda":
+		c.byPath(r)
 	default:
 		c.query(r, raw)
 	}
 	return c
 }
 
-// query reads the older form protocol of SQS.
+// byPath reads a Lambda call. A path that is not known leaves the call without an operation.
+func (c *call) byPath(r *http.Request) {
+	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+	if strings.HasSuffix(r.URL.Path, "/invocations") {
+		c.operation, c.function = "InvokeFunction", functionName(path.Base(path.Dir(r.URL.Path)))
+		return
+	}
+	if len(parts) < 2 || len(parts) > 3 || parts[1] != "event-source-mappings" {
+		return
+	}
+	if len(parts) == 3 {
+		c.mapping = parts[2]
+	}
+	// Lists have no UUID, everything else has one.
+	switch {
+	case r.Method == http.MethodGet && c.mapping == "":
+		c.operation = "ListEventSourceMappings"
+	case r.Method == http.MethodGet:
+		c.operation = "GetEventSourceMapping"
+	case r.Method == http.MethodPut && c.mapping != "":
+		c.operation = "UpdateEventSourceMapping"
+	}
+}
+
+// query reads the form protocol, which SNS speaks and SQS once spoke.
 func (c *call) query(r *http.Request, raw []byte) {
 	form, err := url.ParseQuery(string(raw))
 	if err != nil {
 		return
 	}
-	c.operation = form.Get("Action")
+	c.form, c.operation = form, form.Get("Action")
 	c.json = body{QueueURL: form.Get("QueueUrl"), QueueName: form.Get("QueueName"), SourceArn: form.Get("SourceArn")}
 	// Old clients post to the queue's own address instead of naming it.
 	if c.json.QueueURL == "" && strings.Count(r.URL.Path, "/") >= 2 {

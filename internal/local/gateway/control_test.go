@@ -45,6 +45,7 @@ func TestControlEndpoints(t *testing.T) {
 		want                     string
 	}{
 		{"counters at the start", "GET", "/_orbitq/counters", "", 200, `{"calls":{},"items":{},"units":{},"denied":{}}`},
+		{"messages of a topic that is not there", "GET", "/_orbitq/published?topic=x", "", 200, `{"messages":[]}`},
 		{"calls of nobody", "GET", "/_orbitq/calls?id=x", "", 200, `{"calls":{}}`},
 		{"no faults", "POST", "/_orbitq/faults", "[]", 200, `[]`},
 		{"a plan comes back", "POST", "/_orbitq/faults", `[{"mode":"drop_reply","count":2}]`, 200, `"mode":"drop_reply","code":"","skip":0,"count":2`},

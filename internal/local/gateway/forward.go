@@ -19,7 +19,9 @@ func (g *Gateway) route(w http.ResponseWriter, r *http.Request, c *call) {
 	case "secretsmanager":
 		g.secret(w, c)
 	case "lambda":
-		g.invoke(w, r, c)
+		g.lambda(w, r, c)
+	case "sns":
+		g.publish(w, c)
 	default:
 		failure(w, http.StatusBadRequest, "UnknownService", fmt.Sprintf("service %q is not part of the local stack", c.service))
 	}

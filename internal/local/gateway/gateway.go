@@ -5,8 +5,9 @@
 // here as it would on AWS. Calls go on to the engine of their service, bytes as
 // they are, and answers come back the same way, so that checksums stay right;
 // the queue engine is told at its start which address its URLs should name.
-// Secrets and Lambda invokes are answered here. Every call is counted, and may
-// be made to fail on its way.
+// Secrets, Lambda invokes, the control of event source mappings and messages to
+// topics are answered here. Every call is counted, and may be made to fail on its
+// way.
 //
 // A key that belongs to no function is the operator's, who may do everything;
 // signatures are not verified.
@@ -34,6 +35,8 @@ type Config struct {
 	Principals      map[string]*Principal // by access key
 	HashKeys        map[string]string     // partition key by table, and by "table/index/name"
 	Secrets         []Secret
+	Mappings        []Mapping
+	Topics          []Topic
 	Functions       map[string]Invoker // by name
 }
 
@@ -47,12 +50,13 @@ type Gateway struct {
 	counter *counter
 	faults  faults
 	ids     sequence
+	topics  map[string]*mailbox // by ARN
 }
 
 // New returns a Gateway.
 func New(c Config) *Gateway {
 	transport := &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute, DisableCompression: true}
-	return &Gateway{Config: c, client: &http.Client{Transport: transport}, counter: newCounter()}
+	return &Gateway{Config: c, client: &http.Client{Transport: transport}, counter: newCounter(), topics: mailboxes(c.Topics)}
 }
 
 // Counters returns the calls so far.
@@ -86,13 +90,13 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Amzn-Requestid", g.ids.next())
 	if err := g.permitted(principal, &c); err != nil {
 		g.counter.deny(err)
-		failure(w, http.StatusBadRequest, "AccessDeniedException", err.Error())
+		deny(w, &c, err)
 		return
 	}
 	f, faulty := g.faults.next(name, c.operation)
 	switch {
 	case faulty && f.Mode == Error:
-		failure(w, http.StatusBadRequest, f.Code, "injected fault")
+		refuse(w, &c, http.StatusBadRequest, f.Code, "injected fault")
 	case faulty && f.Mode == DropRequest:
 		hangUp(w)
 	case faulty && f.Mode == DropReply:

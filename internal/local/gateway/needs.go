@@ -18,7 +18,10 @@ func (g *Gateway) needs(c *call) []Call {
 		found, _ := g.secretOf(c.json.SecretID)
 		return []Call{permission("secretsmanager:"+c.operation, found.ARN)}
 	case "lambda":
-		return []Call{permission("lambda:"+c.operation, "arn:aws:lambda"+own+"function:"+c.function)}
+		return []Call{g.needOfLambda(c, "arn:aws:lambda"+own)}
+	case "sns":
+		// SNS writes its own name in capitals, and gives a batch the permission of its single form.
+		return []Call{permission("SNS:"+permissionName(c.operation), c.topic())}
 	default:
 		return []Call{permission(c.service+":"+c.operation, "*")}
 	}
@@ -33,11 +36,27 @@ func permission(action, resource string) Call {
 // permissionName is what IAM calls an operation: a batch needs the permission of its single form.
 func permissionName(operation string) string {
 	switch operation {
-	case "SendMessageBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch":
+	case "SendMessageBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "PublishBatch":
 		return strings.TrimSuffix(operation, "Batch")
 	default:
 		return operation
 	}
+}
+
+// needOfLambda is the permission of a Lambda call: on a function, on an event source mapping, or, for lists, on all.
+func (g *Gateway) needOfLambda(c *call, prefix string) Call {
+	action := "lambda:" + c.operation
+	switch {
+	case c.operation == "ListEventSourceMappings":
+		return permission(action, "*")
+	case c.mapping == "":
+		return permission(action, prefix+"function:"+c.function)
+	}
+	need := permission(action, prefix+"event-source-mapping:"+c.mapping)
+	if m, ok := g.mappingOf(c.mapping); ok {
+		need.Context["lambda:FunctionArn"] = []string{m.FunctionARN}
+	}
+	return need
 }
 
 // queue is the ARN of the queue that a call names.

@@ -49,6 +49,8 @@ func TestWhatACallNeeds(t *testing.T) {
 			"invoke", "lambda", "", "/2015-03-31/functions/worker/invocations", `{}`,
 			[]string{"lambda:InvokeFunction", "arn:aws:lambda:eu-central-1:000000000000:function:worker"},
 		},
+		{"publish", "sns", "", "/", "Action=Publish&Message=m&TopicArn=" + alerts, []string{"SNS:Publish", alerts}},
+		{"publish to a target", "sns", "", "/", "Action=Publish&Message=m&TargetArn=" + alerts, []string{"SNS:Publish", alerts}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -62,7 +64,7 @@ func TestWhatACallNeeds(t *testing.T) {
 				b := start(t, grants(less...)...)
 
 				status, text, _ := b.send(t, "worker-key", c.service, c.target, c.path, c.body)
-				if status == http.StatusOK || !strings.Contains(text, "AccessDeniedException") || !strings.Contains(text, "perform: "+c.needs[i]+" on resource: "+c.needs[i+1]) {
+				if status == http.StatusOK || !strings.Contains(text, map[bool]string{true: "AuthorizationError", false: "AccessDeniedException"}[c.service == "sns"]) || !strings.Contains(text, "perform: "+c.needs[i]+" on resource: "+c.needs[i+1]) {
 					t.Errorf("without %s: %d %s", c.needs[i], status, text)
 				}
 

@@ -7,6 +7,7 @@ import (
 
 	"orbitq/internal/local/cdse"
 	"orbitq/internal/local/gateway"
+	"orbitq/internal/local/trigger"
 )
 
 // Counters returns how often each function called which operation.
@@ -60,7 +61,15 @@ func (s *Stack) Invoke(ctx context.Context, function string, payload []byte) (re
 
 // Pause stops all event source mappings and waits until no poll is out; Resume ends it.
 func (s *Stack) Pause(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
 	for _, m := range s.mappings {
+		// What a control call has disabled is not Resume's to enable.
+		if m.State() == trigger.Enabled {
+			s.paused = append(s.paused, m)
+		}
+
 		if err := m.Pause(ctx); err != nil {
 			return fmt.Errorf("pause event source mapping: %w", err)
 		}
@@ -69,9 +78,23 @@ func (s *Stack) Pause(ctx context.Context) error {
 	return nil
 }
 
-// Resume lets event source mappings poll again.
+// Resume lets event source mappings poll again that Pause has stopped.
 func (s *Stack) Resume() {
-	for _, m := range s.mappings {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	for _, m := range s.paused {
 		m.Resume()
 	}
+
+	s.paused = nil
+}
+
+// Published returns the last 10,000 messages of a topic, oldest first. The name may leave out the stack's.
+func (s *Stack) Published(topic string) []gateway.Published {
+	if found := s.gateway.Published(topic); len(found) > 0 {
+		return found
+	}
+
+	return s.gateway.Published(Name + "-" + topic)
 }

@@ -20,6 +20,9 @@ const (
 	instances   = 64
 	idleTimeout = time.Minute
 	drain       = 5 * time.Second // how long running work may take when the stack stops
+
+	longestPoll  = 20 * time.Second
+	shortestPoll = 2 * time.Second
 )
 
 // compose connects the parts as the template says; nothing runs yet.
@@ -45,12 +48,18 @@ func (s *Stack) compose(context.Context) error {
 		s.onStop(func() error { made.Close(); return nil })
 	}
 
+	if err := errors.Join(s.composeMappings(), s.composeSchedules(), s.composeAPI()); err != nil {
+		return err
+	}
+
+	// Last, because it shows the mappings to the functions.
 	s.gateway = gateway.New(gateway.Config{
 		Region: s.opts.Region, Account: engines.Account, DynamoDB: s.tables.URL, SQS: s.queues.URL,
 		Principals: s.principals, HashKeys: s.hashKeys(), Secrets: s.secrets(), Functions: invokers,
+		Mappings: s.controls(), Topics: s.topics(),
 	})
 
-	return errors.Join(s.composeMappings(), s.composeSchedules(), s.composeAPI())
+	return nil
 }
 
 // principal is a function with the statements of its role.
@@ -110,6 +119,29 @@ func (s *Stack) secrets() []gateway.Secret {
 	all := make([]gateway.Secret, 0, len(s.template.Secrets))
 	for _, secret := range s.template.Secrets {
 		all = append(all, gateway.Secret(secret))
+	}
+
+	return all
+}
+
+// topics are the template's, as the gateway keeps them.
+func (s *Stack) topics() []gateway.Topic {
+	all := make([]gateway.Topic, 0, len(s.template.Topics))
+	for _, topic := range s.template.Topics {
+		all = append(all, gateway.Topic(topic))
+	}
+
+	return all
+}
+
+// controls are the mappings with the pollers that a control call turns on and off.
+func (s *Stack) controls() []gateway.Mapping {
+	all := make([]gateway.Mapping, 0, len(s.mappings))
+	for i, m := range s.template.Mappings {
+		all = append(all, gateway.Mapping{
+			UUID: m.UUID, ARN: m.ARN, FunctionARN: m.FunctionARN, QueueARN: m.QueueARN, BatchSize: m.BatchSize,
+			BatchWindow: m.BatchWindow, MaxConcurrency: m.MaxConcurrency, PartialResponses: m.PartialResponses, Pollers: s.mappings[i],
+		})
 	}
 
 	return all

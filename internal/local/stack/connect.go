@@ -43,7 +43,8 @@ func (s *Stack) composeMappings() error {
 		made, err := trigger.NewMapping(trigger.MappingConfig{
 			Queue:    &trigger.HTTPQueue{Endpoint: s.aws.url(), URL: s.template.Queues[i].URL, Region: s.opts.Region, AccessKey: accessKey(m.Function), Client: &http.Client{}},
 			QueueARN: m.QueueARN, Invoke: call, BatchSize: m.BatchSize, MaximumBatchingWindow: time.Duration(m.BatchWindow) * time.Second,
-			MaximumConcurrency: m.MaxConcurrency, ReportBatchItemFailures: m.PartialResponses, Drain: drain, Log: s.log(),
+			MaximumConcurrency: m.MaxConcurrency, ReportBatchItemFailures: m.PartialResponses, Disabled: !m.Enabled,
+			LongPoll: s.longPoll(), Drain: drain, Log: s.log(),
 		})
 		if err != nil {
 			return fmt.Errorf("event source mapping of %s: %w", m.QueueARN, err)
@@ -53,6 +54,12 @@ func (s *Stack) composeMappings() error {
 	}
 
 	return nil
+}
+
+// longPoll is how long an idle poll waits. It is a wait like others, and shorter in compressed time: a mapping that is
+// disabled waits for the polls that are out.
+func (s *Stack) longPoll() time.Duration {
+	return max(shortestPoll, time.Duration(float64(longestPoll)/max(1, s.opts.Speed)))
 }
 
 // composeSchedules hands the rules to the scheduler, which divides their rates itself.

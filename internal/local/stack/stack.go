@@ -42,10 +42,13 @@ type Stack struct {
 	aws, api, provided *site
 	functions          map[string]*lambdart.Function // by short name
 	principals         map[string]*gateway.Principal // by access key
-	mappings           []*trigger.Mapping
+	mappings           []*trigger.Mapping            // in the order of the template's
 	scheduler          *trigger.Scheduler
 	httpAPI            *apigw.API
 	logs               *logBook
+
+	mu     sync.Mutex         // what tests do to the whole stack, one at a time
+	paused []*trigger.Mapping // that Pause has stopped and Resume starts
 
 	// undo is what Stop does, last first.
 	undo   []func() error

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
@@ -28,8 +29,9 @@ import (
 // world is a stack of the small application in testdata, with stock clients of an operator.
 type world struct {
 	*stack.Stack
-	db    *dynamodb.Client
-	queue *sqs.Client
+	db      *dynamodb.Client
+	queue   *sqs.Client
+	control *lambda.Client
 }
 
 // started runs a stack of its own for one test.
@@ -63,7 +65,7 @@ func started(t *testing.T, change func(*stack.Options)) *world {
 		}),
 	}
 
-	return &world{Stack: s, db: dynamodb.NewFromConfig(cfg), queue: sqs.NewFromConfig(cfg)}
+	return &world{Stack: s, db: dynamodb.NewFromConfig(cfg), queue: sqs.NewFromConfig(cfg), control: lambda.NewFromConfig(cfg)}
 }
 
 // keys lists the table.

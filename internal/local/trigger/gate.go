@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // gate lets work in while it is open, and knows how much is inside.
@@ -11,10 +12,13 @@ type gate struct {
 	mu      sync.Mutex
 	open    bool
 	inside  int
+	turned  time.Time     // when it was last opened or closed
 	changed chan struct{} // closed and replaced with every change
 }
 
-func newGate(open bool) *gate { return &gate{open: open, changed: make(chan struct{})} }
+func newGate(open bool) *gate {
+	return &gate{open: open, turned: time.Now().UTC(), changed: make(chan struct{})}
+}
 
 // enter waits until the gate is open; false means that the context ended.
 func (g *gate) enter(ctx context.Context) bool {
@@ -42,7 +46,18 @@ func (g *gate) leave() {
 
 // set opens or closes the gate.
 func (g *gate) set(open bool) {
-	g.change(func() { g.open = open })
+	g.change(func() { g.open, g.turned = open, time.Now().UTC() })
+}
+
+// turn opens or closes the gate and returns how it was; one that is closed but not yet empty is not touched.
+func (g *gate) turn(open bool) (was, closing bool) {
+	g.change(func() {
+		was, closing = g.open, !g.open && g.inside > 0
+		if was != open && !closing {
+			g.open, g.turned = open, time.Now().UTC()
+		}
+	})
+	return was, closing
 }
 
 // change applies a change and wakes who waits for one.
@@ -52,6 +67,13 @@ func (g *gate) change(apply func()) {
 	apply()
 	close(g.changed)
 	g.changed = make(chan struct{})
+}
+
+// since is when the gate was last opened or closed.
+func (g *gate) since() time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.turned
 }
 
 // look tells the state.

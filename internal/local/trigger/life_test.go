@@ -49,6 +49,50 @@ func TestPauseAndResume(t *testing.T) {
 	})
 }
 
+// TestSwitch is Pause for who does not wait: it says what comes next, and takes no order while the last one is under way.
+func TestSwitch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, f := newFakeQueue(), &fakeFunction{}
+		m, stop := poll(t, q, f, MappingConfig{})
+		began := m.Changed()
+		turn := func(on bool, answer string, want error, after string) {
+			t.Helper()
+			if got, err := m.Switch(on); got != answer || !errors.Is(err, want) {
+				t.Errorf("switch to %v: %q, %v, want %q, %v", on, got, err, answer, want)
+			}
+			if got := m.State(); got != after {
+				t.Errorf("state %s, want %s", got, after)
+			}
+		}
+		turn(true, Updating, nil, Enabled)
+		if !m.Changed().Equal(began) {
+			t.Error("what changed nothing is a change")
+		}
+		pass(time.Second)
+		turn(false, Disabling, nil, Disabling)
+		if changed := m.Changed(); changed.Sub(began) != time.Second || changed.Location() != time.UTC {
+			t.Errorf("changed at %v", changed)
+		}
+		turn(true, "", ErrInUse, Disabling)
+		turn(false, "", ErrInUse, Disabling)
+		q.send("early") // the polls that are out end with it, or with their time
+		pass(20 * time.Second)
+		q.send("late")
+		pass(time.Minute)
+		if got := q.deletions(); len(got) != 1 || m.State() != Disabled {
+			t.Errorf("deleted %v, %s", got, m.State())
+		}
+		turn(false, Updating, nil, Disabled)
+		turn(true, Enabling, nil, Enabled)
+		pass(time.Second)
+		if got := q.deletions(); len(got) != 2 {
+			t.Errorf("deleted %v", got)
+		}
+		stop()
+	})
+}
+
 func TestStartsDisabled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -17,12 +17,17 @@ const receiveLimit = 10
 // payloadLimit is the size at which a batch is full.
 const payloadLimit = 6 << 20
 
-// States of a mapping, in Lambda's words.
+// States of a mapping, in Lambda's words. Enabling and Updating are what Switch answers and take no time here.
 const (
 	Enabled   = "Enabled"
+	Enabling  = "Enabling"
 	Disabling = "Disabling"
 	Disabled  = "Disabled"
+	Updating  = "Updating"
 )
+
+// ErrInUse means that a mapping is still on its way to the state that was asked for before.
+var ErrInUse = errors.New("cannot update the event source mapping because it is in use")
 
 // Queue is the source. Receive waits for up to most messages and may return none; it fills in what the queue knows of
 // a message, with all system and message attributes, and the mapping adds the rest. Delete takes at most ten receipts.
@@ -125,6 +130,24 @@ func (m *Mapping) Pause(ctx context.Context) error {
 
 // Resume polls again.
 func (m *Mapping) Resume() { m.gate.set(true) }
+
+// Switch enables or disables without waiting, and says what the mapping does next. While it is Disabling it takes no
+// order, as on Lambda.
+func (m *Mapping) Switch(on bool) (state string, err error) {
+	switch was, closing := m.gate.turn(on); {
+	case closing:
+		return "", ErrInUse
+	case was == on:
+		return Updating, nil
+	case on:
+		return Enabling, nil
+	default:
+		return Disabling, nil
+	}
+}
+
+// Changed is when the mapping was last enabled or disabled.
+func (m *Mapping) Changed() time.Time { return m.gate.since() }
 
 // State says whether the mapping polls.
 func (m *Mapping) State() string {

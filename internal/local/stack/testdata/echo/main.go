@@ -12,12 +12,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 )
 
 func main() { lambda.Start(handle) }
 
-// handle tells events apart by their fields. A message "forbidden" asks for what the role does not allow, and "poison"
-// always fails.
+// handle tells events apart by their fields. A message "forbidden" asks for what the role does not allow, "poison"
+// always fails, "publish" goes to the topic, and everything else into the table.
 func handle(ctx context.Context, raw json.RawMessage) (any, error) {
 	var event struct {
 		RouteKey       string              `json:"routeKey"`
@@ -51,6 +52,10 @@ func work(ctx context.Context, body string) error {
 		table := os.Getenv("TABLE")
 		_, err := client().Scan(ctx, &dynamodb.ScanInput{TableName: &table})
 		return err
+	case "publish":
+		topic := os.Getenv("TOPIC")
+		_, err := sns.NewFromConfig(config()).Publish(ctx, &sns.PublishInput{TopicArn: &topic, Message: &body})
+		return err
 	default:
 		return put(ctx, body)
 	}
@@ -62,14 +67,16 @@ func put(ctx context.Context, key string) error {
 	return err
 }
 
-func client() *dynamodb.Client {
+func client() *dynamodb.Client { return dynamodb.NewFromConfig(config()) }
+
+func config() aws.Config {
 	endpoint := os.Getenv("AWS_ENDPOINT_URL")
-	return dynamodb.NewFromConfig(aws.Config{
+	return aws.Config{
 		Region: os.Getenv("AWS_REGION"), BaseEndpoint: &endpoint,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: os.Getenv("AWS_SECRET_ACCESS_KEY")}, nil
 		}),
-	})
+	}
 }
 
 func environment() map[string]string {
