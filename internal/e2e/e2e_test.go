@@ -58,7 +58,9 @@ func TestMain(m *testing.M) {
 }
 
 // generous is an allowance of the provider that no test meets unless it wants to.
-func generous() map[string]string { return map[string]string{"ProviderCalls": "300", "ProviderCallsHigh": "300"} }
+func generous() map[string]string {
+	return map[string]string{"ProviderCalls": "300", "ProviderCallsHigh": "300"}
+}
 
 // open starts a stack.
 func open(ctx context.Context, data string, change func(*stack.Options)) (*world, error) {

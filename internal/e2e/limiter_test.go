@@ -1,12 +1,12 @@
 package e2e_test
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -42,18 +42,23 @@ func (w *world) busiest(window time.Duration) int {
 	return most
 }
 
-// deliveries counts the worker's log lines by what became of the delivery.
-func (w *world) deliveries(t *testing.T) map[string]int {
+// logOf is what a function has logged so far.
+func (w *world) logOf(t *testing.T, function string) string {
 	t.Helper()
-	file, err := os.Open(filepath.Join(stack.LogFolder(w.data), "enrich.log"))
+	text, err := os.ReadFile(filepath.Join(stack.LogFolder(w.data), function+".log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	return string(text)
+}
+
+// deliveries counts the worker's log lines by what became of the delivery.
+func (w *world) deliveries(t *testing.T) map[string]int {
+	t.Helper()
 	counts := map[string]int{}
-	for lines := bufio.NewScanner(file); lines.Scan(); {
+	for text := range strings.Lines(w.logOf(t, "enrich")) {
 		var line struct{ Msg, Action, Code string }
-		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "delivery" {
+		if json.Unmarshal([]byte(text), &line) == nil && line.Msg == "delivery" {
 			counts[line.Action+line.Code]++
 		}
 	}

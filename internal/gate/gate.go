@@ -80,17 +80,42 @@ type question struct {
 	done   chan struct{}
 }
 
+// maxSlots is how many slots one call may lose because the answer to its booking
+// came too late to use them.
+const maxSlots = 4
+
 // Enter returns when the call may be made, or an error with a code of class
 // Release that says when to come again; with a slot in it, that slot is booked.
+//
+// The clock is looked at again at the very end: the decision may have waited for the
+// writes of others, and a slot that is over would put its call into the next window.
 func (g *Gate) Enter(ctx context.Context, pass *limit.Pass) error {
-	var grant limit.Grant
-	err := g.ask(ctx, func(r limit.Row, now time.Time) limit.Row {
-		r, grant = g.Policy.Enter(r, pass, now)
-		return r
-	})
-	if err != nil {
-		return err
+	for range maxSlots {
+		var grant limit.Grant
+		err := g.ask(ctx, func(r limit.Row, now time.Time) limit.Row {
+			r, grant = g.Policy.Enter(r, pass, now)
+			return r
+		})
+		if err != nil {
+			return err
+		}
+		if e := g.refusal(grant, pass); e != nil {
+			return e
+		}
+		pass.Slot = time.Time{} // used up by this call, or lost
+		if err := g.Sleep(ctx, max(0, grant.Slot.Sub(g.Now()))); err != nil {
+			return job.Errorf(job.ProviderTimeout, "the attempt ended before its slot came: %w", err)
+		}
+		if !g.Now().After(grant.Slot.Add(g.Policy.Usable)) {
+			return nil
+		}
 	}
+	return refuse(job.Limited, time.Duration(g.Jitter()*float64(g.Policy.Window)), "slots passed before they could be used")
+}
+
+// refusal returns why the caller has to come again, or nil if the grant's slot is
+// near enough to wait for.
+func (g *Gate) refusal(grant limit.Grant, pass *limit.Pass) error {
 	switch grant.Refusal {
 	case limit.TooFull:
 		// Spread over half the horizon: they ask again at different times.
@@ -105,10 +130,6 @@ func (g *Gate) Enter(ctx context.Context, pass *limit.Pass) error {
 		e := refuse(job.Limited, grant.Wait, "waits for its slot at "+grant.Slot.UTC().Format(time.RFC3339))
 		e.Slot = grant.Slot
 		return e
-	}
-	pass.Slot = time.Time{} // used up by this call
-	if err := g.Sleep(ctx, grant.Wait); err != nil {
-		return job.Errorf(job.ProviderTimeout, "the attempt ended before its slot came: %w", err)
 	}
 	return nil
 }

@@ -187,7 +187,9 @@ func (p Policy) Book(r Row, high bool, n int, now time.Time) (Row, []time.Time) 
 	return r, slots
 }
 
-// next returns the next free slot of a lane of the given size.
+// next returns the next free slot of a lane of the given size. Slots in the future
+// are spread evenly: who waits anyway need not come in a burst, which the provider
+// may clip.
 func (p Policy) next(lane []time.Time, size int, now time.Time) time.Time {
 	if size == 0 {
 		return now.Add(p.Horizon + 1) // a lane without slots has none within any horizon
@@ -195,10 +197,14 @@ func (p Policy) next(lane []time.Time, size int, now time.Time) time.Time {
 	if len(lane) < size {
 		return now
 	}
-	if free := lane[len(lane)-size].Add(p.apart()); free.After(now) {
-		return free
+	free := lane[len(lane)-size].Add(p.apart())
+	if !free.After(now) {
+		return now
 	}
-	return now
+	if spread := lane[len(lane)-1].Add(p.apart() / time.Duration(size)); spread.After(free) {
+		return spread
+	}
+	return free
 }
 
 // noted returns a lane with one more slot in order, and only the newest keep.
