@@ -105,7 +105,7 @@ type Swept struct {
 	Paced  int           // jobs left for a later sweep, because the limiter has no slot for them
 	MadeUp int           // skipped jobs that run again
 	Told   int           // events told
-	Oldest time.Duration // how long the oldest job has been waiting for a look
+	Oldest time.Duration // how late the latest look came, of jobs that need no slot or had one
 }
 
 // sweep is the state of one Sweep.
@@ -141,7 +141,6 @@ func (r *Relay) shard(ctx context.Context, s *sweep, n int) {
 		return
 	}
 	s.total.Seen += len(hints)
-	s.total.Oldest = max(s.total.Oldest, now.Sub(hints[0].Look))
 	seen, err := r.Store.Peek(ctx, hints, now)
 	if err != nil {
 		s.errs = append(s.errs, fmt.Errorf("read due jobs of shard %d: %w", n, err))
@@ -186,6 +185,7 @@ func (r *Relay) lane(ctx context.Context, s *sweep, high bool, seen []job.Job) {
 // at its slot.
 func (r *Relay) resend(ctx context.Context, s *sweep, seen *job.Job, slot time.Time) {
 	now := r.Now()
+	s.total.Oldest = max(s.total.Oldest, now.Sub(seen.Look))
 	j, ok, err := r.Store.Retake(ctx, seen, slot, r.Timing, now)
 	if err != nil {
 		s.errs = append(s.errs, fmt.Errorf("take ticket of job %s: %w", seen.ID, err))
