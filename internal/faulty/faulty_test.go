@@ -12,6 +12,7 @@ import (
 	"orbitq/internal/deadletter"
 	"orbitq/internal/faulty"
 	"orbitq/internal/job"
+	"orbitq/internal/limit"
 	"orbitq/internal/memqueue"
 	"orbitq/internal/memstore"
 	"orbitq/internal/point"
@@ -20,7 +21,8 @@ import (
 
 // ports calls every method of every decorated port once.
 func ports(ctx context.Context, p *faulty.Process) map[string]func() error {
-	s := &faulty.Store{Table: memstore.New(job.DefaultTiming()), Process: p}
+	table := memstore.New(job.DefaultTiming())
+	s, c := &faulty.Store{Table: table, Process: p}, &faulty.Cache{Inner: table, Process: p}
 	queues := memqueue.New(memqueue.Config{Now: time.Now, Visibility: time.Minute, MaxReceives: 8, Names: []string{"default"}})
 	q, d := &faulty.Queue{Inner: queues, Process: p}, &faulty.DeadLetters{Inner: queues.Dead(), Process: p}
 	var j job.Job
@@ -40,6 +42,18 @@ func ports(ctx context.Context, p *faulty.Process) map[string]func() error {
 		"Amend": func() error {
 			_, err := s.Amend(ctx, "", func(j job.Job) (job.Job, error) { return j, nil })
 			return err
+		},
+		"Peek":        func() error { _, err := s.Peek(ctx, nil, now); return err },
+		"Pending":     func() error { _, err := s.Pending(ctx, 1); return err },
+		"Told":        func() error { return s.Told(ctx, "", now) },
+		"Lapsed":      func() error { _, err := s.Lapsed(ctx, now, 1); return err },
+		"Door":        func() error { _, err := s.Door(ctx); return err },
+		"SaveDoor":    func() error { _, _, err := s.SaveDoor(ctx, limit.Row{}); return err },
+		"RecordCalls": func() error { return s.RecordCalls(ctx, nil) },
+		"Cached":      func() error { _, _, err := c.Cached(ctx, "", now); return err },
+		"Keep":        func() error { return c.Keep(ctx, "", satellite.Series{}, now) },
+		"Tell": func() error {
+			return faulty.Tell(p, func(context.Context, job.Event) error { return nil })(ctx, job.Event{})
 		},
 		"Dead":    func() error { _, _, err := s.Dead(ctx, "", "", 1); return err },
 		"Send":    func() error { return q.Send(ctx, "default", job.Message{}, 0) },
@@ -67,7 +81,7 @@ func TestEveryPortSuffersEveryFault(t *testing.T) {
 			{faulty.CrashBefore, job.Internal, true, 0},
 			{faulty.CrashAfter, job.Internal, true, 2},
 		} {
-			if slices.Contains([]string{"Point", "Subject", "Due", "Dead", "Moving"}, name) {
+			if slices.Contains([]string{"Point", "Subject", "Due", "Dead", "Moving", "Peek", "Pending", "Lapsed", "Door", "Cached"}, name) {
 				c.stops = min(c.stops, 1)
 			}
 			stops := 0

@@ -277,8 +277,8 @@ func illegal(j *job.Job) string {
 		return "an ended job holds a unit"
 	case (j.State == job.Running || j.State == job.Retrying) && j.UsageKey == "":
 		return "an attempt without a unit"
-	case open != j.Finished.IsZero(), open == j.Look.IsZero():
-		return "open jobs are looked at, ended ones are finished"
+	case open != j.Finished.IsZero(), (open || j.State == job.Skipped) == j.Look.IsZero(): // the skipped wait for new units
+		return "open and skipped jobs are looked at, ended ones are finished"
 	case j.Attempts < 0 || j.Attempts > j.MaxAttempts, len(j.History) > job.HistorySize:
 		return "more attempts than there may be"
 	case j.ValidTicket > j.Ticket, (j.State == job.Dead) && j.Code == "":

@@ -8,9 +8,11 @@
 package memstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -63,6 +65,9 @@ type Store struct {
 
 	mu       sync.Mutex
 	jobs     map[string]job.Job
+	written  int                    // rows, ever
+	shards   [relay.Shards][]string // the open index: ids of jobs
+	owners   map[string][]string    // ids of an owner's jobs
 	points   map[string]point.Point
 	analyses map[revision]satellite.Analysis
 	meters   map[meterKey]job.Meter
@@ -88,6 +93,7 @@ func NewWith(t job.Timing, r Rules) *Store {
 		timing:   t,
 		rules:    r,
 		jobs:     map[string]job.Job{},
+		owners:   map[string][]string{},
 		points:   map[string]point.Point{},
 		analyses: map[revision]satellite.Analysis{},
 		meters:   map[meterKey]job.Meter{},
@@ -115,7 +121,8 @@ func (s *Store) AcceptPoint(_ context.Context, p *point.Point, j *job.Job) (poin
 		}
 		s.meters[k] = job.Meter{Taken: m.Taken + 1, Used: m.Used + 1}
 	}
-	s.points[p.ID], s.jobs[j.ID] = *p, *j
+	s.points[p.ID] = *p
+	s.put(*j)
 	return *p, *j, false, nil
 }
 
@@ -183,14 +190,15 @@ func (s *Store) Job(_ context.Context, id string) (job.Job, error) {
 	return j, nil
 }
 
-// Jobs implements query.Store, by looking at all: a model may be slow where that
-// makes it plain.
+// Jobs implements query.Store, by looking at all of the owner's: a model may be slow
+// where that makes it plain.
 func (s *Store) Jobs(_ context.Context, owner, after string, n int) ([]job.Job, string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []job.Job
-	for _, j := range s.jobs {
-		if pos := j.Position(); j.Owner == owner && (after == "" || pos < after) {
+	for _, id := range s.owners[owner] {
+		j := s.jobs[id]
+		if after == "" || j.Position() < after {
 			all = append(all, j)
 		}
 	}
@@ -213,19 +221,21 @@ func (s *Store) Due(_ context.Context, shard int, now time.Time, n int) ([]relay
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var hints []relay.Hint
-	for _, j := range s.jobs {
-		if j.State.Open() && job.Shard(j.ID, relay.Shards) == shard && !now.Before(j.Look) {
-			hints = append(hints, relay.Hint{ID: j.ID, Look: j.Look})
+	for _, id := range s.shards[shard] {
+		if j := s.jobs[id]; j.State.Open() && !now.Before(j.Look) {
+			hints = append(hints, relay.Hint{ID: id, Look: j.Look})
 		}
 	}
-	// By id where the look is the same: a map has no order, and a run must repeat.
-	sort.Slice(hints, func(i, k int) bool {
-		if hints[i].Look.Equal(hints[k].Look) {
-			return hints[i].ID < hints[k].ID
-		}
-		return hints[i].Look.Before(hints[k].Look)
+	return oldest(hints, n), nil
+}
+
+// oldest returns the first n hints by look; by id where the look is the same, because a
+// run must repeat.
+func oldest(hints []relay.Hint, n int) []relay.Hint {
+	slices.SortFunc(hints, func(a, b relay.Hint) int {
+		return cmp.Or(a.Look.Compare(b.Look), cmp.Compare(a.ID, b.ID))
 	})
-	return hints[:min(n, len(hints))], nil
+	return hints[:min(n, len(hints))]
 }
 
 // Peek implements relay.Store.
@@ -250,8 +260,9 @@ func (s *Store) Retake(_ context.Context, seen *job.Job, slot time.Time, t job.T
 	if !ok || !j.Look.Equal(seen.Look) || j.Ticket != seen.Ticket || !s.rules.MayResend(&j, now) {
 		return job.Job{}, false, nil
 	}
-	s.jobs[seen.ID] = job.Resent(j, slot, t, now)
-	return s.jobs[seen.ID], true, nil
+	next := job.Resent(j, slot, t, now)
+	s.put(next)
+	return next, true, nil
 }
 
 // RecordPoison implements deadletter.Store. The body is the key, as every sweep
@@ -265,6 +276,14 @@ func (s *Store) RecordPoison(_ context.Context, l deadletter.Letter, reason stri
 		s.poison[key] = deadletter.Poison{Letter: l, Reason: reason, At: now}
 	}
 	return nil
+}
+
+// Written returns how many rows were ever written: while it stays, no job has
+// changed.
+func (s *Store) Written() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.written
 }
 
 // Poisoned implements deadletter.Poisons.

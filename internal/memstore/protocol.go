@@ -7,6 +7,7 @@ import (
 
 	"orbitq/internal/deadletter"
 	"orbitq/internal/job"
+	"orbitq/internal/relay"
 	"orbitq/internal/satellite"
 	"orbitq/internal/usage"
 	"orbitq/internal/worker"
@@ -62,7 +63,7 @@ func (s *Store) reserve(j job.Job, r job.ClaimRequest) job.Claim {
 		}
 	}
 	claimed := job.Claimed(j, r.Lease, r.Now)
-	s.jobs[j.ID] = claimed
+	s.put(claimed)
 	return job.Claim{Verdict: job.Run, Job: claimed}
 }
 
@@ -162,8 +163,9 @@ func (s *Store) Dead(_ context.Context, owner, after string, n int) ([]job.Job, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []job.Job
-	for _, j := range s.jobs {
-		if pos := j.Grave(); j.Owner == owner && j.State == job.Dead && (after == "" || pos < after) {
+	for _, id := range s.owners[owner] {
+		j := s.jobs[id]
+		if j.State == job.Dead && (after == "" || j.Grave() < after) {
 			all = append(all, j)
 		}
 	}
@@ -202,7 +204,13 @@ func (s *Store) write(old *job.Job, next job.Job) {
 
 // put writes a row; an open job holds its unique key, a final one gives it up.
 func (s *Store) put(next job.Job) {
+	if _, known := s.jobs[next.ID]; !known {
+		n := job.Shard(next.ID, relay.Shards)
+		s.shards[n] = append(s.shards[n], next.ID)
+		s.owners[next.Owner] = append(s.owners[next.Owner], next.ID)
+	}
 	s.jobs[next.ID] = next
+	s.written++
 	if next.Unique == "" {
 		return
 	}

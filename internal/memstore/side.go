@@ -47,13 +47,7 @@ func (s *Store) Lapsed(_ context.Context, now time.Time, n int) ([]relay.Hint, e
 			hints = append(hints, relay.Hint{ID: j.ID, Look: j.Look})
 		}
 	}
-	sort.Slice(hints, func(i, k int) bool {
-		if hints[i].Look.Equal(hints[k].Look) {
-			return hints[i].ID < hints[k].ID
-		}
-		return hints[i].Look.Before(hints[k].Look)
-	})
-	return hints[:min(n, len(hints))], nil
+	return oldest(hints, n), nil
 }
 
 // Door implements gate.Store.

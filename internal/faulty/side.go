@@ -1,0 +1,43 @@
+package faulty
+
+import (
+	"context"
+	"time"
+
+	"orbitq/internal/job"
+	"orbitq/internal/kinds"
+	"orbitq/internal/satellite"
+)
+
+// Cache is the cache of answers as one process sees it.
+type Cache struct {
+	Inner   kinds.Cache
+	Process *Process
+}
+
+// kept is an answer of the cache.
+type kept struct {
+	series satellite.Series
+	found  bool
+}
+
+// Cached implements kinds.Cache.
+func (c *Cache) Cached(ctx context.Context, key string, now time.Time) (satellite.Series, bool, error) {
+	got, err := read(c.Process, "Cached", func() (a kept, err error) {
+		a.series, a.found, err = c.Inner.Cached(ctx, key, now)
+		return a, err //nolint:wrapcheck // a decorator hands errors on as they are
+	})
+	return got.series, got.found, err
+}
+
+// Keep implements kinds.Cache.
+func (c *Cache) Keep(ctx context.Context, key string, s satellite.Series, until time.Time) error {
+	return do(c.Process, "Keep", func() error { return c.Inner.Keep(ctx, key, s, until) })
+}
+
+// Tell returns a listener to events as one process reaches it.
+func Tell(p *Process, inner func(context.Context, job.Event) error) func(context.Context, job.Event) error {
+	return func(ctx context.Context, e job.Event) error {
+		return do(p, "Tell", func() error { return inner(ctx, e) })
+	}
+}
