@@ -73,10 +73,11 @@ func strict(raw []byte, v any) error {
 // letter: the decoder itself would also take LATITUDE, and then nobody could say
 // which of two spellings counts.
 func fieldNames(v any) map[string]bool {
-	t := reflect.TypeOf(v).Elem()
-	names := make(map[string]bool, t.NumField())
-	for field := range t.Fields() {
-		names[field.Tag.Get("json")] = true
+	names := map[string]bool{}
+	for _, field := range reflect.VisibleFields(reflect.TypeOf(v).Elem()) {
+		if !field.Anonymous { // the fields of an embedded struct are the body's own
+			names[field.Tag.Get("json")] = true
+		}
 	}
 	return names
 }
