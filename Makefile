@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint race e2e clean
+.PHONY: help build demo test sim lint race e2e clean
 
 FUNCTIONS := $(notdir $(patsubst %/,%,$(wildcard functions/*/)))
 
@@ -22,6 +22,9 @@ demo: ## Run the whole system here on real pixels and watch 25 points; ONCE=1 st
 
 test: ## Set up, then run every check; what CI runs
 	@tools/test.sh
+
+sim: ## Simulate the whole system for a minute; SEED=n replays one run with every effect, SIM_SECONDS=n goes on longer
+	@$(if $(SEED),SEED=$(SEED) go test ./internal/sim -count=1 -run 'TestReplay$$' -v,go test ./internal/sim -count=1 -timeout 0 -run 'TestSwarm$$' -v)
 
 lint: ## Format and lint; FIX=1 repairs what can be repaired
 	@tools/setup.sh

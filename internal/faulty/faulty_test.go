@@ -23,6 +23,7 @@ import (
 func ports(ctx context.Context, p *faulty.Process) map[string]func() error {
 	table := memstore.New(job.DefaultTiming())
 	s, c := &faulty.Store{Table: table, Process: p}, &faulty.Cache{Inner: table, Process: p}
+	o := &faulty.Operations{Inner: table, Process: p}
 	queues := memqueue.New(memqueue.Config{Now: time.Now, Visibility: time.Minute, MaxReceives: 8, Names: []string{"default"}})
 	q, d := &faulty.Queue{Inner: queues, Process: p}, &faulty.DeadLetters{Inner: queues.Dead(), Process: p}
 	var j job.Job
@@ -55,13 +56,17 @@ func ports(ctx context.Context, p *faulty.Process) map[string]func() error {
 		"Tell": func() error {
 			return faulty.Tell(p, func(context.Context, job.Event) error { return nil })(ctx, job.Event{})
 		},
-		"Dead":    func() error { _, _, err := s.Dead(ctx, "", "", 1); return err },
-		"Send":    func() error { return q.Send(ctx, "default", job.Message{}, 0) },
-		"Hide":    func() error { return q.Hide(ctx, "default", "r", 0) },
-		"Moving":  func() error { _, err := d.Moving(ctx); return err },
-		"Receive": func() error { _, err := d.Receive(ctx); return err },
-		"Delete":  func() error { return d.Delete(ctx, "r") },
-		"Return":  func() error { return d.Return(ctx, "r") },
+		"SaveOperation":  func() error { _, err := o.SaveOperation(ctx, &deadletter.Operation{}); return err },
+		"Operation":      func() error { _, err := o.Operation(ctx, ""); return err },
+		"OpenOperations": func() error { _, err := o.OpenOperations(ctx, 1); return err },
+		"Job":            func() error { _, err := o.Job(ctx, ""); return err },
+		"Dead":           func() error { _, _, err := s.Dead(ctx, "", "", 1); return err },
+		"Send":           func() error { return q.Send(ctx, "default", job.Message{}, 0) },
+		"Hide":           func() error { return q.Hide(ctx, "default", "r", 0) },
+		"Moving":         func() error { _, err := d.Moving(ctx); return err },
+		"Receive":        func() error { _, err := d.Receive(ctx); return err },
+		"Delete":         func() error { return d.Delete(ctx, "r") },
+		"Return":         func() error { return d.Return(ctx, "r") },
 	}
 }
 
@@ -81,7 +86,7 @@ func TestEveryPortSuffersEveryFault(t *testing.T) {
 			{faulty.CrashBefore, job.Internal, true, 0},
 			{faulty.CrashAfter, job.Internal, true, 2},
 		} {
-			if slices.Contains([]string{"Point", "Subject", "Due", "Dead", "Moving", "Peek", "Pending", "Lapsed", "Door", "Cached"}, name) {
+			if slices.Contains([]string{"Point", "Subject", "Due", "Dead", "Moving", "Peek", "Pending", "Lapsed", "Door", "Cached", "Operation", "OpenOperations", "Job"}, name) {
 				c.stops = min(c.stops, 1)
 			}
 			stops := 0

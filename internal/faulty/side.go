@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"orbitq/internal/deadletter"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
 	"orbitq/internal/satellite"
@@ -40,4 +41,30 @@ func Tell(p *Process, inner func(context.Context, job.Event) error) func(context
 	return func(ctx context.Context, e job.Event) error {
 		return do(p, "Tell", func() error { return inner(ctx, e) })
 	}
+}
+
+// Operations is the operations of people as one process sees them.
+type Operations struct {
+	Inner   deadletter.Operations
+	Process *Process
+}
+
+// SaveOperation implements deadletter.Operations.
+func (o *Operations) SaveOperation(ctx context.Context, op *deadletter.Operation) (bool, error) {
+	return call(o.Process, "SaveOperation", func() (bool, error) { return o.Inner.SaveOperation(ctx, op) })
+}
+
+// Operation implements deadletter.Operations.
+func (o *Operations) Operation(ctx context.Context, id string) (deadletter.Operation, error) {
+	return read(o.Process, "Operation", func() (deadletter.Operation, error) { return o.Inner.Operation(ctx, id) })
+}
+
+// OpenOperations implements deadletter.Operations.
+func (o *Operations) OpenOperations(ctx context.Context, n int) ([]string, error) {
+	return read(o.Process, "OpenOperations", func() ([]string, error) { return o.Inner.OpenOperations(ctx, n) })
+}
+
+// Job implements deadletter.Operations.
+func (o *Operations) Job(ctx context.Context, id string) (job.Job, error) {
+	return read(o.Process, "Job", func() (job.Job, error) { return o.Inner.Job(ctx, id) })
 }

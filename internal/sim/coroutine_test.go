@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"iter"
+	"time"
 )
 
 // task is one thread of a process: a coroutine that stops at every effect. It is
@@ -10,27 +11,9 @@ type task struct {
 	next  func() (struct{}, bool)
 	stop  func()
 	yield func(struct{}) bool
-	run   func() // nil when it has ended
+	run   func()    // nil when it has ended
+	until time.Time // sleeps until then
 	done  func()
-}
-
-// scheduler runs tasks, one at a time.
-type scheduler struct {
-	tasks   []*task
-	idle    []*task
-	current *task
-}
-
-// spawn adds a task that has not begun yet; done runs when it has ended.
-func (s *scheduler) spawn(run, done func()) {
-	var t *task
-	if last := len(s.idle) - 1; last >= 0 {
-		t, s.idle = s.idle[last], s.idle[:last]
-	} else {
-		t = newTask()
-	}
-	t.run, t.done = run, done
-	s.tasks = append(s.tasks, t)
 }
 
 // newTask returns a coroutine that waits for something to run.
@@ -49,6 +32,43 @@ func newTask() *task {
 	return t
 }
 
+// lab is what the worlds of one thread use one after the other, because to make it
+// anew would cost more than to live a life.
+type lab struct {
+	idle      []*task
+	processes []*process
+	moves     map[edge]int // of all worlds
+}
+
+func newLab() *lab { return &lab{moves: transitions()} }
+
+// close ends the coroutines that wait.
+func (l *lab) close() {
+	for _, t := range l.idle {
+		t.stop()
+	}
+	l.idle = nil
+}
+
+// scheduler runs tasks, one at a time.
+type scheduler struct {
+	lab     *lab
+	tasks   []*task
+	current *task
+}
+
+// spawn adds a task that has not begun yet; done runs when it has ended.
+func (s *scheduler) spawn(run, done func()) {
+	var t *task
+	if last := len(s.lab.idle) - 1; last >= 0 {
+		t, s.lab.idle = s.lab.idle[last], s.lab.idle[:last]
+	} else {
+		t = newTask()
+	}
+	t.run, t.done, t.until = run, done, time.Time{}
+	s.tasks = append(s.tasks, t)
+}
+
 // pause stops the running task until the scheduler chooses it again.
 func (s *scheduler) pause() { s.current.yield(struct{}{}) }
 
@@ -64,14 +84,15 @@ func (s *scheduler) resume(i int) {
 	last := len(s.tasks) - 1
 	s.tasks[i] = s.tasks[last]
 	s.tasks = s.tasks[:last]
-	s.idle = append(s.idle, t)
+	s.lab.idle = append(s.lab.idle, t)
 	t.done()
 }
 
-// close ends the coroutines that wait.
-func (s *scheduler) close() {
-	for _, t := range s.idle {
+// drop ends what is still under way: of a run that has failed, nobody looks on.
+func (s *scheduler) drop() {
+	for _, t := range s.tasks {
+		s.current = t
 		t.stop()
 	}
-	s.idle = nil
+	s.tasks, s.current = nil, nil
 }

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"orbitq/internal/deadletter"
 	"orbitq/internal/faulty"
 	"orbitq/internal/job"
 	"orbitq/internal/usage"
@@ -106,14 +105,13 @@ func TestConsoleAndOwnerAtOnce(t *testing.T) {
 		s.end(0, 1, 1, "")
 		s.advance(time.Hour)
 		s.redrive()
-		p := s.process(29 * time.Second)
-		o := deadletter.NewOperator(deadletter.OperatorConfig{Rows: p.store(), Sender: p.queue(), Now: p.now, Timing: timing()})
+		p := s.process(requestTime)
 		if ownerFirst {
-			p.spawn(func() { _, _ = o.Retry(context.Background(), "user", c.job) })
+			p.spawn(requestTime, func(ctx context.Context) { _, _ = p.operator.Retry(ctx, "user", c.job) })
 		}
 		s.deliver("default", 10)
 		if !ownerFirst {
-			p.spawn(func() { _, _ = o.Retry(context.Background(), "user", c.job) })
+			p.spawn(requestTime, func(ctx context.Context) { _, _ = p.operator.Retry(ctx, "user", c.job) })
 		}
 		s.finish()
 		s.end(1, 2, 0, job.Success)

@@ -113,8 +113,7 @@ func (p path) live(t *testing.T, plan faulty.Plan) (*scene, string) {
 	}
 	s.settleDown()
 	var end []string
-	for id := range s.oracle.rows {
-		j := s.oracle.rows[id]
+	for _, j := range s.oracle.rows {
 		end = append(end, fmt.Sprintf("%s %s", j.State, j.Outcome))
 	}
 	slices.Sort(end) // which of two jobs is first may change
@@ -126,18 +125,17 @@ func (*scene) first() string { return job.DerivedID("user", "POST /v1/data-point
 
 // retry and cancel are what the first job's owner asks for.
 func (s *scene) retry() {
-	s.operate(func(o *deadletter.Operator) { _, _ = o.Retry(context.Background(), "user", s.first()) })
+	s.operate(func(ctx context.Context, o *deadletter.Operator) { _, _ = o.Retry(ctx, "user", s.first()) })
 }
 
 func (s *scene) cancel() {
-	s.operate(func(o *deadletter.Operator) { _, _ = o.Cancel(context.Background(), "user", s.first()) })
+	s.operate(func(ctx context.Context, o *deadletter.Operator) { _, _ = o.Cancel(ctx, "user", s.first()) })
 }
 
 // operate lets a person act through a function of the API.
-func (s *scene) operate(act func(*deadletter.Operator)) {
-	p := s.process(29 * time.Second)
-	o := deadletter.NewOperator(deadletter.OperatorConfig{Rows: p.store(), Sender: p.queue(), Now: p.now, Timing: timing()})
-	p.spawn(func() { act(o) })
+func (s *scene) operate(act func(context.Context, *deadletter.Operator)) {
+	p := s.process(requestTime)
+	p.spawn(requestTime, func(ctx context.Context) { act(ctx, p.operator) })
 	s.finish()
 }
 

@@ -2,7 +2,9 @@ package sim_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"strconv"
 	"time"
 
 	"orbitq/internal/deadletter"
@@ -13,28 +15,92 @@ import (
 	"orbitq/internal/limit"
 	"orbitq/internal/point"
 	"orbitq/internal/relay"
-	"orbitq/internal/satellite"
 	"orbitq/internal/usage"
 	"orbitq/internal/worker"
 )
 
-// process is one invocation of a function.
+// process is one invocation of a function. Its parts are made once and used by
+// later invocations, also in other worlds: they keep nothing between them.
 type process struct {
 	faulty.Process
 	w     *world
 	skew  time.Duration // of its clock
 	until time.Time     // the platform kills it then
 	open  int           // tasks that have not ended
-	batch []worker.Delivery
-	end   func() // the platform's part, after a proper end
+	end   func()        // the platform's part, after a proper end
+
+	batch   []worker.Delivery
+	handled []worker.Handled
+	answer  intake.Accepted
+	err     error
+	doors   []*door // of the threads, in their order
+	threads int
+
+	store      faulty.Store // the table as the process sees it
+	queue      faulty.Queue
+	letters    faulty.DeadLetters
+	cache      faulty.Cache
+	ops        faulty.Operations
+	worker     *worker.Worker
+	inline     *worker.Worker // of synchronous jobs
+	intake     *intake.Intake
+	relay      *relay.Relay
+	reconciler *deadletter.Reconciler
+	operator   *deadletter.Operator
+}
+
+// newProcess returns the parts of an invocation.
+func newProcess() *process {
+	p := &process{}
+	p.store.Process, p.queue.Process, p.letters.Process, p.cache.Process = &p.Process, &p.Process, &p.Process, &p.Process
+	p.ops.Process = &p.Process
+	p.Pause = func() { p.w.pause() }
+	p.worker, p.inline = p.newWorker(limit.Patience), p.newWorker(15*time.Second)
+	p.intake = intake.New(intake.Config{
+		Store: &p.store, Sender: &p.queue, Pacer: pacer{}, Runner: p.inline, Policies: kinds.Policies(), Now: p.now, Entropy: p.entropy,
+		Deadline: timing().RetryUntil, Resend: timing().Resend, Tries: tries,
+	})
+	p.relay = relay.New(relay.Config{
+		Store: &p.store, Skipped: &p.store, Sender: &p.queue, Pacer: pacer{}, Paced: map[string]bool{kinds.EnrichName: true},
+		Outbox: &p.store, Tell: faulty.Tell(&p.Process, func(ctx context.Context, e job.Event) error { return p.w.sabotage.tell(ctx, e) }),
+		Now: p.now, Timing: timing(),
+	})
+	p.reconciler = deadletter.New(&p.store, &p.letters, p.now)
+	p.operator = deadletter.NewOperator(deadletter.OperatorConfig{Rows: &p.store, Operations: &p.ops, Sender: &p.queue, Now: p.now, Entropy: p.entropy, Timing: timing()})
+	return p
+}
+
+// newWorker returns a worker whose jobs wait for a slot as long as patience.
+func (p *process) newWorker(patience time.Duration) *worker.Worker {
+	left := func(limit.Call) { p.w.saved++ }
+	return worker.New(worker.Config{
+		Store: &p.store, Queue: &p.queue, Now: p.now, Token: p.token, Jitter: func() float64 { return p.w.rand.Float64() },
+		Timing: timing(), LeaseMargin: leaseMargin, Version: "sim",
+		Kinds: []worker.Kind{&kinds.Enrich{
+			Points: &p.store, Now: p.now, Patience: patience,
+			Imagery: &kinds.Remembering{Imagery: &provider{p}, Cache: &p.cache, Left: left, Now: p.now},
+		}},
+	})
 }
 
 // process starts an invocation that may last for d.
 func (w *world) process(d time.Duration) *process {
-	p := &process{w: w, until: w.now.Add(d), end: func() {}, skew: w.apart}
-	p.Plan, p.Pause = w, w.pause
-	if w.skewed {
-		p.skew = time.Duration(w.rand.Int64N(int64(10*time.Minute))).Truncate(time.Millisecond) - 5*time.Minute
+	var p *process
+	if last := len(w.lab.processes) - 1; last >= 0 {
+		p, w.lab.processes = w.lab.processes[last], w.lab.processes[:last]
+	} else {
+		p = newProcess()
+	}
+	p.Process = faulty.Process{Plan: w, Pause: p.Pause}
+	p.store.Table, p.queue.Inner, p.letters.Inner = w.view, w.queues, w.dead
+	p.w, p.until, p.skew, p.end, p.open = w, w.now.Add(d), w.apart, nil, 0
+	p.batch, p.handled, p.threads = p.batch[:0], p.handled[:0], 0
+	p.cache.Inner, p.ops.Inner = w.table, w.table
+	if w.log != nil {
+		p.queue.Inner = heard{w.queues, w.log}
+	}
+	if w.skewed > 0 {
+		p.skew = time.Duration(w.rand.Int64N(int64(2*w.skewed))).Truncate(time.Millisecond) - w.skewed
 	}
 	if w.script == nil && !w.calm && w.chance(w.zombies) {
 		p.until = p.until.Add(30 * time.Minute)
@@ -47,33 +113,40 @@ func (w *world) process(d time.Duration) *process {
 // now is the process's clock.
 func (p *process) now() time.Time { return p.w.now.Add(p.skew) }
 
-// spawn starts one thread of the process.
-func (p *process) spawn(run func()) {
+// token is a lease token.
+func (p *process) token() string { return strconv.FormatUint(p.w.rand.Uint64(), 16) }
+
+func (p *process) entropy() (b [10]byte) {
+	binary.BigEndian.PutUint64(b[:], p.w.rand.Uint64())
+	binary.BigEndian.PutUint16(b[8:], uint16(p.w.rand.Uint32()))
+	return b
+}
+
+// spawn starts one thread of the process, which must end within d of now.
+func (p *process) spawn(d time.Duration, run func(context.Context)) {
+	if p.threads == len(p.doors) {
+		p.doors = append(p.doors, &door{p: p})
+	}
+	door := p.doors[p.threads]
+	door.gate = nil
+	p.threads++
 	p.open++
-	p.w.spawn(run, func() {
-		p.open--
-		if p.open == 0 && !p.Down() {
-			p.end()
+	ctx := deadline{context.Background(), p.now().Add(d), door}
+	p.w.spawn(func() {
+		run(ctx)
+		if door.gate != nil {
+			_ = door.begin().Flush(ctx)
 		}
-	})
+	}, p.done)
 }
 
-// store is the table as the process sees it, queue the queues.
-func (p *process) store() *faulty.Store {
-	return &faulty.Store{Table: p.w.table, Process: &p.Process}
+// done counts the end of a thread.
+func (p *process) done() {
+	p.open--
+	if p.open == 0 && !p.Down() && p.end != nil {
+		p.end()
+	}
 }
-
-func (p *process) queue() *faulty.Queue {
-	return &faulty.Queue{Inner: p.w.queues, Process: &p.Process}
-}
-
-// deadline is a context that says when the function ends, in virtual time.
-type deadline struct {
-	context.Context
-	at time.Time
-}
-
-func (d deadline) Deadline() (time.Time, bool) { return d.at, true }
 
 // deliver hands up to n messages of a queue to a worker, now and then twice.
 func (w *world) deliver(source string, n int) bool {
@@ -92,77 +165,43 @@ func (w *world) deliver(source string, n int) bool {
 // deleted if it died.
 func (w *world) invoke(batch []worker.Delivery) {
 	p := w.process(timeout)
-	p.batch = batch
+	p.batch = append(p.batch, batch...)
+	p.handled = append(p.handled, make([]worker.Handled, len(batch))...)
+	p.end = p.acknowledge
 	w.deliveries += len(batch)
-	wk := worker.New(worker.Config{
-		Store: p.store(), Queue: p.queue(), Now: p.now, Token: func() string { return fmt.Sprintf("%016x", w.rand.Uint64()) },
-		Jitter: w.rand.Float64, Timing: timing(), LeaseMargin: leaseMargin, Version: "sim",
-		Kinds: []worker.Kind{&kinds.Enrich{Points: p.store(), Imagery: &provider{p}, Now: p.now}},
-	})
-	ctx := deadline{context.Background(), p.now().Add(timeout)}
-	handled := make([]worker.Handled, len(batch))
 	for i := range batch {
-		p.spawn(func() { handled[i] = wk.Handle(ctx, batch[i]) })
+		p.spawn(timeout, func(ctx context.Context) { p.handled[i] = p.worker.Handle(ctx, batch[i]) })
 	}
-	p.end = func() {
-		for i := range handled {
-			if handled[i].Keep {
-				continue
-			}
-			w.oracle.acked(batch[i].Body)
-			if w.Next("Acknowledge") == faulty.None {
-				w.queues.Acknowledge(batch[i].Source, batch[i].Receipt)
-			}
+}
+
+// acknowledge deletes what a batch is done with.
+func (p *process) acknowledge() {
+	for i := range p.handled {
+		if p.handled[i].Keep && !p.w.sabotage.acksAll {
+			continue
+		}
+		p.w.oracle.acked(p.batch[i].Body)
+		if p.w.Next("Acknowledge") == faulty.None {
+			p.w.queues.Acknowledge(p.batch[i].Source, p.batch[i].Receipt)
 		}
 	}
 }
 
-// relay sweeps the open index.
+// relay sweeps the open index, and drives the operations of people.
 func (w *world) relay() {
 	p := w.process(timeout)
-	r := relay.New(relay.Config{Store: p.store(), Skipped: p.store(), Outbox: p.store(), Tell: func(context.Context, job.Event) error { return nil }, Sender: p.queue(), Now: p.now, Timing: timing()})
-	p.spawn(func() { _, _ = r.Sweep(context.Background()) })
+	if !w.sabotage.deafRelay {
+		p.spawn(timeout, func(ctx context.Context) {
+			_, _ = p.relay.Sweep(ctx)
+			_, _ = p.operator.Advance(ctx)
+		})
+	}
 }
 
 // reconcile sweeps the dead letter queue.
 func (w *world) reconcile() {
 	p := w.process(timeout)
-	r := deadletter.New(p.store(), &faulty.DeadLetters{Inner: w.queues.Dead(), Process: &p.Process}, p.now)
-	p.spawn(func() { _, _ = r.Sweep(context.Background()) })
-}
-
-// person lets an owner cancel, retry or forget one of their jobs, or somebody
-// else try it.
-func (w *world) person() {
-	c := w.clients[w.rand.IntN(len(w.clients))]
-	if c.job == "" {
-		return
-	}
-	owner, foreign := c.request.Principal.Owner, w.chance(0.2)
-	if foreign {
-		owner = "stranger"
-	}
-	p := w.process(29 * time.Second)
-	o := deadletter.NewOperator(deadletter.OperatorConfig{Rows: p.store(), Sender: p.queue(), Now: p.now, Timing: timing()})
-	act := []func(context.Context, string, string) (job.Job, error){o.Cancel, o.Forget, o.Retry, o.Retry}[w.rand.IntN(4)]
-	var err error
-	p.spawn(func() {
-		if w.chance(0.2) {
-			_, err = o.RetryMany(context.Background(), owner, deadletter.Filter{}, "", w.chance(0.5))
-			foreign = false // an owner without jobs retries none
-			return
-		}
-		_, err = act(context.Background(), owner, c.job)
-	})
-	p.end = func() {
-		code := job.Code("")
-		if err != nil {
-			code = job.CodeOf(err)
-		}
-		fault := code == job.Throttled || code == job.Internal
-		w.oracle.mustf(fault || foreign == (code == job.NotFound) && (foreign || code == "" || code == job.StateConflict), "I25", "%s was answered with %q, foreign %v", owner, code, foreign)
-		w.persons++
-	}
+	p.spawn(timeout, func(ctx context.Context) { _, _ = p.reconciler.Sweep(ctx) })
 }
 
 // client is a user's application with one wish, repeated until it is answered.
@@ -171,6 +210,9 @@ type client struct {
 	point   string // to dispatch a job for; empty to create a point
 	queue   string
 	delay   *int          // seconds, for a job that is due later
+	maxWait *int          // seconds within which a job must start
+	unique  string        // key of which only one open job may exist
+	now     bool          // the job runs in the request
 	age     time.Duration // of the reading
 	tries   int
 	job     string // that the API answered with
@@ -185,6 +227,13 @@ func newClient(w *world, n int, owner string) *client {
 	if w.rand.IntN(4) == 0 {
 		c.delay = new(w.rand.IntN(int(6 * time.Hour / time.Second)))
 	}
+	if w.chance(0.25) {
+		c.maxWait = new(1 + w.rand.IntN(int(2*time.Hour/time.Second)))
+	}
+	if w.chance(0.3) {
+		c.unique = "key-" + strconv.Itoa(w.rand.IntN(2))
+	}
+	c.now = c.delay == nil && w.chance(0.2)
 	c.age = time.Duration(w.rand.Int64N(int64(30 * 24 * time.Hour)))
 	if w.rand.IntN(4) > 0 {
 		c.request.Key = fmt.Sprintf("key-%d", n)
@@ -192,16 +241,20 @@ func newClient(w *world, n int, owner string) *client {
 	return c
 }
 
+// waits reports whether the client will ask (again).
+func (c *client) waits() bool { return c.job == "" && c.tries < 4 }
+
 // request lets one client speak to the API.
 func (w *world) request() {
 	c := w.clients[w.rand.IntN(len(w.clients))]
 	r := c.request
 	switch {
-	case c.job == "" && c.tries < 4:
+	case c.waits():
 		if c.tries++; c.tries == 1 {
 			c.choosePoint(w)
 		}
-	case c.job != "" && c.request.Key != "" && w.chance(0.2):
+	case c.job != "" && c.request.Key != "" && c.unique == "" && w.chance(0.2):
+		// (Whoever is turned away by a unique key has no job under its own key yet.)
 		if c.probed = w.chance(0.5); c.probed {
 			r.Body = []byte("another body")
 		}
@@ -216,15 +269,9 @@ func (w *world) ask(c *client) { w.send(c, c.request) }
 
 // send brings a request to a function of the API.
 func (w *world) send(c *client, r intake.Request) {
-	p := w.process(29 * time.Second)
-	in := intake.New(intake.Config{
-		Store: p.store(), Sender: p.queue(), Policies: map[string]job.Policy{kinds.EnrichName: {}}, Now: p.now, Entropy: w.entropy,
-		Deadline: timing().RetryUntil, Resend: timing().Resend, Tries: tries,
-	})
-	var got intake.Accepted
-	var err error
-	p.spawn(func() { got, err = c.ask(in, r) })
-	p.end = func() { c.answered(w, r, &got, err) }
+	p := w.process(requestTime)
+	p.spawn(requestTime-4*time.Second, func(ctx context.Context) { p.answer, p.err = c.ask(ctx, p.intake, r) })
+	p.end = func() { c.answered(w, r, &p.answer, p.err) }
 }
 
 // choosePoint decides once what the client wants.
@@ -234,13 +281,17 @@ func (c *client) choosePoint(w *world) {
 	}
 }
 
-func (c *client) ask(in *intake.Intake, r intake.Request) (intake.Accepted, error) {
-	if c.point != "" {
-		return in.DispatchJob(context.Background(), r, intake.Dispatch{Kind: kinds.EnrichName, Point: c.point, Queue: c.queue, Delay: c.delay})
+func (c *client) ask(ctx context.Context, in *intake.Intake, r intake.Request) (intake.Accepted, error) {
+	if c.point == "" {
+		lat, lon, value := 55.7, 12.5, 1.0
+		at := in.Now().Add(-c.age)
+		return in.CreatePoint(ctx, r, point.Input{Latitude: &lat, Longitude: &lon, Value: &value, CollectedAt: &at}, c.queue)
 	}
-	lat, lon, value := 55.7, 12.5, 1.0
-	at := in.Now().Add(-c.age)
-	return in.CreatePoint(context.Background(), r, point.Input{Latitude: &lat, Longitude: &lon, Value: &value, CollectedAt: &at}, c.queue)
+	d := intake.Dispatch{Kind: kinds.EnrichName, Point: c.point, Queue: c.queue, Delay: c.delay, MaxWait: c.maxWait, Unique: c.unique}
+	if c.now {
+		return in.DispatchNow(ctx, r, d)
+	}
+	return in.DispatchJob(ctx, r, d)
 }
 
 // answered holds an answer of the API against what it promised before.
@@ -250,71 +301,16 @@ func (c *client) answered(w *world, r intake.Request, got *intake.Accepted, err 
 		code = job.CodeOf(err)
 	}
 	if string(r.Body) != string(c.request.Body) {
-		w.oracle.mustf(code == job.KeyReused || code == job.Throttled || code == job.Internal, "I7", "a reused key was answered with %q", code)
+		w.oracle.mustf(i7, code == job.KeyReused || code == job.Throttled || code == job.Internal, "a reused key was answered with %q", code)
 		return
 	}
 	if err != nil {
-		w.oracle.mustf(code == job.Throttled || code == job.Internal, "I6", "a good request was answered with %v", err)
+		w.oracle.mustf(i6, code == job.Throttled || code == job.Internal, "a good request was answered with %v", err)
 		return
 	}
 	_, stored := w.oracle.rows[got.Job.ID]
-	w.oracle.mustf(stored, "I6", "accepted job %s is not in the table", got.Job.ID)
-	w.oracle.mustf(r.Key == "" || c.job == "" || c.job == got.Job.ID, "I7", "the same key gave job %s, then %s", c.job, got.Job.ID)
+	w.oracle.mustf(i6, stored, "accepted job %s is not in the table", got.Job.ID)
+	w.oracle.mustf(i7, r.Key == "" || c.unique != "" || c.job == "" || c.job == got.Job.ID, "the same key gave job %s, then %s", c.job, got.Job.ID)
 	c.job = got.Job.ID
 	w.points[got.Point.Owner] = append(w.points[got.Point.Owner], got.Point.ID)
-}
-
-func (w *world) entropy() (b [10]byte) {
-	for i := range b {
-		b[i] = byte(w.rand.Uint32())
-	}
-	return b
-}
-
-// provider is Copernicus with moods.
-type provider struct{ p *process }
-
-// Statistics implements kinds.Imagery.
-func (v *provider) Statistics(_ context.Context, _ *limit.Pass, _ satellite.Area, win satellite.Window) (satellite.Series, error) {
-	w := v.p.w
-	w.calls++
-	w.pause()
-	if !w.calm && w.script == nil {
-		switch x := w.rand.Float64(); {
-		case x < w.throttled:
-			return satellite.Series{}, &job.Error{Code: job.ProviderRateLimit, Message: "429", RetryAfter: time.Duration(w.rand.IntN(120)) * time.Second}
-		case x < w.throttled+w.failing:
-			return satellite.Series{}, job.Errorf(job.ProviderUnavailable, "503")
-		case x < w.throttled+w.failing+w.hopeless:
-			return satellite.Series{}, job.Errorf(job.InvalidRequest, "400")
-		case w.chance(0.01):
-			panic("the provider's client has a defect")
-		}
-	}
-	if w.answer != nil {
-		if err := w.answer(); err != nil {
-			return satellite.Series{}, err
-		}
-	}
-	day := satellite.Day{Date: win.From, ValidFraction: 0.9}
-	for i := range day.Indices {
-		if i == 0 || w.script != nil || !w.chance(0.05) {
-			day.Indices[i] = &satellite.Stats{Mean: 0.5, SampleCount: 144}
-		}
-	}
-	switch {
-	case !w.chance(w.cloudy):
-	case w.chance(0.5):
-		day.ValidFraction = 0.1
-	default:
-		return satellite.Series{}, nil
-	}
-	return satellite.Series{Days: []satellite.Day{day}, PUSpent: 0.05, RequestID: "r"}, nil
-}
-
-// Seen implements kinds.Imagery.
-func (v *provider) Seen(context.Context, *limit.Pass, satellite.Area, satellite.Window) (bool, error) {
-	v.p.w.calls++
-	v.p.w.pause()
-	return v.p.w.chance(0.5), nil
 }

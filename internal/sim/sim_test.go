@@ -1,158 +1,115 @@
 package sim_test
 
 import (
-	"fmt"
 	"os"
-	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"orbitq/internal/faulty"
-	"orbitq/internal/job"
 	"orbitq/internal/memstore"
 )
 
-// worlds returns how many seeds a swarm has: about 25 jobs each.
-func worlds() int {
-	if n, err := strconv.Atoi(os.Getenv("SIM_WORLDS")); err == nil {
+// TestMain lets the collector wait: the worlds are small and many, and it would
+// otherwise look at them hundreds of times a second.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(1000)
+	m.Run()
+}
+
+// setting returns a number from the environment.
+func setting(name string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
 		return n
 	}
-	if testing.Short() || raceEnabled {
-		return 250
-	}
-	return 4000
+	return otherwise
 }
 
-// live runs one seed; a panic anywhere in it is a failure of that seed.
-func live(seed uint64, rules memstore.Rules, log func(string, ...any)) (w *world, wrong []string) {
-	w = newWorld(seed, rules)
-	if log != nil {
-		w.log = func(format string, args ...any) {
-			log(w.now.Format("02 15:04:05.000 ")+format, args...)
-		}
-		w.table.log = w.log
-	}
-	return w, w.run()
-}
-
-// swarm runs seeds 1..n on every processor.
-func swarm(n int, rules memstore.Rules, each func(*world, []string) (goOn bool)) {
-	var next atomic.Uint64
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	var stop atomic.Bool
-	for range runtime.GOMAXPROCS(0) {
-		wg.Go(func() {
-			for seed := next.Add(1); seed <= uint64(n) && !stop.Load(); seed = next.Add(1) {
-				w, wrong := live(seed, rules, nil)
-				mu.Lock()
-				if !each(w, wrong) {
-					stop.Store(true)
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-}
-
+// TestSwarm lives as many lives as a minute allows, at most a million. First come
+// the seeds that have a story.
+//
+// SIM_SECONDS is its time, SIM_WORLDS bounds the worlds instead, and SIM_FROM is
+// the first seed.
 func TestSwarm(t *testing.T) {
 	t.Parallel()
-	began := time.Now()
-	var total tally
-	total.states = map[job.State]int{}
+	seconds := 60
+	if testing.Short() || raceEnabled {
+		seconds = 3
+	}
+	b := budget{from: uint64(setting("SIM_FROM", 1)), worlds: setting("SIM_WORLDS", 1<<40), lives: 1_000_000}
+	if os.Getenv("SIM_WORLDS") == "" {
+		b.end = time.Now().Add(time.Duration(setting("SIM_SECONDS", seconds)) * time.Second)
+	}
+	for _, s := range stories(t) {
+		b.first = append(b.first, s.seed)
+	}
 	failed := 0
-	swarm(worlds(), memstore.Protocol(), func(w *world, wrong []string) bool {
-		total.add(&w.tally)
+	began := time.Now()
+	total := swarm(&b, memstore.Protocol(), func(w *world, wrong []string) bool {
 		if len(wrong) > 0 {
 			failed++
-			t.Errorf("seed %d (replay: SEED=%d go test ./internal/sim -run Replay -v)\n%s", w.seed, w.seed, strings.Join(wrong, "\n"))
+			t.Errorf("seed %d: replay with make sim SEED=%d, then add it to testdata/seeds.txt\n%s", w.seed, w.seed, strings.Join(wrong, "\n"))
 		}
 		return failed < 5
 	})
-	t.Logf("%v in %v", &total, time.Since(began).Round(time.Millisecond))
+	t.Logf("measured: %d lifecycles with %d faults in %v, %d comparisons of %d invariants, %d violations, seeds %s\n%v",
+		total.jobs, total.struck(), time.Since(began).Round(time.Second/10), total.checks.all(), int(invariants), failed, total.seeds, total)
 	if failed == 0 {
-		covered(t, &total)
+		covered(t, total)
 	}
 }
 
-// TestReplay runs the seed in SEED with a log of every effect.
+// TestReplay runs the seed in SEED with a log of every effect, and every seed that
+// has a story twice: a run must repeat.
 func TestReplay(t *testing.T) {
 	t.Parallel()
-	seed, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64)
-	if err != nil {
-		seed = 1
-	}
+	seeds := []uint64{}
 	log := func(string, ...any) {}
-	if testing.Verbose() && err == nil {
-		log = t.Logf
-	}
-	first, wrong := live(seed, memstore.Protocol(), log)
-	if len(wrong) > 0 {
-		t.Errorf("seed %d\n%s", seed, strings.Join(wrong, "\n"))
-	}
-	again, _ := live(seed, memstore.Protocol(), nil)
-	if first.String() != again.String() {
-		t.Errorf("seed %d did not repeat:\n%v\n%v", seed, first, again)
-	}
-}
-
-func (t *tally) add(u *tally) {
-	t.jobs += u.jobs
-	t.redrives += u.redrives
-	t.persons += u.persons
-	t.invocations += u.invocations
-	t.deliveries += u.deliveries
-	t.killed += u.killed
-	t.calls += u.calls
-	t.poison += u.poison
-	t.steps += u.steps
-	t.effects += u.effects
-	t.checks += u.checks
-	for f, n := range u.faults {
-		t.faults[f] += n
-	}
-	for s, n := range u.states {
-		t.states[s] += n
-	}
-	t.drain = max(t.drain, u.drain)
-}
-
-// String is the report of a swarm.
-func (t *tally) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d jobs, %d invocations, %d deliveries, %d provider calls, %d steps, %d effects, %d checks; faults:", t.jobs, t.invocations, t.deliveries, t.calls, t.steps, t.effects, t.checks)
-	for _, f := range faulty.Faults() {
-		fmt.Fprintf(&b, " %d %v,", t.faults[f], f)
-	}
-	fmt.Fprintf(&b, " %d killed at the deadline, %d redriven, %d poisoned, %d asked by people; ended:", t.killed, t.redrives, t.poison, t.persons)
-	for _, s := range job.States() {
-		if n := t.states[s]; n > 0 {
-			fmt.Fprintf(&b, " %d %s,", n, s)
+	if seed, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64); err == nil {
+		seeds, log = append(seeds, seed), t.Logf
+	} else {
+		for _, s := range stories(t) {
+			seeds = append(seeds, s.seed)
 		}
 	}
-	fmt.Fprintf(&b, " at rest %v after the last fault at most", t.drain)
-	return b.String()
+	l := newLab()
+	defer l.close()
+	for _, seed := range seeds {
+		first, wrong := live(l, seed, memstore.Protocol(), log)
+		if len(wrong) > 0 {
+			t.Errorf("seed %d\n%s", seed, strings.Join(wrong, "\n"))
+		}
+		again, _ := live(l, seed, memstore.Protocol(), nil)
+		if first.String() != again.String() {
+			t.Errorf("seed %d did not repeat:\n%v\n%v", seed, first, again)
+		}
+	}
 }
 
-// covered demands that a swarm met everything that it is there for.
-func covered(t *testing.T, total *tally) {
+// story is a seed with the reason why it is always run.
+type story struct {
+	seed uint64
+	why  string
+}
+
+// stories reads the seeds that once failed, or that reach what few others do.
+func stories(t *testing.T) (all []story) {
 	t.Helper()
-	for _, f := range faulty.Faults() {
-		if total.faults[f] == 0 {
-			t.Errorf("fault %v never struck", f)
+	text, err := os.ReadFile("testdata/seeds.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "#") || strings.TrimSpace(line) == "" {
+			continue
 		}
-	}
-	for _, s := range []job.State{job.Succeeded, job.Skipped, job.Dead, job.Cancelled, job.Forgotten} {
-		if total.states[s] == 0 {
-			t.Errorf("no job ended %s", s)
+		number, why, _ := strings.Cut(strings.TrimSpace(line), " ")
+		seed, err := strconv.ParseUint(number, 10, 64)
+		if err != nil || why == "" {
+			t.Fatalf("seeds.txt: %q is no seed with a reason: %v", line, err)
 		}
+		all = append(all, story{seed, strings.TrimSpace(why)})
 	}
-	if total.killed == 0 || total.redrives == 0 || total.poison == 0 {
-		t.Errorf("%d killed, %d redriven, %d poisoned", total.killed, total.redrives, total.poison)
-	}
+	return all
 }

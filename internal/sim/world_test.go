@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"orbitq/internal/faulty"
 	"orbitq/internal/job"
+	"orbitq/internal/limit"
 	"orbitq/internal/memqueue"
 	"orbitq/internal/memstore"
 )
@@ -19,7 +21,7 @@ const (
 	timeout     = 60 * time.Second  // of the worker function
 	visibility  = 360 * time.Second // six times the timeout
 	leaseMargin = 30 * time.Second
-	bound       = 21 * 24 * time.Hour // everything comes to rest this long after the last fault
+	requestTime = 29 * time.Second // of a request to the API
 )
 
 // timing is the deployment's policy.
@@ -27,15 +29,6 @@ func timing() job.Timing { return job.DefaultTiming() }
 
 // queueNames lists the work queues.
 func queueNames() []string { return []string{"high", "default", "low"} }
-
-// tally is what a run did, for the report.
-type tally struct {
-	jobs, redrives, persons, invocations, deliveries, killed, calls, poison, steps, effects, checks int
-
-	faults [6]int
-	states map[job.State]int
-	drain  time.Duration
-}
 
 // world is one run.
 type world struct {
@@ -46,18 +39,23 @@ type world struct {
 	faults faulty.Random
 	script faulty.Plan   // instead of random faults, in scenarios
 	calm   bool          // the faults are over
-	skewed bool          // clocks differ by up to five minutes
+	skewed time.Duration // clocks are off by as much
+	policy limit.Policy  // of the provider's door
 	apart  time.Duration // the clock of the next processes, in scenarios
 
 	table   *observed
+	view    faulty.Table // what processes see of it
 	queues  *memqueue.Queues
+	dead    *memqueue.DeadLetters
 	oracle  *oracle
 	clients []*client
 	points  map[string][]string // owner -> points that were answered for
 	alive   []*process
 	poison  []string
-	answer  func() error // of the provider, in scenarios; nil for an image
-	log     func(format string, args ...any)
+
+	sabotage *sabotage    // of the system, to see whether it is noticed; mostly none
+	answer   func() error // of the provider, in scenarios; nil for an image
+	log      func(format string, args ...any)
 
 	mood
 	tally
@@ -68,39 +66,55 @@ type mood struct {
 	failing   float64 // provider errors that a retry can mend
 	throttled float64 // provider rate limits
 	hopeless  float64 // provider errors that nothing mends
+	denied    float64 // refused credentials: no call works
+	drained   float64 // the provider's own count of the month is full; rare, because the rest of the month is long
 	cloudy    float64 // answers without a usable day
+	hasty     float64 // moments in which little time goes by, so that functions end in time
 	zombies   float64 // functions that outlive their deadline
 	shared    float64 // jobs that are about a point that has one already
+	strange   float64 // acts of mischief that put a message of a stranger into a queue
 }
 
 // newWorld returns the run of a seed. rules are the table's guards.
-func newWorld(seed uint64, rules memstore.Rules) *world {
-	w := &world{seed: seed, rand: rand.New(rand.NewPCG(seed, 7)), points: map[string][]string{}}
+func newWorld(l *lab, seed uint64, rules memstore.Rules) *world {
+	w := &world{scheduler: scheduler{lab: l}, seed: seed, rand: rand.New(rand.NewPCG(seed, 7)), points: map[string][]string{}}
 	w.states = map[job.State]int{}
 	// Far in the future, so that deadlines of contexts never pass by themselves;
 	// near the end of a month, so that some runs cross a billing cycle.
 	w.now = time.Date(2100, 3, 31, 12+w.rand.IntN(12), 0, 0, 0, time.UTC)
 	some := func(most float64) float64 { return most * float64(w.rand.IntN(4)) / 3 }
-	w.mood = mood{some(0.3), some(0.2), some(0.1), some(0.3), some(0.1), some(0.5)}
-	w.skewed = w.rand.IntN(2) == 0
+	w.mood = mood{some(0.3), some(0.2), some(0.1), some(0.01), 0, some(0.3), some(0.95), some(0.1), some(0.5), some(0.15)}
+	if w.chance(0.05) {
+		w.drained = 0.02
+	}
+	w.skewed = []time.Duration{0, time.Second / 2, 5 * time.Minute, 5 * time.Minute}[w.rand.IntN(4)]
+	w.policy = limit.DefaultPolicy()
+	if w.skewed <= time.Second && w.chance(0.75) { // so narrow that few jobs fill it
+		w.policy.Shared, w.policy.Reserved = 1+w.rand.IntN(6), w.rand.IntN(3)
+		w.policy.Exceptions = 2 + w.rand.IntN(4)
+		if w.chance(0.1) {
+			w.policy.Requests = 20 + w.rand.IntN(60)
+		}
+	}
 	w.faults.Rand = w.rand
 	for _, f := range faulty.Faults() {
 		w.faults.Chance[f] = some(0.04)
 	}
 	w.faults.Chance[faulty.Twice] = some(0.5)
 	store := memstore.NewWith(timing(), rules)
-	w.oracle = newOracle(store)
+	w.oracle = newOracle(store, l.moves)
 	limits := map[string]int{}
 	for i := range 1 + w.rand.IntN(4) {
 		limits[fmt.Sprintf("user-%d", i)] = max(w.rand.IntN(18)-6, job.Unlimited)
 	}
-	if w.skewed {
-		w.oracle.skew = 10 * time.Minute
-	}
-	w.table = &observed{Store: store, oracle: w.oracle, limit: func(owner string) int { return limits[owner] }}
+	w.oracle.skew = 2 * w.skewed
+	w.oracle.traffic.policy, w.oracle.traffic.exact = w.policy, w.skewed <= time.Second/2
+	w.table = &observed{Store: store, oracle: w.oracle, limit: func(owner string) int { return limits[owner] }, now: func() time.Time { return w.now }}
+	w.view, w.sabotage = w.table, &sabotage{w: w}
 	w.queues = memqueue.New(memqueue.Config{
 		Now: func() time.Time { return w.now }, Visibility: visibility, MaxReceives: maxReceives, Names: queueNames(),
 	})
+	w.dead = w.queues.Dead()
 	for i := range 10 + w.rand.IntN(30) {
 		w.clients = append(w.clients, newClient(w, i, fmt.Sprintf("user-%d", w.rand.IntN(len(limits)))))
 	}
@@ -125,17 +139,21 @@ func (w *world) broken() bool { return len(w.oracle.wrong) > 0 }
 
 // run lives the seed through and returns what broke.
 func (w *world) run() []string {
-	defer w.close()
 	w.storm()
 	if !w.broken() {
 		w.settleDown()
 	}
-	w.jobs, w.effects, w.checks = len(w.oracle.rows), w.oracle.effects, w.oracle.checks
+	w.worlds, w.jobs, w.effects, w.checks = 1, len(w.oracle.rows), w.oracle.effects, w.oracle.checks
 	w.tally.faults = w.faults.Injected
-	for id := range w.oracle.rows {
-		w.states[w.oracle.rows[id].State]++
+	for _, j := range w.oracle.rows {
+		w.states[j.State]++
 	}
-	return w.oracle.wrong
+	wrong := w.oracle.wrong
+	for _, p := range w.alive {
+		p.Kill()
+	}
+	w.drop()
+	return wrong
 }
 
 // storm is the part with faults: anything may happen at any time.
@@ -143,8 +161,14 @@ func (w *world) storm() {
 	most := 120 * len(w.clients)
 	for w.steps < most && !w.broken() {
 		w.steps++
+		if w.steps%2000 == 0 {
+			w.oracle.audit()
+		}
+		if w.idle() && w.chance(0.05) {
+			return
+		}
 		if n := len(w.tasks); n > 30 || n > 0 && w.rand.IntN(100) < 80 {
-			w.resume(w.rand.IntN(n))
+			w.turn(w.rand.IntN(n))
 			continue
 		}
 		switch r := w.rand.IntN(100); {
@@ -166,17 +190,47 @@ func (w *world) storm() {
 	}
 }
 
-// pass lets time go by: mostly a moment, sometimes a night.
+// idle reports whether nothing is left to do but what people and strangers may do
+// to jobs that have ended.
+func (w *world) idle() bool {
+	return w.oracle.open == 0 && len(w.tasks) == 0 && !slices.ContainsFunc(w.clients, (*client).waits)
+}
+
+// turn lets task i go on, or another one if that sleeps. If all sleep, time goes by.
+func (w *world) turn(i int) {
+	wake := time.Time{}
+	for k := range w.tasks {
+		t := w.tasks[(i+k)%len(w.tasks)]
+		if !w.now.Before(t.until) {
+			w.resume((i + k) % len(w.tasks))
+			return
+		}
+		if wake.IsZero() || t.until.Before(wake) {
+			wake = t.until
+		}
+	}
+	w.advance(wake.Sub(w.now))
+}
+
+// sleep stops the running task for d.
+func (w *world) sleep(d time.Duration) {
+	w.current.until = w.now.Add(d)
+	w.pause()
+}
+
+// pass lets time go by: mostly a moment, sometimes a night or a day.
 func (w *world) pass() {
 	most := time.Second
-	switch r := w.rand.IntN(100); {
-	case r < 50:
-	case r < 80:
+	switch r := w.rand.IntN(1000); {
+	case r < 500, w.chance(w.hasty):
+	case r < 800:
 		most = 30 * time.Second
-	case r < 98:
+	case r < 980:
 		most = 10 * time.Minute
-	default:
+	case r < 998:
 		most = 8 * time.Hour
+	default:
+		most = 30 * time.Hour
 	}
 	w.advance(time.Duration(w.rand.Int64N(int64(most))).Truncate(time.Millisecond))
 }
@@ -192,6 +246,8 @@ func (w *world) advance(d time.Duration) {
 		}
 		if p.open > 0 {
 			kept = append(kept, p)
+		} else {
+			w.lab.processes = append(w.lab.processes, p)
 		}
 	}
 	w.alive = kept
@@ -200,28 +256,35 @@ func (w *world) advance(d time.Duration) {
 // mischief is what strangers and the platform do to queues.
 func (w *world) mischief() {
 	queue := queueNames()[w.rand.IntN(3)]
-	switch w.rand.IntN(4) {
-	case 0: // a message that is none of ours
+	if w.chance(w.strange) { // a message that is none of ours
 		bodies := []string{"", "{", "null", "[]", `{"v":2,"job":"x","gen":0,"tk":1}`, `{"v":1,"job":"` + job.DerivedID("none") + `","gen":0,"tk":1}`}
 		body := bodies[w.rand.IntN(len(bodies))]
 		if err := w.queues.SendBody(queue, body, 0); err == nil {
 			w.poison = append(w.poison, body)
 			w.tally.poison++
 		}
-	case 1: // a throttled poller: received, never handed to a function
+		return
+	}
+	switch w.rand.IntN(3) {
+	case 0: // a throttled poller: received, never handed to a function, at worst until SQS gives up
+		for range w.rand.IntN(2 * maxReceives) {
+			for _, d := range w.queues.Receive(queue, 5) {
+				_ = w.queues.Hide(context.Background(), d.Source, d.Receipt, 0)
+			}
+		}
 		w.queues.Receive(queue, 5)
-	case 2: // messages come back before their visibility timeout, again and again
+	case 1: // messages come back before their visibility timeout, again and again
 		w.impatience(1 + w.rand.IntN(maxReceives+1))
-	case 3: // a person redrives the dead letters
+	case 2: // a person redrives the dead letters
 		w.redrive()
 	}
 }
 
 // redrive moves the dead letters back, as from the console.
 func (w *world) redrive() {
-	for _, body := range w.queues.Dead().Redrive() {
+	for _, body := range w.dead.Redrive() {
 		w.redrives++
-		if m, err := job.DecodeMessage(body); err == nil {
+		if m, ours := read(body); ours {
 			w.oracle.redriven[m] = true
 		}
 	}
@@ -244,115 +307,5 @@ func (w *world) impatience(n int) {
 				}
 			}
 		}
-	}
-}
-
-// settleDown is the part without faults: everything must come to rest in time.
-// Sweeps come less often while they find nothing to do, which a schedule does not
-// do; it saves the simulation the minutes of a week.
-func (w *world) settleDown() {
-	w.calm = true
-	from, sweep, gap := w.now, w.now, time.Minute
-	for w.now.Sub(from) < bound && !w.broken() {
-		w.steps++
-		switch {
-		case len(w.tasks) > 0:
-			w.resume(0)
-		case w.deliverAll():
-			gap = time.Minute
-		case !w.now.Before(sweep) && w.needsSweep():
-			sweep, gap = w.now.Add(gap), min(2*gap, time.Hour)
-			w.relay()
-			w.reconcile()
-		case w.atRest():
-			w.drain = w.now.Sub(from)
-			w.quiet()
-			return
-		default:
-			w.advance(w.untilNext(sweep))
-		}
-	}
-	w.oracle.mustf(w.broken(), "I24", "not at rest %v after the last fault", bound)
-}
-
-// deliverAll hands every visible message out.
-func (w *world) deliverAll() bool {
-	some := false
-	for _, name := range queueNames() {
-		some = w.deliver(name, 10) || some
-	}
-	return some
-}
-
-// needsSweep reports whether the relay or the reconciler may have something to do.
-func (w *world) needsSweep() bool {
-	if w.queues.Depth("dead") > 0 {
-		return true
-	}
-	for id := range w.oracle.rows {
-		if j := w.oracle.rows[id]; j.State.Open() && !w.now.Before(j.Look) {
-			return true
-		}
-	}
-	return false
-}
-
-// atRest reports whether every job is final and every work queue empty.
-func (w *world) atRest() bool {
-	for _, name := range queueNames() {
-		if w.queues.Depth(name) > 0 {
-			return false
-		}
-	}
-	for id := range w.oracle.rows {
-		if w.oracle.rows[id].State.Open() {
-			return false
-		}
-	}
-	return true
-}
-
-// untilNext returns how long nothing happens: until a message is visible, a job
-// is looked at, or the next sweep is due.
-func (w *world) untilNext(sweep time.Time) time.Duration {
-	wait := bound
-	earlier := func(t time.Time) {
-		if t.After(w.now) {
-			wait = min(wait, t.Sub(w.now))
-		}
-	}
-	if next, ok := w.queues.NextVisible(); ok {
-		earlier(next)
-	}
-	if w.needsSweep() {
-		earlier(sweep)
-	}
-	for id := range w.oracle.rows {
-		if j := w.oracle.rows[id]; j.State.Open() {
-			earlier(j.Look)
-		}
-	}
-	return wait
-}
-
-// quiet sweeps the dead letters until nothing is hidden any more, and checks the
-// end.
-func (w *world) quiet() {
-	for range 3 {
-		w.advance(visibility + time.Minute)
-		w.reconcile()
-		for len(w.tasks) > 0 {
-			w.resume(0)
-		}
-	}
-	w.oracle.rest(w.queues.Depth("dead") - len(w.poison))
-	recorded, err := w.table.Poisoned(context.Background(), 1000)
-	w.oracle.mustf(err == nil, "I12", "read poison: %v", err)
-	known := map[string]bool{}
-	for _, p := range recorded {
-		known[p.Letter.Body] = p.Reason != ""
-	}
-	for _, body := range w.poison {
-		w.oracle.mustf(known[body], "I12", "poison %q has no record", body)
 	}
 }

@@ -1,7 +1,7 @@
 // Command testcount reads what "go test -json" writes and says what a person, and a CI, wants to know.
 //
-// It prints one line per package, the output of each failed test, the reason of each skipped one, and at the end
-// one line "N passed, N failed, N skipped". It counts tests and subtests that have no subtests of their own, so that
+// It prints one line per package, the output of each failed test, the reason of each skipped one, the lines of any
+// test that begin with "measured:" (a figure is a result even when nothing failed), and at the end one line "N passed, N failed, N skipped". It counts tests and subtests that have no subtests of their own, so that
 // a table counts by its rows. It exits 1 when anything failed, when a package did not build, or when no test ran at
 // all: silence is not success. Lines that are not JSON, such as a compiler's, are passed through.
 package main
@@ -140,7 +140,20 @@ func (c *counter) test(e event) {
 
 		c.skipped++
 	case leaf:
+		c.measured(e.Test, kept)
+
 		c.passed++
+	default:
+		c.measured(e.Test, kept)
+	}
+}
+
+// measured prints the figures of a test that passed.
+func (c *counter) measured(test, kept string) {
+	for line := range strings.Lines(kept) {
+		if _, figures, ok := strings.Cut(line, ": measured: "); ok {
+			c.print(fmt.Sprintf("measured: %s: %s\n", test, strings.TrimSpace(figures)))
+		}
 	}
 }
 

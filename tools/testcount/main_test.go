@@ -41,6 +41,11 @@ func TestCounts(t *testing.T) {
 			want: []string{"ok       1.2 s  p\n", "1 passed, 0 failed, 0 skipped\n"}, unwanted: "chatter",
 		},
 		{
+			name: "figures are printed", ok: true,
+			events: passing + `{"Action":"output","Package":"p","Test":"TestM","Output":"    m_test.go:1: measured: 7 in 2 s\n"}` + "\n" + `{"Action":"pass","Package":"p","Test":"TestM"}` + "\n" + `{"Action":"pass","Package":"p"}`,
+			want:   []string{"measured: TestM: 7 in 2 s\n", "2 passed, 0 failed, 0 skipped\n"}, unwanted: "m_test.go",
+		},
+		{
 			name: "rows count, their table does not", ok: true,
 			events: `{"Action":"run","Package":"p","Test":"TestT"}
 {"Action":"run","Package":"p","Test":"TestT/a"}

@@ -1,0 +1,163 @@
+package sim_test
+
+import (
+	"context"
+	"time"
+
+	"orbitq/internal/job"
+)
+
+// rhythm is when somebody sweeps in the part without faults: a minute after the last
+// time if there is something new for them, else less and less often, which a
+// schedule does not do; it saves the simulation the minutes of a month.
+type rhythm struct {
+	last time.Time
+	gap  time.Duration
+	seen int // what there was to do the last time
+	most time.Duration
+}
+
+// next returns when the next sweep is due if there is so much to do.
+func (r *rhythm) next(todo int) time.Time {
+	if todo != r.seen {
+		return r.last.Add(time.Minute)
+	}
+	return r.last.Add(r.gap)
+}
+
+// due reports whether a sweep is due, and counts it as done.
+func (r *rhythm) due(todo int, now time.Time) bool {
+	if todo == 0 || now.Before(r.next(todo)) {
+		return false
+	}
+	r.gap = min(2*r.gap, r.most)
+	if todo != r.seen {
+		r.gap = time.Minute
+	}
+	r.last, r.seen = now, todo
+	return true
+}
+
+// settleDown is the part without faults: everything must come to rest in time.
+func (w *world) settleDown() {
+	w.calm = true
+	from := w.now
+	relay, letters := rhythm{most: 8 * time.Hour}, rhythm{most: 7 * 24 * time.Hour}
+	for w.now.Sub(from) < w.bound() && !w.broken() {
+		w.steps++
+		switch {
+		case len(w.tasks) > 0:
+			w.turn(0)
+		case w.deliverAll():
+		case relay.due(w.overdue(), w.now):
+			w.relay()
+		case letters.due(w.queues.Depth("dead"), w.now):
+			w.reconcile()
+		case w.atRest():
+			w.drain = w.now.Sub(from)
+			w.quiet()
+			return
+		default:
+			w.advance(w.untilNext(&relay, &letters))
+		}
+	}
+	w.oracle.mustf(i24, w.broken(), "not at rest %v after the last fault", w.bound())
+}
+
+// bound is how long after the last fault everything comes to rest: the third look
+// for an image is a week after the second; who has to wait for a new budget waits
+// for the 1st, and does so again when it is small.
+func (w *world) bound() time.Duration {
+	bound := 21 * 24 * time.Hour
+	if w.drained > 0 || w.policy.Requests > 0 {
+		bound += 31 * 24 * time.Hour
+	}
+	if w.policy.Requests > 0 {
+		bound *= time.Duration(1 + 120/w.policy.Requests)
+	}
+	return bound
+}
+
+// deliverAll hands every visible message out.
+func (w *world) deliverAll() bool {
+	some := false
+	for _, name := range queueNames() {
+		some = w.deliver(name, 10) || some
+	}
+	return some
+}
+
+// overdue returns how much the relay may have to do, as a number that changes with
+// every change of it; zero for nothing.
+func (w *world) overdue() (todo int) {
+	for _, j := range w.oracle.rows {
+		if (j.State.Open() || j.State == job.Skipped) && !w.now.Before(j.Look) {
+			todo += 1 + j.Ticket
+		}
+	}
+	events, err := w.table.Pending(context.Background(), 100)
+	w.oracle.mustf(i17, err == nil, "read events: %v", err)
+	running, err := w.table.OpenOperations(context.Background(), 100)
+	w.oracle.mustf(i25, err == nil, "read operations: %v", err)
+	return todo + len(events) + len(running)
+}
+
+// atRest reports whether every job is final and every work queue empty.
+func (w *world) atRest() bool {
+	for _, name := range queueNames() {
+		if w.queues.Depth(name) > 0 {
+			return false
+		}
+	}
+	return w.oracle.open == 0 && w.overdue() == 0
+}
+
+// untilNext returns how long nothing happens: until a message is visible, a job
+// is looked at, or the next sweep is due.
+func (w *world) untilNext(relay, letters *rhythm) time.Duration {
+	wait := w.bound()
+	earlier := func(t time.Time) {
+		if t.After(w.now) {
+			wait = min(wait, t.Sub(w.now))
+		}
+	}
+	if next, ok := w.queues.NextVisible(); ok {
+		earlier(next)
+	}
+	if n := w.queues.Depth("dead"); n > 0 {
+		earlier(letters.next(n))
+	}
+	if n := w.overdue(); n > 0 {
+		earlier(relay.next(n))
+	}
+	for _, j := range w.oracle.rows {
+		if j.State.Open() {
+			earlier(j.Look)
+		}
+	}
+	return wait
+}
+
+// quiet sweeps the dead letters until nothing is hidden any more, and checks the
+// end.
+func (w *world) quiet() {
+	for range 3 {
+		w.advance(visibility + time.Minute)
+		w.reconcile()
+		for len(w.tasks) > 0 {
+			w.turn(0)
+		}
+	}
+	w.oracle.rest(w.queues.Depth("dead") - len(w.poison))
+	events, err := w.table.Pending(context.Background(), 1)
+	w.oracle.mustf(i17, err == nil && len(events) == 0 && w.oracle.untold == 0, "%d deaths were not told, %d events are left, %v", w.oracle.untold, len(events), err)
+	recorded, err := w.table.Poisoned(context.Background(), 1000)
+	w.oracle.mustf(i12, err == nil, "read poison: %v", err)
+	known := map[string]bool{}
+	for _, p := range recorded {
+		known[p.Letter.Body] = p.Reason != ""
+	}
+	for _, body := range w.poison {
+		w.oracle.mustf(i12, known[body], "poison %q has no record", body)
+	}
+}
