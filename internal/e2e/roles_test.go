@@ -23,7 +23,7 @@ func actionsOfRoles(t *testing.T) map[string][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resource, action := regexp.MustCompile(`^  (\w+):$`), regexp.MustCompile(`\b(dynamodb|sqs|secretsmanager):[A-Z]\w+`)
+	resource, action := regexp.MustCompile(`^  (\w+):$`), regexp.MustCompile(`\b(dynamodb|sqs|secretsmanager|lambda|sns):[A-Z]\w+`)
 	all := map[string][]string{}
 	role := ""
 	for line := range strings.Lines(string(raw)) {
@@ -110,6 +110,7 @@ func TestEveryAllowedActionIsUsed(t *testing.T) {
 	if j := ended(t, c, second.JobID); j.State != job.Succeeded || j.Generation != 1 {
 		t.Errorf("retried job %+v", j)
 	}
+	w.operatesEverything(t)
 	for _, err := range c.Jobs(t.Context(), client.Filter{}) {
 		if err != nil {
 			t.Fatal(err)
@@ -132,4 +133,27 @@ func TestEveryAllowedActionIsUsed(t *testing.T) {
 	if denied := w.Counters().Denied; len(denied) != 0 {
 		t.Errorf("denied: %v", denied)
 	}
+}
+
+// operatesEverything does what people do to queues, failures and skipped jobs, and runs a job in its request.
+func (w *world) operatesEverything(t *testing.T) {
+	t.Helper()
+	token := w.full(t, "roles", "pro")
+	w.must(t, token, http.MethodPost, "/v1/queues/low/pause", "", http.StatusAccepted)
+	eventually(t, func() error { return w.feed(t, token, "low", "disabled") })
+	w.must(t, token, http.MethodPost, "/v1/queues/low/resume", "", http.StatusAccepted)
+	w.must(t, token, http.MethodGet, "/v1/queues", "", http.StatusOK)
+	w.must(t, token, http.MethodPost, "/v1/usage:make-up", "{}", http.StatusOK)
+	// Nobody else fetches the token whose place a refused one leaves.
+	w.Provider().SetFaults(cdse.Fault{Kind: "401", Endpoint: "statistics", Count: 1}, cdse.Fault{Kind: "400", Endpoint: "statistics"})
+	created, err := w.as(t, "roles", "pro").CreatePoint(t.Context(), w.clear(5)[4])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended(t, w.as(t, "roles", "pro"), created.JobID)
+	w.Provider().SetFaults(cdse.Fault{Kind: "401", Endpoint: "statistics", Count: 1})
+	w.must(t, token, http.MethodPost, "/v1/jobs", fmt.Sprintf(`{"kind":"enrich","data_point_id":%q,"mode":"sync"}`, created.PointID), http.StatusOK)
+	w.Provider().SetFaults()
+	w.finished(t, token, w.must(t, token, http.MethodPost, "/v1/failed:retry", `{"all":true,"rate":10}`, http.StatusAccepted))
+	w.must(t, token, http.MethodGet, "/v1/jobs/"+created.JobID+"/calls", "", http.StatusOK)
 }
