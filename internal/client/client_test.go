@@ -89,9 +89,9 @@ const (
 	analysisJSON = `{"id":"x1","data_point_id":"` + pointID + `","job_id":"` + jobID + `","revision":1,"outcome":"PARTIAL","indices":{"ndvi":` + statsJSON +
 		`,"ndmi":` + statsJSON + `,"ndre":` + statsJSON + `,"evi":` + statsJSON + `,"msi":` + statsJSON + `,"savi":` + statsJSON + `,"gndvi":null},` +
 		`"cloud_fraction":0.02,"snow_fraction":0,"water_fraction":0,"valid_fraction":0.98,"acquired_on":"2020-02-19","day_offset":-3,` +
-		`"temporal_quality":"excellent","aoi_half_m":60,"pu_spent":0.03,"script_version":"v","request_id":"r","source":"Sentinel-2 L2A","created_at":"2026-11-25T08:00:03Z"}`
+		`"temporal_quality":"excellent","aoi_half_m":60,"pu_spent":0.03,"cost_credits":1,"script_version":"v","request_id":"r","source":"Sentinel-2 L2A","created_at":"2026-11-25T08:00:03Z"}`
 	usageJSON = `{"tier":"free","resource":"satellite_analyses","cycle":{"start":"2026-11-01T00:00:00Z","end":"2026-12-01T00:00:00Z"},` +
-		`"used":7,"reserved":1,"limit":10,"remaining":2,"resets_at":"2026-12-01T00:00:00Z"}`
+		`"used":7,"reserved":1,"limit":10,"remaining":2,"resets_at":"2026-12-01T00:00:00Z","data_points":{"used":null,"limit":null}}`
 )
 
 func location(path string) map[string]string { return map[string]string{"Location": path} }

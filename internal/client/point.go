@@ -100,6 +100,7 @@ type Analysis struct {
 	TemporalQuality string      `json:"temporal_quality"`
 	HalfSideM       float64     `json:"aoi_half_m"` // half a side of the square, metres
 	PUSpent         float64     `json:"pu_spent"`   // the provider's processing units
+	CostCredits     float64     `json:"cost_credits"`
 	ScriptVersion   string      `json:"script_version"`
 	RequestID       string      `json:"request_id,omitempty"` // the provider's
 	Source          string      `json:"source"`

@@ -16,6 +16,13 @@ type Usage struct {
 	Limit     *int      `json:"limit"`     // nil is unlimited
 	Remaining *int      `json:"remaining"` // nil is unlimited
 	ResetsAt  time.Time `json:"resets_at"`
+	Points    Points    `json:"data_points"`
+}
+
+// Points is the usage of data points; nil where the plan has no limit.
+type Points struct {
+	Used  *int `json:"used"`
+	Limit *int `json:"limit"`
 }
 
 // Cycle is a billing cycle: from Start, inclusive, to End, exclusive.

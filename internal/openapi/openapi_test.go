@@ -58,16 +58,28 @@ func TestOperations(t *testing.T) {
 		"GET /v1/data-points/{id} orbitq/read",
 		"GET /v1/data-points/{id}/analyses orbitq/read",
 		"GET /v1/failed orbitq/read",
+		"GET /v1/failed/poison orbitq/operate",
 		"GET /v1/health -",
 		"GET /v1/jobs orbitq/read",
 		"GET /v1/jobs/{id} orbitq/read",
+		"GET /v1/jobs/{id}/calls orbitq/read",
+		"GET /v1/operations/{id} orbitq/read",
+		"GET /v1/provider orbitq/read",
+		"GET /v1/queues orbitq/read",
 		"GET /v1/usage orbitq/read",
+		"GET /v1/usage/ledger orbitq/read",
 		"POST /v1/data-points orbitq/write",
 		"POST /v1/failed/{id}/retry orbitq/write",
+		"POST /v1/failed:flush orbitq/write",
 		"POST /v1/failed:retry orbitq/write",
 		"POST /v1/jobs orbitq/write",
 		"POST /v1/jobs/{id}/cancel orbitq/write",
+		"POST /v1/jobs/{id}/snooze orbitq/write",
 		"POST /v1/jobs:batch-dispatch orbitq/write",
+		"POST /v1/operations/{id}/abort orbitq/write",
+		"POST /v1/queues/{queue}/pause orbitq/operate",
+		"POST /v1/queues/{queue}/resume orbitq/operate",
+		"POST /v1/usage:make-up orbitq/write",
 	}
 
 	if got := operations(load(t)); !slices.Equal(got, want) {
@@ -151,7 +163,7 @@ func TestContractSpeaksAsTheCore(t *testing.T) {
 		},
 		"ProblemCode": {
 			string(job.InvalidJSON), string(job.InvalidField), string(job.UnknownField), string(job.UnknownKind), string(job.BodyTooLarge),
-			string(job.UnsupportedMedia), string(job.NotFound), string(job.KeyReused), string(job.StateConflict), string(job.InvalidCursor), string(job.Forbidden),
+			string(job.UnsupportedMedia), string(job.NotFound), string(job.KeyReused), string(job.StateConflict), string(job.UniqueHeld), string(job.LimitExceeded), string(job.InvalidCursor), string(job.Forbidden),
 			string(job.MethodNotAllowed), string(job.Unavailable), string(job.Internal),
 		},
 	} {

@@ -18,7 +18,7 @@ const (
 	jsonType  = "application/json"
 	problem   = "application/problem+json"
 	notFound  = `{"type":"https://orbitq.dev/problems/not-found","title":"Not found","status":404,"code":"NOT_FOUND","detail":"no job","request_id":"r"}`
-	usage     = `{"tier":"enterprise","resource":"satellite_analyses","cycle":{"start":"2026-11-01T00:00:00Z","end":"2026-12-01T00:00:00Z"},"used":1,"reserved":0,"limit":null,"remaining":null,"resets_at":"2026-12-01T00:00:00Z"}`
+	usage     = `{"tier":"enterprise","resource":"satellite_analyses","cycle":{"start":"2026-11-01T00:00:00Z","end":"2026-12-01T00:00:00Z"},"used":1,"reserved":0,"limit":null,"remaining":null,"resets_at":"2026-12-01T00:00:00Z","data_points":{"used":null,"limit":null}}`
 	stats     = `{"mean":0.1,"min":0,"max":1,"st_dev":0.1,"sample_count":144,"no_data_count":0}`
 	pointPath = "/v1/data-points/01JM8WQ5Z3T5V9B0C2D4E6F8GH"
 )
@@ -73,7 +73,7 @@ func TestAnswers(t *testing.T) {
 	c := load(t)
 	indices := `{"ndvi":` + stats + `,"ndmi":` + stats + `,"ndre":` + stats + `,"evi":` + stats + `,"msi":` + stats + `,"savi":` + stats + `,"gndvi":null}`
 	analysis := `{"items":[{"id":"01JM8WQ9K3T5V9B0C2D4E6F8GH","data_point_id":"01JM8WQ5Z3T5V9B0C2D4E6F8GH","job_id":"01JM8WQ5Z4A1B2C3D4E5F6G7H8","revision":1,"outcome":"PARTIAL","indices":` + indices +
-		`,"cloud_fraction":0,"snow_fraction":0,"water_fraction":0,"valid_fraction":1,"acquired_on":"2020-02-19","day_offset":0,"temporal_quality":"excellent","aoi_half_m":60,"pu_spent":0.03,"script_version":"v","request_id":"r","source":"Sentinel-2 L2A","created_at":"2026-11-25T08:00:03Z"}],"next_cursor":null}`
+		`,"cloud_fraction":0,"snow_fraction":0,"water_fraction":0,"valid_fraction":1,"acquired_on":"2020-02-19","day_offset":0,"temporal_quality":"excellent","aoi_half_m":60,"pu_spent":0.03,"cost_credits":1,"script_version":"v","request_id":"r","source":"Sentinel-2 L2A","created_at":"2026-11-25T08:00:03Z"}],"next_cursor":null}`
 
 	for _, e := range []exchange{
 		{name: "job", method: "GET", path: location, status: 200, mediaType: jsonType, answer: job},
