@@ -19,26 +19,41 @@ func allowedActions() map[string][]string {
 		return slices.Concat(on("SatelliteQueue.Arn", actions...), on("SatelliteHighQueue.Arn", actions...), on("SatelliteLowQueue.Arn", actions...))
 	}
 
+	onFeeds := func(action string) (all []string) {
+		for _, feed := range []string{"Satellite", "SatelliteHigh", "SatelliteLow"} {
+			all = append(all, action+" on arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:event-source-mapping:${EnrichFunction"+feed+"}")
+		}
+
+		return all
+	}
+
 	return map[string][]string{
 		"EnqueueFunction": slices.Concat(
-			on("Table.Arn", "dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:BatchGetItem"),
+			on("Table.Arn", "dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:Query"),
 			on("${Table.Arn}/index/open", "dynamodb:Query"),
+			on("${Table.Arn}/index/owner", "dynamodb:Query"),
 			onWorkQueues("sqs:SendMessage"),
+			on("CopernicusSecret", "secretsmanager:GetSecretValue"),
+			onFeeds("lambda:UpdateEventSourceMapping"),
 		),
 		"QueryFunction": slices.Concat(
 			on("Table.Arn", "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"),
 			on("${Table.Arn}/index/owner", "dynamodb:Query"),
 			on("${Table.Arn}/index/open", "dynamodb:Query"),
+			onWorkQueues("sqs:GetQueueAttributes"),
+			on("DeadLetterQueue.Arn", "sqs:GetQueueAttributes"),
+			onFeeds("lambda:GetEventSourceMapping"),
 		),
 		"EnrichFunction": slices.Concat(
-			on("Table.Arn", "dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:Query"),
+			on("Table.Arn", "dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:BatchWriteItem"),
 			onWorkQueues("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility", "sqs:SendMessage"),
 			on("CopernicusSecret", "secretsmanager:GetSecretValue"),
 		),
 		"RelayFunction": slices.Concat(
 			on("${Table.Arn}/index/open", "dynamodb:Query"),
-			on("Table.Arn", "dynamodb:GetItem", "dynamodb:UpdateItem"),
+			on("Table.Arn", "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:BatchGetItem"),
 			onWorkQueues("sqs:SendMessage"),
+			on("OperatorsTopic", "sns:Publish"),
 		),
 		"DlqFunction": slices.Concat(
 			on("Table.Arn", "dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:GetItem"),
