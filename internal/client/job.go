@@ -17,6 +17,11 @@ type NewJob struct {
 	PointID string `json:"data_point_id"`
 	Queue   string `json:"queue,omitempty"` // high, default or low
 
+	Mode    string   `json:"mode,omitempty"`       // sync runs it in the request
+	MaxWait int      `json:"max_wait,omitempty"`   // seconds within which it starts, or dies; 0 for no such promise
+	Unique  string   `json:"unique_key,omitempty"` // only one open job may have it
+	Tags    []string `json:"tags,omitempty"`
+
 	// Key is the Idempotency-Key: the same key and body give the same job.
 	Key string `json:"-"`
 }
@@ -36,6 +41,10 @@ type Job struct {
 	StartedAt   *time.Time  `json:"started_at,omitempty"`  // of the latest attempt
 	FinishedAt  *time.Time  `json:"finished_at,omitempty"` // nil while it is open
 	NextAt      *time.Time  `json:"next_at,omitempty"`     // when a waiting or retrying job is due
+	StartBy     *time.Time  `json:"start_by,omitempty"`    // when it dies if no attempt has started
+	Unique      string      `json:"unique_key,omitempty"`
+	Tags        []string    `json:"tags,omitempty"`
+	Fingerprint string      `json:"fingerprint,omitempty"` // of the cause that it died of
 	Error       *Failure    `json:"error,omitempty"`       // of the latest attempt
 	History     []Attempt   `json:"history,omitempty"`     // the last attempts, oldest first
 }
@@ -60,6 +69,9 @@ type Attempt struct {
 type Filter struct {
 	State job.State
 	Queue string
+	Kind  string
+	Tag   string
+	Point string
 	Page  int // size of a page, 1 to 100; 0 leaves it to the API
 }
 
@@ -134,8 +146,10 @@ func (f Filter) values() url.Values {
 	if f.State != "" {
 		query.Set("state", string(f.State))
 	}
-	if f.Queue != "" {
-		query.Set("queue", f.Queue)
+	for name, value := range map[string]string{"queue": f.Queue, "kind": f.Kind, "tag": f.Tag, "data_point_id": f.Point} {
+		if value != "" {
+			query.Set(name, value)
+		}
 	}
 	if f.Page > 0 {
 		query.Set("limit", strconv.Itoa(f.Page))
