@@ -18,7 +18,7 @@ func failed() *cobra.Command {
 		Use: "failed", Short: "Look through dead jobs, run them again, forget them",
 		Example: "  orbitq failed list\n  orbitq failed retry ID\n  orbitq failed retry --code PROVIDER_DENIED --dry-run",
 	}
-	cmd.AddCommand(failedList(), failedRetry(), failedForget())
+	cmd.AddCommand(failedList(), failedGroups(), failedRetry(), failedForget(), failedFlush())
 	return connected(group(cmd))
 }
 
@@ -53,8 +53,7 @@ func failedList() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&code, "code", "", "only jobs that died of this code")
-	cmd.Flags().StringVar(&f.Queue, "queue", "", "only jobs of this queue: high, default or low")
+	filterFlags(cmd, &f, &code)
 	cmd.Flags().IntVar(&limit, "limit", 20, "how many to list at most; 0 is all")
 	return cmd
 }
@@ -63,22 +62,27 @@ func failedList() *cobra.Command {
 // in words, because a forgotten flag must not mean all.
 func failedRetry() *cobra.Command {
 	var (
-		f        client.FailedFilter
-		code     string
-		all, dry bool
+		f                client.FailedFilter
+		code             string
+		all, dry, canary bool
+		rate             int
 	)
 	cmd := &cobra.Command{
 		Use: "retry [ID...]", Short: "Run dead jobs again, by id or by what they died of",
-		Example: "  orbitq failed retry 01JM8WQ5Z4A1B2C3D4E5F6G7H8\n  orbitq failed retry --code PROVIDER_DENIED --dry-run\n  orbitq failed retry --all",
+		Example: "  orbitq failed retry 01JM8WQ5Z4A1B2C3D4E5F6G7H8\n  orbitq failed retry --code PROVIDER_DENIED --dry-run\n  orbitq failed retry --fingerprint 2ad6051d231e --canary\n  orbitq failed retry --all",
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			f.Code = job.Code(code)
-			many := all || f.Code != "" || f.Queue != ""
-			if many == (len(ids) > 0) || all && (f.Code != "" || f.Queue != "") {
-				return usageError{errors.New("name jobs by id, or by --code and --queue, or say --all")}
+			filtered := f != client.FailedFilter{}
+			many := all || filtered
+			if many == (len(ids) > 0) || all && filtered {
+				return usageError{errors.New("name jobs by id, or by a filter such as --code, or say --all")}
 			}
 			c, err := connect(cmd)
 			if err != nil {
 				return err
+			}
+			if many && !dry && (canary || rate > 0) {
+				return startRetry(cmd, c, f, canary, rate)
 			}
 			done := client.Retried{Matched: len(ids)}
 			if many {
@@ -91,10 +95,11 @@ func failedRetry() *cobra.Command {
 			}))
 		},
 	}
-	cmd.Flags().StringVar(&code, "code", "", "jobs that died of this code")
-	cmd.Flags().StringVar(&f.Queue, "queue", "", "jobs of this queue: high, default or low")
+	filterFlags(cmd, &f, &code)
 	cmd.Flags().BoolVar(&all, "all", false, "every dead job")
-	cmd.Flags().BoolVar(&dry, "dry-run", false, "only count what --code, --queue or --all mean")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "only count what the filter or --all mean")
+	cmd.Flags().BoolVar(&canary, "canary", false, "retry 5, look how they end, then 20, 80 and so on; stop when the failure returns")
+	cmd.Flags().IntVar(&rate, "rate", 0, "most jobs per minute, 1 to 200; with it the retry goes on by itself")
 	return cmd
 }
 
@@ -114,6 +119,15 @@ func failedForget() *cobra.Command {
 			}))
 		},
 	}
+}
+
+// filterFlags are the flags that say which dead jobs are meant.
+func filterFlags(cmd *cobra.Command, f *client.FailedFilter, code *string) {
+	cmd.Flags().StringVar(code, "code", "", "only jobs that died of this code")
+	cmd.Flags().StringVar(&f.Fingerprint, "fingerprint", "", "only jobs that died of this cause; see orbitq failed groups")
+	cmd.Flags().StringVar(&f.Queue, "queue", "", "only jobs of this queue: high, default or low")
+	cmd.Flags().StringVar(&f.Since, "since", "", "only jobs that died at this time or later, such as 2026-11-25T08:00:00Z")
+	cmd.Flags().StringVar(&f.Until, "until", "", "only jobs that died before this time")
 }
 
 // jobsCancel takes open jobs back.

@@ -19,7 +19,7 @@ func jobs() *cobra.Command {
 		Use: "jobs", Short: "Dispatch jobs and see what became of them",
 		Example: "  orbitq jobs list --state dead\n  orbitq jobs show ID\n  orbitq jobs dispatch POINT --queue high --wait",
 	}
-	cmd.AddCommand(jobsDispatch(), jobsShow(), jobsList(), jobsCancel())
+	cmd.AddCommand(jobsDispatch(), jobsShow(), jobsList(), jobsCalls(), jobsSnooze(), jobsCancel())
 	return connected(group(cmd))
 }
 
@@ -27,14 +27,18 @@ func jobs() *cobra.Command {
 // the work is done already, the job ends as ALREADY_DONE and costs nothing.
 func jobsDispatch() *cobra.Command {
 	var (
-		n client.NewJob
-		w waiting
+		n    client.NewJob
+		w    waiting
+		sync bool
 	)
 	cmd := &cobra.Command{
 		Use: "dispatch POINT", Short: "Dispatch a job for a stored point", Args: exactly("the id of a point"),
-		Example: "  orbitq jobs dispatch 01JM8WQ5Z3T5V9B0C2D4E6F8GH --wait\n  orbitq jobs dispatch 01JM8WQ5Z3T5V9B0C2D4E6F8GH --queue high --key again-1",
+		Example: "  orbitq jobs dispatch 01JM8WQ5Z3T5V9B0C2D4E6F8GH --wait\n  orbitq jobs dispatch 01JM8WQ5Z3T5V9B0C2D4E6F8GH --queue high --key again-1\n  orbitq jobs dispatch 01JM8WQ5Z3T5V9B0C2D4E6F8GH --sync --unique-key weekly --tag weekly",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n.PointID = args[0]
+			if sync {
+				n.Mode = "sync"
+			}
 			return dispatchJob(cmd, n, w)
 		},
 	}
@@ -42,6 +46,10 @@ func jobsDispatch() *cobra.Command {
 	f.StringVar(&n.Kind, "kind", "enrich", "what to do")
 	f.StringVar(&n.Queue, "queue", "", "high, default or low")
 	f.StringVar(&n.Key, "key", "", "idempotency key: repeating the command with it dispatches nothing twice")
+	f.BoolVar(&sync, "sync", false, "run it in the request, at most 25 s")
+	f.StringVar(&n.Unique, "unique-key", "", "only one open job may have it; the answer is that job")
+	f.StringSliceVar(&n.Tags, "tag", nil, "to find the job by")
+	f.IntVar(&n.MaxWait, "max-wait", 0, "seconds within which it starts, or dies; 0 is no such promise")
 	w.flags(cmd)
 	return cmd
 }
@@ -117,6 +125,9 @@ func jobsList() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&state, "state", "", "only jobs in this state: scheduled, queued, running, waiting, retrying,\nsucceeded, skipped, dead, cancelled or forgotten")
 	cmd.Flags().StringVar(&f.Queue, "queue", "", "only jobs of this queue: high, default or low")
+	cmd.Flags().StringVar(&f.Kind, "kind", "", "only jobs of this kind")
+	cmd.Flags().StringVar(&f.Tag, "tag", "", "only jobs with this tag")
+	cmd.Flags().StringVar(&f.Point, "point", "", "only jobs of this point")
 	cmd.Flags().IntVar(&limit, "limit", 20, "how many to list at most; 0 is all")
 	return cmd
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"strconv"
 	"time"
@@ -13,7 +15,7 @@ import (
 // usage shows what a user has used. It counts analyses, not jobs: an outcome without data costs nothing, and work that
 // was done twice is billed once.
 func usage() *cobra.Command {
-	return connected(&cobra.Command{
+	cmd := &cobra.Command{
 		Use: "usage", Short: "Show what you have used of this cycle, and what is left", Args: none,
 		Example: "  orbitq usage\n  orbitq usage -o json | jq .remaining",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -27,7 +29,55 @@ func usage() *cobra.Command {
 			}
 			return show(cmd, u, func(out io.Writer) error { return writeUsage(out, &u) })
 		},
-	})
+	}
+	cmd.AddCommand(usageLedger(), usageMakeUp())
+	return connected(cmd)
+}
+
+// usageLedger lists what was billed.
+func usageLedger() *cobra.Command {
+	return &cobra.Command{
+		Use: "ledger", Short: "List the last hundred analyses that were billed", Args: none, Example: "  orbitq usage ledger",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := connect(cmd)
+			if err != nil {
+				return err
+			}
+			all, err := c.Ledger(cmd.Context())
+			if err != nil {
+				return err //nolint:wrapcheck // the client's errors are written for people
+			}
+			return show(cmd, map[string]any{"items": all}, func(out io.Writer) error {
+				t := table{head: []string{"AT", "POINT", "JOB", "OUTCOME", "CREDITS"}}
+				for i := range all {
+					e := &all[i]
+					t.add(moment(e.At), e.PointID, e.JobID, e.Outcome, strconv.FormatFloat(e.CostCredits, 'f', 2, 64))
+				}
+				return t.write(out)
+			})
+		},
+	}
+}
+
+// usageMakeUp runs skipped jobs again after an upgrade.
+func usageMakeUp() *cobra.Command {
+	var dry bool
+	cmd := &cobra.Command{
+		Use: "make-up", Short: "Run jobs that the limit had skipped, under the plan you have now", Args: none,
+		Example: "  orbitq usage make-up --dry-run\n  orbitq usage make-up",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := connect(cmd)
+			if err != nil {
+				return err
+			}
+			done, err := c.MakeUp(cmd.Context(), dry)
+			return errors.Join(err, show(cmd, done, func(out io.Writer) error {
+				return say(out, fmt.Sprintf("%d skipped jobs found, %d wait for their turn now", done.Matched, done.MadeUp))
+			}))
+		},
+	}
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "only count")
+	return cmd
 }
 
 // writeUsage shows it to people.
@@ -38,6 +88,9 @@ func writeUsage(w io.Writer, u *client.Usage) error {
 	s.putf("used", "%d of %s", u.Used, allowed(u.Limit))
 	s.putf("reserved", "%d by running jobs", u.Reserved)
 	s.putf("remaining", "%s", allowed(u.Remaining))
+	if u.Points.Used != nil {
+		s.putf("data points", "%d of %s", *u.Points.Used, allowed(u.Points.Limit))
+	}
 	s.putf("resets at", "%s", moment(u.ResetsAt))
 	return s.write(w)
 }
