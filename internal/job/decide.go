@@ -168,8 +168,9 @@ func Postponed(j Job, o Outcome, t Timing, now time.Time) (Job, bool) {
 	if j.Passes >= len(t.Passes) {
 		return j, false
 	}
-	next := Released(j, "", "", t.Passes[j.Passes], t, now)
-	next.Passes++
+	wait := t.Passes[j.Passes]
+	j.Passes++ // before its look is set: it has started, and keeps no promise to start any more
+	next := Released(j, "", "", wait, t, now)
 	next.Outcome = o
 	return next, true
 }
