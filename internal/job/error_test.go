@@ -45,6 +45,7 @@ func TestEveryCodeHasAClass(t *testing.T) {
 	// The codes that may end an attempt. A new one must be classed here on purpose.
 	attempts := map[job.Code]job.Class{
 		job.ProviderRateLimit: job.Release, job.ProviderQuota: job.Release, job.Throttled: job.Release,
+		job.Limited: job.Release, job.BreakerOpen: job.Release, job.Snoozed: job.Release,
 		job.InvalidRequest: job.Fatal, job.ProviderDenied: job.Fatal, job.UnknownKind: job.Fatal, job.Poison: job.Fatal,
 		job.ProviderUnavailable: job.Retry, job.ProviderTimeout: job.Retry, job.AttemptTimeout: job.Retry, job.Internal: job.Retry,
 	}
@@ -52,6 +53,7 @@ func TestEveryCodeHasAClass(t *testing.T) {
 	others := []job.Code{
 		job.AttemptLost, job.AttemptsSpent, job.DeadlinePassed, job.NoWorkerReport, job.InvalidJSON, job.InvalidField, job.UnknownField,
 		job.BodyTooLarge, job.UnsupportedMedia, job.InvalidCursor, job.NotFound, job.KeyReused, job.Forbidden, job.MethodNotAllowed, job.Unavailable, job.StateConflict,
+		job.MaxWaitExceeded, job.UniqueHeld, job.LimitExceeded,
 	}
 	known := map[job.Code]bool{}
 	for code, want := range attempts {

@@ -30,6 +30,10 @@ func encounters() (all []encounter) {
 								ID: job.DerivedID("x"), State: state, Generation: 2, Ticket: 6, ValidTicket: 4,
 								Attempts: attempts, MaxAttempts: 3, Due: now.Add(other), Deadline: now.Add(-other),
 							}
+							if attempts == 0 && ticket == 6 {
+								row.StartBy = now.Add(-other)
+								row.Deadline = now.Add(time.Hour)
+							}
 							if state == job.Running {
 								row.Lease, row.LeaseUntil = "l", now.Add(lease)
 							}
@@ -81,6 +85,8 @@ func TestJudgeOnEveryEncounter(t *testing.T) {
 			{"a final job is never held: its messages end", open || v != job.Hold || m.Generation > j.Generation},
 			{"spent means spent", v != job.Spent || open && j.Attempts >= j.MaxAttempts},
 			{"expired means expired", v != job.Expired || open && !now.Before(j.Deadline)},
+			{"late means late, and not started", v != job.Late || open && j.Attempts == 0 && !j.StartBy.IsZero() && !now.Before(j.StartBy)},
+			{"who runs first keeps its promise to start", v != job.Run || j.Attempts > 0 || j.StartBy.IsZero() || now.Before(j.StartBy)},
 			{"not yet is only for a backoff", v != job.NotYet || j.State == job.Retrying && now.Before(j.Due)},
 		} {
 			if !promise.kept {
@@ -88,7 +94,7 @@ func TestJudgeOnEveryEncounter(t *testing.T) {
 			}
 		}
 	}
-	for _, v := range []job.Verdict{job.Run, job.Drop, job.Hold, job.NotYet, job.Carrier, job.Revive, job.Spent, job.Expired} {
+	for _, v := range []job.Verdict{job.Run, job.Drop, job.Hold, job.NotYet, job.Carrier, job.Revive, job.Spent, job.Expired, job.Late} {
 		if seen[v] == 0 {
 			t.Errorf("verdict %d never came", v)
 		}

@@ -44,7 +44,10 @@ func (l *life) check(step job.Transition, next job.Job) {
 		{"attempts stay within the tries", 0 <= next.Attempts && next.Attempts <= next.MaxAttempts},
 		{"only a running job has a lease", (next.Lease != "") == (next.State == job.Running) && next.LeaseUntil.IsZero() == (next.Lease == "")},
 		{"a final row reserves nothing", open || next.UsageKey == ""},
-		{"a final row is not looked at", open != next.Look.IsZero()},
+		{"an open row and a skipped one are looked at, no other", (open || next.State == job.Skipped) != next.Look.IsZero()},
+		{"only who waits, or is about to run, has a slot", open || next.Slot.IsZero()},
+		{"a fingerprint names a death", (next.State == job.Dead) == (next.Print != "") || next.State == job.Forgotten},
+		{"no more exceptions than attempts", 0 <= next.Exceptions && next.Exceptions <= next.Attempts},
 		{"a final row has an end", open == next.Finished.IsZero()},
 		{"tickets grow", next.Ticket >= l.row.Ticket && next.ValidTicket >= l.row.ValidTicket && next.ValidTicket <= next.Ticket},
 		{"a final row is left for a new generation or a tombstone", l.row.State == "" || l.row.State.Open() || next.Generation == l.row.Generation+1 || next.State == job.Forgotten},
@@ -68,7 +71,10 @@ func (l *life) claim() {
 	switch v := job.Judge(&l.row, &r); v {
 	case job.Run:
 		l.reserve()
-	case job.Spent, job.Expired:
+	case job.Spent, job.Expired, job.Late:
+		if started := l.row.Attempts > 0 || l.row.Passes > 0; v == job.Late && (started || l.now.Before(l.row.StartBy)) {
+			l.t.Fatalf("called late at %v: %+v", l.now, l.row)
+		}
 		code, reason := job.Unrunnable(&l.row, v)
 		l.become("claim, spent", job.Buried(l.row, code, reason, r.Carried, l.now))
 	case job.Revive:
@@ -107,7 +113,7 @@ func (l *life) end() {
 		return
 	}
 	r, t := job.Report{Now: l.now, Version: "v", RequestID: "r"}, job.DefaultTiming()
-	switch rapid.IntRange(0, 3).Draw(l.t, "end") {
+	switch rapid.IntRange(0, 4).Draw(l.t, "end") {
 	case 0:
 		l.become("settle", job.Ended(l.row, job.Success, r))
 	case 1:
@@ -123,6 +129,8 @@ func (l *life) end() {
 		next := job.Released(l.row, fault.Code, fault.Message, t.ReleaseFor(fault), t, l.now)
 		l.released(next, l.row.Attempts-1)
 		l.become("release", next)
+	case 4:
+		l.giveBack()
 	case 3:
 		next, again := job.Postponed(l.row, job.Clouded, t, l.now)
 		if again != (l.row.Passes < len(t.Passes)) || again && (next.Outcome != job.Clouded || next.Passes != l.row.Passes+1) {
@@ -135,6 +143,23 @@ func (l *life) end() {
 	}
 }
 
+// giveBack lets the limiter send the attempt away, with a slot or without.
+func (l *life) giveBack() {
+	wait := time.Duration(rapid.IntRange(1500, 2_000_000).Draw(l.t, "wait")) * time.Millisecond
+	fault := &job.Error{Code: rapid.SampledFrom([]job.Code{job.Limited, job.BreakerOpen}).Draw(l.t, "refusal"), Message: "full", RetryAfter: wait}
+	if rapid.Bool().Draw(l.t, "booked") {
+		fault.Slot = l.now.Add(wait)
+	}
+	next := job.GivenBack(l.row, fault, job.DefaultTiming(), l.now)
+	if next.Attempts != l.row.Attempts-1 || !next.Slot.Equal(fault.Slot) || next.Due.After(l.now.Add(wait)) || next.Ticket != l.row.Ticket+1 {
+		l.t.Fatalf("given back %+v\nbefore %+v", next, l.row)
+	}
+	if fault.Slot.IsZero() && !next.Parked() {
+		l.t.Fatalf("who has no slot waits in the table: %+v", next)
+	}
+	l.become("release", next)
+}
+
 // released checks a wait that is nobody's fault: it costs neither attempt nor
 // time, and only its own message ends it.
 func (l *life) released(next job.Job, attempts int) {
@@ -142,20 +167,28 @@ func (l *life) released(next job.Job, attempts int) {
 	if next.Attempts != attempts || !next.Deadline.Equal(l.row.Deadline.Add(wait)) || next.ValidTicket != next.Ticket || next.Ticket != l.row.Ticket+1 || wait <= 0 {
 		l.t.Fatalf("released %+v\nbefore %+v", next, l.row)
 	}
-	if parked := next.Parked(); parked != (wait > job.MaxDelay) || parked != next.Look.Equal(next.Due) {
+	promised := next.StartBy.After(l.now) && next.Attempts == 0 && next.Passes == 0 // looked at in time for that
+	if parked := next.Parked(); !promised && (parked != (wait > job.MaxDelay) || parked != next.Look.Equal(next.Due)) {
 		l.t.Fatalf("parked %v: %+v", parked, next)
+	}
+	if promised && next.Look.After(next.StartBy) {
+		l.t.Fatalf("nobody looks in time: %+v", next)
 	}
 }
 
 // others lets everybody but a worker act.
 func (l *life) others() {
 	t := job.DefaultTiming()
-	switch rapid.IntRange(0, 4).Draw(l.t, "actor") {
+	switch rapid.IntRange(0, 7).Draw(l.t, "actor") {
 	case 0:
 		if !job.MayResend(&l.row, l.now) {
 			return
 		}
-		next := job.Resent(l.row, time.Time{}, t, l.now)
+		slot := time.Time{}
+		if rapid.Bool().Draw(l.t, "paced") {
+			slot = l.now.Add(time.Duration(rapid.IntRange(0, 900).Draw(l.t, "slot")) * time.Second)
+		}
+		next := job.Resent(l.row, slot, t, l.now)
 		if next.Ticket != l.row.Ticket+1 || next.ValidTicket != l.row.ValidTicket || !next.Look.After(l.now) {
 			l.t.Fatalf("resent %+v\nbefore %+v", next, l.row)
 		}
@@ -176,6 +209,16 @@ func (l *life) others() {
 		l.person("retry", may, "", func() (job.Job, error) { return job.Rerun(l.row, t, l.now) })
 	case 4:
 		l.person("forget", l.row.State == job.Dead, job.Forgotten, func() (job.Job, error) { return job.Forget(l.row, l.now) })
+	case 5:
+		may := l.row.State.Open() && l.row.State != job.Running
+		wait := time.Duration(rapid.IntRange(1, 100_000).Draw(l.t, "snooze")) * time.Second
+		l.person("snooze", may, "", func() (job.Job, error) { return job.Snooze(l.row, wait, t, l.now) })
+	case 6:
+		may := l.row.State == job.Skipped && !l.now.Before(l.row.Look)
+		l.person("retry", may, "", func() (job.Job, error) { return job.MadeUp(l.row, t, l.now) })
+	case 7:
+		plan := job.Plan{Tier: "pro", Limit: 100}
+		l.person("retry", l.row.State == job.Skipped, "", func() (job.Job, error) { return job.Upgraded(l.row, plan, t, l.now) })
 	}
 }
 
@@ -219,6 +262,9 @@ func TestEveryLifeFollowsTheTable(t *testing.T) {
 			event := "accept"
 			if ahead := rapid.IntRange(-1, 3000).Draw(t, "ahead"); ahead > 1500 {
 				accepted.Due, event = l.now.Add(time.Duration(ahead)*time.Second), "accept, due later"
+			}
+			if wait := rapid.IntRange(-2000, 4000).Draw(t, "max wait"); wait > 0 {
+				accepted.StartBy = l.now.Add(time.Duration(wait) * time.Second)
 			}
 			l.become(event, job.Accepted(accepted, l.now, 24*time.Hour, 15*time.Minute))
 			for range rapid.IntRange(1, 40).Draw(t, "events") {

@@ -49,7 +49,8 @@ func (b *bench) accept(t *testing.T, name string) job.Job {
 func (b *bench) sweep(t *testing.T, seen, sent int) {
 	t.Helper()
 	got, err := b.Sweep(t.Context())
-	if err != nil || got != (relay.Swept{Seen: seen, Sent: sent}) {
+	got.Oldest = 0 // has a test of its own
+	if err != nil || got.Seen != seen || got.Sent != sent {
 		t.Errorf("got %+v, %v, want %d seen, %d sent", got, err, seen, sent)
 	}
 }
