@@ -40,6 +40,18 @@ func routes() []struct {
 		{"DELETE", "/v1/failed/%D", "", false, 200, 404},
 		{"POST", "/v1/failed:retry", `{"all":true}`, false, 200, 200},
 		{"GET", "/v1/usage", "", false, 200, 200},
+		{"GET", "/v1/usage/ledger", "", false, 200, 200},
+		{"POST", "/v1/usage:make-up", `{}`, false, 200, 200},
+		{"GET", "/v1/jobs/%J/calls", "", false, 200, 404},
+		{"POST", "/v1/jobs/%J/snooze", `{"seconds":60}`, false, 200, 404},
+		{"GET", "/v1/failed/poison", "", false, 200, 200},
+		{"POST", "/v1/failed:flush", `{"all":true,"confirm":"forget these failed jobs"}`, false, 200, 200},
+		{"GET", "/v1/operations/%O", "", false, 200, 404},
+		{"POST", "/v1/operations/%O/abort", "", false, 200, 404},
+		{"GET", "/v1/queues", "", false, 200, 200},
+		{"POST", "/v1/queues/low/pause", "", false, 202, 202},
+		{"POST", "/v1/queues/low/resume", "", false, 202, 202},
+		{"GET", "/v1/provider", "", false, 200, 200},
 	}
 }
 
@@ -52,7 +64,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 			b := start(t)
 			pointID, jobID := b.seed(t, ann)
 			deadID := b.bury(t, ann, 1, job.ProviderDenied)
-			fill := strings.NewReplacer("%P", pointID, "%J", jobID, "%D", deadID)
+			fill := strings.NewReplacer("%P", pointID, "%J", jobID, "%D", deadID, "%O", b.begin(t, ann))
 			c := call{method: r.method, path: fill.Replace(r.path), body: fill.Replace(r.body)}
 
 			before := b.snapshot()
@@ -171,7 +183,7 @@ func TestNothingTellsForeignFromAbsent(t *testing.T) {
 				continue
 			}
 			ask := func(id string) answer {
-				fill := strings.NewReplacer("%P", id, "%J", id, "%D", id)
+				fill := strings.NewReplacer("%P", id, "%J", id, "%D", id, "%O", id)
 				return b.do(t, call{method: r.method, path: fill.Replace(r.path), body: fill.Replace(r.body), owner: who})
 			}
 			got, nowhere := ask(id), ask(absent)
@@ -190,7 +202,7 @@ func TestEveryOperationHasOneFunction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fill := strings.NewReplacer("%P", "{id}", "%J", "{id}", "%D", "{id}")
+	fill := strings.NewReplacer("%P", "{id}", "%J", "{id}", "%D", "{id}", "%O", "{id}", "/low/", "/{queue}/")
 	var known, listed []string
 	for _, r := range routes() {
 		known = append(known, r.method+" "+fill.Replace(r.path))

@@ -2,6 +2,7 @@ package entry_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -10,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -128,6 +130,7 @@ type bench struct {
 	store       *shelf
 	door        *gate.Gate
 	operator    *deadletter.Operator
+	feeds       *feeds
 	sender      *sender
 	write, read handler
 	log         *lines
@@ -140,14 +143,14 @@ type bench struct {
 func start(tb testing.TB) *bench {
 	tb.Helper()
 	b := &bench{
-		store: &shelf{Store: memstore.New(job.DefaultTiming())}, sender: &sender{}, log: &lines{},
+		store: &shelf{Store: memstore.New(job.DefaultTiming())}, sender: &sender{}, feeds: &feeds{state: map[string]string{}}, log: &lines{},
 		now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
 	}
 	clock := func() time.Time { return b.now }
 	b.logger = slog.New(slog.NewJSONHandler(b.log, nil))
 	b.door = gate.New(gate.Config{Store: b.store, Policy: limit.DefaultPolicy(), Now: clock, Jitter: func() float64 { return 0 }, Sleep: awake})
 	in := intake.New(intake.Config{
-		Store: b.store, Sender: b.sender, Bulk: b.sender, Policies: map[string]job.Policy{kinds.EnrichName: {}}, Now: clock,
+		Store: b.store, Sender: b.sender, Bulk: b.sender, Policies: map[string]job.Policy{kinds.EnrichName: {}}, Feeds: b.feeds, Now: clock,
 		Entropy:  b.entropy,
 		Deadline: 24 * time.Hour, Resend: 15 * time.Minute, Tries: 3,
 	})
@@ -155,9 +158,44 @@ func start(tb testing.TB) *bench {
 	b.operator = op
 	b.write = entry.Write(in, op, b.door, b.logger)
 	b.read = entry.Read(entry.ReadParts{
-		Query: query.New(b.store, b.store, clock), Failures: deadletter.NewFailures(b.store), Poisons: b.store, Gate: b.door, Version: "0.1.0+7",
+		Query: query.New(b.store, b.store, clock), Failures: deadletter.NewFailures(b.store), Poisons: b.store, Gate: b.door, Queues: b.feeds, Feeds: b.feeds, Version: "0.1.0+7",
 	}, b.logger)
 	return b
+}
+
+// feeds are the pollers of three queues that hold nothing.
+type feeds struct {
+	state map[string]string
+	err   error
+}
+
+func (f *feeds) SetEnabled(_ context.Context, queue string, enabled bool) (string, error) {
+	f.state[queue] = map[bool]string{true: "enabled", false: "disabled"}[enabled]
+	return f.state[queue], f.err
+}
+
+func (f *feeds) Feed(_ context.Context, queue string) (string, error) {
+	return cmp.Or(f.state[queue], "enabled"), f.err
+}
+
+func (f *feeds) Depth(context.Context, string) (query.Depth, error) {
+	return query.Depth{Waiting: 3}, f.err
+}
+
+// begin begins an operation of a user.
+func (b *bench) begin(tb testing.TB, owner string) string {
+	tb.Helper()
+	op, err := b.operator.Start(tb.Context(), deadletter.Operation{Owner: owner})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return op.ID
+}
+
+// deliveries are the lines of deliveries alone, without those of their batches.
+func (l *lines) deliveries(t *testing.T) []map[string]any {
+	t.Helper()
+	return slices.DeleteFunc(l.all(t), func(line map[string]any) bool { return line["msg"] != "delivery" })
 }
 
 // awake does not wait.
@@ -186,13 +224,20 @@ type call struct {
 
 // pattern returns the route that API Gateway would match, and the id in the path.
 func (c call) pattern() (string, map[string]string) {
-	for _, collection := range []string{"/v1/data-points/", "/v1/jobs/", "/v1/failed/"} {
+	if c.path == "/v1/failed/poison" {
+		return c.method + " " + c.path, nil
+	}
+	for _, collection := range []string{"/v1/data-points/", "/v1/jobs/", "/v1/failed/", "/v1/operations/", "/v1/queues/"} {
+		name := "id"
+		if collection == "/v1/queues/" {
+			name = "queue"
+		}
 		if rest, ok := strings.CutPrefix(c.path, collection); ok {
 			id, tail, _ := strings.Cut(rest, "/")
 			if tail != "" {
 				tail = "/" + tail
 			}
-			return c.method + " " + collection + "{id}" + tail, map[string]string{"id": id}
+			return c.method + " " + collection + "{" + name + "}" + tail, map[string]string{name: id}
 		}
 	}
 	return c.method + " " + c.path, nil
@@ -249,7 +294,7 @@ type answer struct {
 func (b *bench) do(tb testing.TB, c call) answer {
 	tb.Helper()
 	handle := b.write
-	if c.method == http.MethodGet {
+	if c.method == http.MethodGet && !strings.HasPrefix(c.path, "/v1/operations/") {
 		handle = b.read
 	}
 	event := c.event(tb)

@@ -20,7 +20,10 @@ func allowed() map[string][]string {
 	return map[string][]string{
 		"request": append([]string{"route", "status", "trace", "code", "error"}, shared...),
 		"delivery": append([]string{
-			"action", "job", "kind", "attempt", "gen", "owner", "trace", "queue", "receives", "kept", "ms", "outcome", "code", "error",
+			"action", "job", "kind", "attempt", "gen", "owner", "trace", "queue", "receives", "kept", "ms", "outcome", "fingerprint", "code", "error",
+		}, shared...),
+		"batch": append([]string{
+			"SucceededJobs", "DeadJobs", "PoisonMessages", "ProviderBudgetPercent", "BreakerOpen", "_aws", "code", "error",
 		}, shared...),
 		"message not sent, the relay repeats it": append([]string{"job", "error"}, shared...),
 	}
@@ -120,7 +123,7 @@ func TestDeliveriesAreLoggedWithoutTheirContent(t *testing.T) {
 		record(6, `{"v":"`+plantedNote+`"}`), record(7, carrying(id(99))),
 	}})
 	f.log.clean(t, plantedNote, ann, "lease-", "receipt-", strings.Repeat("x", 1000))
-	all := f.log.all(t)
+	all := f.log.deliveries(t)
 	if len(all) != 7 {
 		t.Fatalf("%d lines for 7 deliveries", len(all))
 	}

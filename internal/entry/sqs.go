@@ -38,7 +38,9 @@ func SQS(w *worker.Worker, g *gate.Gate, log *slog.Logger) func(context.Context,
 			})
 		}
 		wg.Wait()
-		logBatch(ctx, log, g, handled)
+		if len(handled) > 0 {
+			logBatch(ctx, log, g, handled)
+		}
 		// An empty list says that every record is done. An id that is not in the
 		// batch would say that none is, so ids are copied, never made.
 		out := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}

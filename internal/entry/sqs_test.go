@@ -195,7 +195,7 @@ func TestPoisonOfTheSamples(t *testing.T) {
 	if f.snapshot() != unchanged {
 		t.Error("poison changed the table")
 	}
-	for _, line := range f.log.all(t) {
+	for _, line := range f.log.deliveries(t) {
 		if line["code"] != "POISON" || line["kept"] != true || line["level"] != "WARN" {
 			t.Errorf("line is %v", line)
 		}
@@ -315,7 +315,7 @@ func TestAttributesAreRead(t *testing.T) {
 			if kept := f.deliver(t, events.SQSEvent{Records: []events.SQSMessage{m}}); len(kept) != 1 {
 				t.Errorf("kept %v", kept)
 			}
-			line := f.log.all(t)[0]
+			line := f.log.deliveries(t)[0]
 			row, err := f.store.Job(t.Context(), id(1))
 			if line["queue"] != c.queue || line["receives"] != c.number || err != nil || !row.DeadSent.Equal(c.sent) {
 				t.Errorf("line %v, row %+v, %v", line, row, err)

@@ -2,6 +2,7 @@ package memstore
 
 import (
 	"context"
+	"reflect"
 	"sort"
 	"time"
 
@@ -150,6 +151,9 @@ func (s *Store) Amend(_ context.Context, id string, decide func(job.Job) (job.Jo
 	next, err := decide(j)
 	if err != nil {
 		return job.Job{}, err
+	}
+	if reflect.DeepEqual(j, next) {
+		return next, nil // cancelling twice is once
 	}
 	if !s.free(&next) {
 		return job.Job{}, job.Errorf(job.UniqueHeld, "job %s holds the unique key %q", s.locks[lockOf(&next)], next.Unique)
