@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -29,15 +30,17 @@ func (s *Store) Door(ctx context.Context) (limit.Row, error) {
 }
 
 // SaveDoor implements gate.Store. A refusal brings the row that is in the way, so
-// that the next try needs no read. If that row is the very one that was to be
-// written, an earlier try went through and only its reply was lost.
+// that the next try needs no read. A random mark (rm) tells a write of ours whose
+// reply was lost from that of another worker: two that book the next slot in the same
+// moment would write the very same row, and both believe that the slot is theirs.
 func (s *Store) SaveDoor(ctx context.Context, next limit.Row) (limit.Row, bool, error) {
 	text, err := encodeDoor(&next)
 	if err != nil {
 		return limit.Row{}, false, err
 	}
-	expr, guard := "SET ver = :next, door = :door", "ver = :last"
-	values := item{":next": num(next.Version), ":door": str(text), ":last": num(next.Version - 1)}
+	mark := strconv.FormatFloat(s.jitter(), 'g', -1, 64)
+	expr, guard := "SET ver = :next, door = :door, rm = :mark", "ver = :last"
+	values := item{":next": num(next.Version), ":door": str(text), ":mark": str(mark), ":last": num(next.Version - 1)}
 	if next.Version == 1 {
 		guard = "attribute_not_exists(ver)"
 		delete(values, ":last")
@@ -47,7 +50,7 @@ func (s *Store) SaveDoor(ctx context.Context, next limit.Row) (limit.Row, bool, 
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
 	if row, taken := oldImage(err); taken {
-		if reader(row).str("door") == text {
+		if reader(row).str("rm") == mark && reader(row).str("door") == text {
 			return next, true, nil
 		}
 		return decodeDoor(row), false, nil
@@ -202,7 +205,7 @@ func (s *Store) Cached(ctx context.Context, hash string, now time.Time) (satelli
 	var series satellite.Series
 	unpacked, err := gzip.NewReader(bytes.NewReader(packed.Value))
 	if err == nil {
-		err = json.NewDecoder(io.LimitReader(unpacked, maxCached)).Decode(&series)
+		err = json.NewDecoder(io.LimitReader(unpacked, maxCached)).Decode(&series) //nolint:musttag // only Keep writes it
 	}
 	if err != nil {
 		return satellite.Series{}, false, fmt.Errorf("unpack cached series: %w", err)
@@ -217,7 +220,7 @@ const maxCached = 1 << 20
 func (s *Store) Keep(ctx context.Context, hash string, series satellite.Series, until time.Time) error {
 	var packed bytes.Buffer
 	pack := gzip.NewWriter(&packed)
-	if err := json.NewEncoder(pack).Encode(series); err != nil {
+	if err := json.NewEncoder(pack).Encode(series); err != nil { //nolint:musttag // only Cached reads it
 		return fmt.Errorf("pack series: %w", err)
 	}
 	if err := pack.Close(); err != nil {

@@ -1,7 +1,9 @@
 package dynamostore
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -58,6 +60,8 @@ func (s *Store) Pending(ctx context.Context, n int) ([]job.Event, error) {
 			events = append(events, decodeEvent(row))
 		}
 	}
+	// Rows that are read by their keys come in no order.
+	slices.SortFunc(events, func(a, b job.Event) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) })
 	return events, err
 }
 

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"orbitq/internal/deadletter"
 	"orbitq/internal/job"
@@ -14,15 +16,18 @@ import (
 
 func operationRow(id string) item { return key("OPERATION#"+id, "OPERATION") }
 
-// SaveOperation implements deadletter.Operations.
+// SaveOperation implements deadletter.Operations. As at the door, a random mark tells
+// a write of ours whose reply was lost from that of another driver.
 func (s *Store) SaveOperation(ctx context.Context, o *deadletter.Operation) (bool, error) {
-	text, err := json.Marshal(o)
+	text, err := json.Marshal(o) //nolint:musttag // only Operation reads it
 	if err != nil {
 		return false, fmt.Errorf("encode operation: %w", err)
 	}
 	w := writer(operationRow(o.ID))
 	w.str("op", string(text))
 	w.num("ver", o.Version)
+	mark := strconv.FormatFloat(s.jitter(), 'g', -1, 64)
+	w.str("rm", mark)
 	if o.State == deadletter.OperationRunning {
 		w["ok"], w["look"] = str(operationKey), num(ms(o.Created))
 	} else {
@@ -34,9 +39,10 @@ func (s *Store) SaveOperation(ctx context.Context, o *deadletter.Operation) (boo
 	}
 	_, err = s.db.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: &s.table, Item: item(w), ConditionExpression: &guard, ExpressionAttributeValues: values,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
-	if _, taken := oldImage(err); taken {
-		return false, nil
+	if row, taken := oldImage(err); taken {
+		return reader(row).str("rm") == mark && reader(row).num("ver") == o.Version, nil
 	}
 	if err != nil {
 		return false, coded("save operation", err)
@@ -54,7 +60,7 @@ func (s *Store) Operation(ctx context.Context, id string) (deadletter.Operation,
 		return deadletter.Operation{}, job.Errorf(job.NotFound, "no operation %s", id)
 	}
 	var o deadletter.Operation
-	if err := json.Unmarshal([]byte(reader(row).str("op")), &o); err != nil {
+	if err := json.Unmarshal([]byte(reader(row).str("op")), &o); err != nil { //nolint:musttag // only SaveOperation writes it
 		return deadletter.Operation{}, fmt.Errorf("decode operation %s: %w", id, err)
 	}
 	return o, nil

@@ -48,7 +48,7 @@ func (s *Store) Poisoned(ctx context.Context, n int) ([]deadletter.Poison, error
 	all := make([]deadletter.Poison, 0, len(rows))
 	for _, row := range rows {
 		r := reader(row)
-		receives, _ := strconv.Atoi(r.str("rc")) //nolint:errcheck // written by RecordPoison
+		receives, _ := strconv.Atoi(r.str("rc")) // written by RecordPoison
 		all = append(all, deadletter.Poison{
 			Letter: deadletter.Letter{MessageID: r.str("mid"), Body: r.str("body"), Source: r.str("src"), Sent: r.time("sent"), Receives: receives},
 			Reason: r.str("why"), At: r.time("cr"),
