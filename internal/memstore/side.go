@@ -86,6 +86,7 @@ func (s *Store) Calls(_ context.Context, jobID string) ([]limit.Call, error) {
 			calls = append(calls, c)
 		}
 	}
+	sort.SliceStable(calls, func(i, k int) bool { return calls[i].At.Before(calls[k].At) })
 	return calls, nil
 }
 

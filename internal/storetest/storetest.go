@@ -27,20 +27,38 @@ import (
 
 // Store is every port of the table.
 type Store interface {
+	jobs
+	sides
+	books
+	Token(ctx context.Context) (string, time.Time, error)
+	LockToken(ctx context.Context, now, until time.Time) (bool, error)
+	SaveToken(ctx context.Context, value string, expires time.Time) error
+}
+
+// jobs are the ports on jobs and what they are about.
+type jobs interface {
 	worker.Store
 	intake.Store
 	query.Store
 	relay.Store
+	relay.Skipped
+	kinds.Points
+}
+
+// sides are the ports on what goes with jobs: failures, their events, and the door.
+type sides interface {
+	deadletter.Store
+	deadletter.Rows
+	deadletter.Operations
 	relay.Outbox
 	gate.Store
-	deadletter.Store
-	kinds.Points
 	kinds.Cache
-	deadletter.Rows
-	Lapsed(ctx context.Context, now time.Time, n int) ([]relay.Hint, error)
-	Token(ctx context.Context) (string, time.Time, error)
-	LockToken(ctx context.Context, now, until time.Time) (bool, error)
-	SaveToken(ctx context.Context, value string, expires time.Time) error
+}
+
+// books are the ports on what is read long after.
+type books interface {
+	query.Books
+	deadletter.Poisons
 }
 
 // Timing is the policy that a store under test must be built with.
@@ -56,7 +74,10 @@ type rule struct {
 func Run(t *testing.T, s Store) {
 	t.Helper()
 	var all []rule
-	for _, group := range [][]rule{acceptRules(), claimRules(), ticketRules(), quotaRules(), settleRules(), buryRules(), relayRules(), readRules(), operateRules(), failureRules()} {
+	for _, group := range [][]rule{
+		acceptRules(), claimRules(), ticketRules(), quotaRules(), settleRules(), buryRules(), relayRules(), readRules(), operateRules(), failureRules(),
+		uniqueRules(), keyRules(), eventRules(), promiseRules(), paceRules(), doorRules(), bookRules(), operationRules(),
+	} {
 		all = append(all, group...)
 	}
 	for _, r := range all {
