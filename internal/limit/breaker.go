@@ -46,8 +46,8 @@ func (p Policy) Admit(b Breaker, now time.Time) (next Breaker, probe bool, wait 
 // says that no call can succeed (fatal: our credentials are refused).
 func (p Policy) Failed(b Breaker, fatal bool, now time.Time) Breaker {
 	kept := slices.DeleteFunc(slices.Clone(b.Failures), func(at time.Time) bool { return now.Sub(at) >= p.Period })
-	b.Failures = append(kept, now)
-	b.Failures = b.Failures[max(0, len(b.Failures)-p.Exceptions):]
+	kept = append(kept, now)
+	b.Failures = kept[max(0, len(kept)-p.Exceptions):]
 	if fatal || !b.Until.IsZero() || len(b.Failures) >= p.Exceptions {
 		b.Until, b.Probe = now.Add(p.Period), time.Time{}
 	}
