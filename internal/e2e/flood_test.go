@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"orbitq/internal/client"
@@ -70,7 +68,7 @@ type flood struct {
 // hundred messages that are none, among them five hundred good jobs. The good ones do not wait; the others are all on
 // record and in the dead letter queue; a redrive as the console does it, after the fix, makes them good.
 func TestAFloodOfPoisonHarmsNobody(t *testing.T) {
-	w := own(t, nil)
+	w := own(t, unmetered)
 	if err := w.Provider().SetFaults(west()); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +79,7 @@ func TestAFloodOfPoisonHarmsNobody(t *testing.T) {
 	began := time.Now()
 	f.accept(t)
 	accepted := time.Since(began)
-	f.rest(t)
+	w.rest(t, floodRaw)
 	died := time.Since(began)
 	t.Logf("%d jobs accepted in %v, all at rest after %v; %s", floodGood+floodPoisoned, accepted, died, f.load())
 	f.checkGood(t, began.Add(died))
@@ -226,54 +224,6 @@ func rawPoison(n int) []string {
 	return bodies
 }
 
-// rest waits until no job is open, the work queues are empty, and what died and what was no message at all is in the
-// dead letter queue and on record. It complains only when nothing has changed for long: what still moves is not stuck,
-// however slow the machine is.
-func (f *flood) rest(t *testing.T) (dead int) {
-	t.Helper()
-	last, since := "", time.Now()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for range tick.C {
-		rows, letters := f.w.tally(t), f.w.depth(t, "satellite-dlq")
-		messages := f.w.depth(t, "satellite") + f.w.depth(t, "satellite-high") + f.w.depth(t, "satellite-low")
-		dead = rows["JOB dead"]
-		open := len(f.good) + len(f.poisoned) - dead - rows["JOB succeeded"]
-		if open == 0 && messages == 0 && letters == dead+len(f.raw) && rows["POISON "] == len(f.raw) {
-			break
-		}
-		now := fmt.Sprint(rows, messages, letters)
-		if now != last {
-			last, since = now, time.Now()
-		}
-		if time.Since(since) > patience || t.Context().Err() != nil {
-			t.Fatalf("nothing moves: rows %v, %d messages, %d letters", rows, messages, letters)
-		}
-	}
-	return dead
-}
-
-// tally counts the rows by their sort key and state.
-func (w *world) tally(t *testing.T) map[string]int {
-	t.Helper()
-	counts, table, only := map[string]int{}, w.State().Table, "sk, st"
-	pages := dynamodb.NewScanPaginator(w.db, &dynamodb.ScanInput{TableName: &table, ProjectionExpression: &only})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, row := range page.Items {
-			sk, state := row["sk"].(*types.AttributeValueMemberS), ""
-			if st, ok := row["st"].(*types.AttributeValueMemberS); ok {
-				state = st.Value
-			}
-			counts[sk.Value+" "+state]++
-		}
-	}
-	return counts
-}
-
 // load says how many calls were made so far, the cost of it all.
 func (f *flood) load() string {
 	return fmt.Sprintf("%d calls of AWS, %v of the provider", f.w.Counters().Total(), f.w.Provider().Calls().Counts)
@@ -296,7 +246,7 @@ func (f *flood) redrive(t *testing.T) (tasks int) {
 			}
 			return err
 		})
-		dead := f.rest(t)
+		dead := f.w.rest(t, len(f.raw))
 		if dead == 0 {
 			return tasks
 		}
