@@ -160,7 +160,10 @@ func (g *Gate) Reserve(ctx context.Context, high bool, n int) ([]time.Time, erro
 		r, slots = g.Policy.Reserve(r, high, n, now)
 		return r
 	})
-	return slots, err
+	if err != nil {
+		return nil, err // what was not written is not booked
+	}
+	return slots, nil
 }
 
 // Room reports whether a message that is sent now would find a slot, and counts it
