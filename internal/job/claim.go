@@ -79,6 +79,12 @@ func (j *Job) Overdue(now time.Time) bool {
 	return !j.StartBy.IsZero() && j.Attempts == 0 && j.Passes == 0 && !now.Before(j.StartBy)
 }
 
+// Doomed reports whether no attempt starts any more: the next message only buries the
+// job.
+func (j *Job) Doomed(now time.Time) bool {
+	return j.Attempts >= j.MaxAttempts || !now.Before(j.Deadline) || j.Overdue(now)
+}
+
 // Lease is what a worker takes when it claims.
 type Lease struct {
 	Token string    // random per claim: two copies in one batch must not share it

@@ -152,13 +152,13 @@ func (r *Relay) shard(ctx context.Context, s *sweep, n int) {
 }
 
 // lane sends the jobs of one lane of the limiter: those that call the provider as
-// far as there are slots, the others at once.
+// far as there are slots, the others at once, and so those that will only be buried.
 func (r *Relay) lane(ctx context.Context, s *sweep, high bool, seen []job.Job) {
 	var paced []*job.Job
 	for i := range seen {
 		switch j := &seen[i]; {
 		case (j.Queue == "high") != high:
-		case r.Paced[j.Kind]:
+		case r.Paced[j.Kind] && !j.Doomed(r.Now()):
 			paced = append(paced, j)
 		default:
 			r.resend(ctx, s, j, time.Time{})
