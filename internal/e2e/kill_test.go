@@ -39,7 +39,7 @@ type kill struct {
 func plan(random *rand.Rand, n int) []kill {
 	victims := []string{
 		"enrich", "enrich", "enrich", "enrich", "enrich", "enrich", "enrich", "enrich", "enrich",
-		"enqueue", "enqueue", "enqueue", "enqueue", "enqueue", "relay", "relay", "dlq", "dlq", "query",
+		"enqueue", "enqueue", "enqueue", "enqueue", "enqueue", "relay", "relay", "dlq", "dlq", "query", "gateway",
 	}
 	all := make([]kill, n)
 	for i := range all {
@@ -80,7 +80,7 @@ type storm struct {
 	copies   int               // messages that were sent twice
 }
 
-// TestTwoHundredKills kills functions at random moments while jobs are accepted, run, duplicated and looked
+// TestTwoHundredKills kills functions and the gateway at random moments while jobs are accepted, run, duplicated and looked
 // after. Whoever was told 2xx has a job that ends, and has it once.
 func TestTwoHundredKills(t *testing.T) {
 	n := seed(t)
@@ -122,9 +122,14 @@ func (s *storm) rage(t *testing.T) map[string]int {
 		if !pause(ctx, k.after) {
 			break
 		}
-		if k.call > 0 && s.aim(k, random) {
+		switch {
+		case k.victim == "gateway":
+			if err := s.w.CrashGateway(ctx, k.after); err != nil {
+				t.Fatal(err)
+			}
+		case k.call > 0 && s.aim(k, random):
 			s.aimed++
-		} else {
+		default:
 			for !s.strike(k.victim, random) {
 				if !pause(ctx, 5*time.Millisecond) {
 					t.Fatalf("nothing of %s runs", k.victim)
@@ -197,7 +202,7 @@ func (s *storm) write(ctx context.Context, t *testing.T, user int, points []clie
 		s.accept(created.JobID, created.PointID)
 		insist(ctx, t, s, true, func() (client.Job, error) { return c.Job(ctx, created.JobID) })
 		if twice {
-			s.w.send(t, map[string]string{"high": "satellite-high", "default": "satellite", "low": "satellite-low"}[p.Queue], firstMessage(created.JobID))
+			s.w.send(t, map[string]string{"high": "satellite-high", "default": "satellite", "low": "satellite-low"}[p.Queue], firstMessage(created.JobID)) //nolint:contextcheck // it has the test's own
 			s.count(&s.copies)
 		}
 		if again {

@@ -33,6 +33,7 @@ type site struct {
 	listener net.Listener
 	server   *http.Server
 	done     chan struct{}
+	failed   func(error)
 }
 
 // newSite takes the port; serve may come later, and connections wait until then.
@@ -54,6 +55,7 @@ func (s *site) url() string { return "http://" + s.address() }
 // serve begins to answer. Long polls and invocations take their time, so only reading a request is limited.
 func (s *site) serve(h http.Handler, failed func(error)) {
 	s.server = &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	s.failed = failed
 
 	go func() {
 		defer close(s.done)
@@ -62,6 +64,32 @@ func (s *site) serve(h http.Handler, failed func(error)) {
 			failed(fmt.Errorf("serve %s: %w", s.address(), err))
 		}
 	}()
+}
+
+// crash cuts all connections without a word and refuses new ones.
+func (s *site) crash() error {
+	if err := s.server.Close(); err != nil {
+		return fmt.Errorf("cut connections: %w", err)
+	}
+
+	<-s.done
+
+	return nil
+}
+
+// rise serves at the same address again, with a server that knows nothing of the one before.
+func (s *site) rise(ctx context.Context) error {
+	var cfg net.ListenConfig
+
+	l, err := cfg.Listen(ctx, "tcp", s.address())
+	if err != nil {
+		return fmt.Errorf("listen again: %w", err)
+	}
+
+	s.listener, s.done = l, make(chan struct{})
+	s.serve(s.server.Handler, s.failed)
+
+	return nil
 }
 
 // close ends the site; running requests are cut off after a moment.
