@@ -29,12 +29,22 @@ func (kind) Policy() job.Policy { return job.Policy{} }
 
 func (k kind) Run(ctx context.Context, j *job.Job) (worker.Result, error) { return k(ctx, j) }
 
+// ruled is a kind with the policy of its bench.
+type ruled struct {
+	kind
+
+	bench *bench
+}
+
+func (r ruled) Policy() job.Policy { return r.bench.policy }
+
 // bench is a worker on the memory table and queues, under a clock that stands.
 type bench struct {
 	t      *testing.T
 	store  *memstore.Store
 	queues *memqueue.Queues
 	worker *worker.Worker
+	policy job.Policy
 	now    time.Time
 	script faulty.Script // what happens to the worker's calls
 	runs   int           // of the kind
@@ -56,7 +66,7 @@ func newBench(t *testing.T, run kind) *bench {
 	})
 	b.worker = worker.New(worker.Config{
 		Store: &faulty.Store{Table: b.store, Process: p}, Queue: &faulty.Queue{Inner: b.queues, Process: p},
-		Kinds: []worker.Kind{counted}, Now: func() time.Time { return b.now }, Jitter: func() float64 { return 0.5 },
+		Kinds: []worker.Kind{ruled{counted, b}}, Now: func() time.Time { return b.now }, Jitter: func() float64 { return 0.5 },
 		Token:  func() string { b.claims++; return fmt.Sprintf("token-%d", b.claims) },
 		Timing: job.DefaultTiming(), LeaseMargin: 30 * time.Second, Version: "v1",
 	})

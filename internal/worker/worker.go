@@ -293,7 +293,8 @@ func (w *Worker) conclude(ctx context.Context, held *job.Job, next job.Job) Hand
 // store has already read back what it could.
 func settled(s Settlement, err error, next job.Job) Handled {
 	if err != nil {
-		return Handled{Keep: true, Action: "settle failed", Job: next, Err: fmt.Errorf("settle job: %w", err)}
+		// Nobody knows which row there is now, so none is named.
+		return Handled{Keep: true, Action: "settle failed", Job: job.Job{ID: next.ID}, Err: fmt.Errorf("settle job: %w", err)}
 	}
 	switch s {
 	case Written:
