@@ -64,7 +64,7 @@ type Store struct {
 	rules  Rules
 
 	mu       sync.Mutex
-	jobs     map[string]job.Job
+	jobs     map[string]*job.Job    // replaced as a whole, never changed: readers may keep them
 	written  int                    // rows, ever
 	shards   [relay.Shards][]string // the open index: ids of jobs
 	owners   map[string][]string    // ids of an owner's jobs
@@ -92,7 +92,7 @@ func NewWith(t job.Timing, r Rules) *Store {
 	return &Store{
 		timing:   t,
 		rules:    r,
-		jobs:     map[string]job.Job{},
+		jobs:     map[string]*job.Job{},
 		owners:   map[string][]string{},
 		points:   map[string]point.Point{},
 		analyses: map[revision]satellite.Analysis{},
@@ -111,7 +111,7 @@ func (s *Store) AcceptPoint(_ context.Context, p *point.Point, j *job.Job) (poin
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if old, ok := s.points[p.ID]; ok {
-		return old, s.jobs[j.ID], true, nil
+		return old, *s.jobs[j.ID], true, nil
 	}
 	if limit := usage.Tier(j.Tier).PointLimit(); limit != job.Unlimited {
 		k := meterKey{j.Owner, usage.PointKey(usage.Tier(j.Tier), j.Anchor, p.CreatedAt)}
@@ -122,7 +122,7 @@ func (s *Store) AcceptPoint(_ context.Context, p *point.Point, j *job.Job) (poin
 		s.meters[k] = job.Meter{Taken: m.Taken + 1, Used: m.Used + 1}
 	}
 	s.points[p.ID] = *p
-	s.put(*j)
+	s.put(new(*j))
 	return *p, *j, false, nil
 }
 
@@ -131,12 +131,12 @@ func (s *Store) Accept(_ context.Context, j *job.Job) (job.Job, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if old, ok := s.jobs[j.ID]; ok {
-		return old, true, nil
+		return *old, true, nil
 	}
 	if holder, held := s.locks[lockOf(j)]; j.Unique != "" && s.rules.Held(held) {
-		return s.jobs[holder], true, nil
+		return *s.jobs[holder], true, nil
 	}
-	s.put(*j)
+	s.put(new(*j))
 	return *j, false, nil
 }
 
@@ -187,7 +187,7 @@ func (s *Store) Job(_ context.Context, id string) (job.Job, error) {
 	if !ok {
 		return job.Job{}, job.Errorf(job.NotFound, "no job %s", id)
 	}
-	return j, nil
+	return *j, nil
 }
 
 // Jobs implements query.Store, by looking at all of the owner's: a model may be slow
@@ -199,7 +199,7 @@ func (s *Store) Jobs(_ context.Context, owner, after string, n int) ([]job.Job, 
 	for _, id := range s.owners[owner] {
 		j := s.jobs[id]
 		if after == "" || j.Position() < after {
-			all = append(all, j)
+			all = append(all, *j)
 		}
 	}
 	sort.Slice(all, func(i, k int) bool { return all[i].Position() > all[k].Position() })
@@ -244,8 +244,8 @@ func (s *Store) Peek(_ context.Context, hints []relay.Hint, now time.Time) ([]jo
 	defer s.mu.Unlock()
 	var seen []job.Job
 	for _, h := range hints {
-		if j, ok := s.jobs[h.ID]; ok && j.Look.Equal(h.Look) && s.rules.MayResend(&j, now) {
-			seen = append(seen, j)
+		if j, ok := s.jobs[h.ID]; ok && j.Look.Equal(h.Look) && s.rules.MayResend(j, now) {
+			seen = append(seen, *j)
 		}
 	}
 	return seen, nil
@@ -257,11 +257,11 @@ func (s *Store) Retake(_ context.Context, seen *job.Job, slot time.Time, t job.T
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	j, ok := s.jobs[seen.ID]
-	if !ok || !j.Look.Equal(seen.Look) || j.Ticket != seen.Ticket || !s.rules.MayResend(&j, now) {
+	if !ok || !j.Look.Equal(seen.Look) || j.Ticket != seen.Ticket || !s.rules.MayResend(j, now) {
 		return job.Job{}, false, nil
 	}
-	next := job.Resent(j, slot, t, now)
-	s.put(next)
+	next := job.Resent(*j, slot, t, now)
+	s.put(&next)
 	return next, true, nil
 }
 

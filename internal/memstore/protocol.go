@@ -22,40 +22,41 @@ func (s *Store) Claim(_ context.Context, r job.ClaimRequest) (job.Claim, error) 
 	if !ok {
 		return job.Claim{Verdict: job.Orphan, Job: job.Job{ID: r.Message.Job}}, nil
 	}
-	v := s.rules.Judge(&j, &r)
+	v := s.rules.Judge(j, &r)
 	switch v {
 	case job.Spent, job.Expired, job.Late:
-		code, reason := job.Unrunnable(&j, v)
-		dead := job.Buried(j, code, reason, r.Carried, r.Now)
-		s.write(&j, dead)
+		code, reason := job.Unrunnable(j, v)
+		dead := job.Buried(*j, code, reason, r.Carried, r.Now)
+		s.write(j, &dead)
 		return job.Claim{Verdict: job.Carrier, Job: dead}, nil
 	case job.Revive:
-		next := job.Revived(j, s.timing, r.Now)
+		next := job.Revived(*j, s.timing, r.Now)
 		if !s.free(&next) {
-			return job.Claim{Verdict: job.Carrier, Job: j}, nil // it stays a dead letter until its key is free
+			return job.Claim{Verdict: job.Carrier, Job: *j}, nil // it stays a dead letter until its key is free
 		}
-		s.write(&j, next)
+		s.write(j, &next)
 		return job.Claim{Verdict: job.Revive, Job: next}, nil
 	case job.Run:
-		return s.reserve(j, r), nil
+		return s.reserve(j, &r), nil
 	case job.Drop, job.Hold, job.NotYet, job.Carrier, job.Skip, job.Wait, job.Orphan:
 	}
-	return job.Claim{Verdict: v, Job: j}, nil
+	return job.Claim{Verdict: v, Job: *j}, nil
 }
 
 // reserve claims a job that may run, if its owner has a unit for it.
-func (s *Store) reserve(j job.Job, r job.ClaimRequest) job.Claim {
+func (s *Store) reserve(row *job.Job, r *job.ClaimRequest) job.Claim {
+	j := *row
 	if j.Limit != job.Unlimited && j.UsageKey == "" {
-		k := meterOf(&j, r.Now)
+		k := meterOf(row, r.Now)
 		m := s.meters[k]
 		switch s.rules.JudgeQuota(m, j.Limit) {
 		case job.UsedUp:
 			next := job.SkippedByQuota(j, usage.CycleAt(usage.Tier(j.Tier), j.Anchor, r.Now).End, r.Now)
-			s.write(&j, next)
+			s.write(row, &next)
 			return job.Claim{Verdict: job.Skip, Job: next}
 		case job.Reserved:
 			next := job.WaitingForQuota(j, s.timing, r.Now)
-			s.write(&j, next)
+			s.write(row, &next)
 			return job.Claim{Verdict: job.Wait, Job: next}
 		case job.HasRoom:
 			m.Taken++
@@ -64,7 +65,7 @@ func (s *Store) reserve(j job.Job, r job.ClaimRequest) job.Claim {
 		}
 	}
 	claimed := job.Claimed(j, r.Lease, r.Now)
-	s.put(claimed)
+	s.put(&claimed)
 	return job.Claim{Verdict: job.Run, Job: claimed}
 }
 
@@ -81,7 +82,7 @@ func (s *Store) Settle(_ context.Context, held, ended *job.Job, a *satellite.Ana
 		return worker.Duplicate, nil
 	}
 	s.analyses[key] = *a
-	s.put(s.resent(*ended))
+	s.put(s.resent(ended))
 	// A reservation is billed where it was taken, also in a later cycle; without
 	// one the owner has no limit and is counted where the job ended.
 	k := meterOf(held, ended.Finished)
@@ -105,13 +106,13 @@ func (s *Store) Conclude(_ context.Context, held, next *job.Job) (worker.Settlem
 		return r, nil
 	}
 	if next.Ticket == held.Ticket {
-		s.write(held, s.resent(*next))
+		s.write(held, s.resent(next))
 		return worker.Written, nil
 	}
 	if s.jobs[held.ID].Ticket != held.Ticket {
 		return worker.LeaseLost, nil // the relay has sent the ticket that this release would send
 	}
-	s.write(held, *next)
+	s.write(held, new(*next))
 	return worker.Written, nil
 }
 
@@ -123,18 +124,18 @@ func (s *Store) Bury(_ context.Context, m job.Message, l deadletter.Letter, now 
 	switch {
 	case !ok:
 		return deadletter.Orphan, nil
-	case s.rules.MayBury(&j, m, now):
-		s.write(&j, job.BuriedUnreported(j, m, l.Sent, l.Receives, now))
+	case s.rules.MayBury(j, m, now):
+		s.write(j, new(job.BuriedUnreported(*j, m, l.Sent, l.Receives, now)))
 		return deadletter.Recorded, nil
 	default:
-		return deadletter.FateOf(&j, m), nil
+		return deadletter.FateOf(j, m), nil
 	}
 }
 
 // resent returns next with what the relay changed while its worker was late: the
 // lease is over then, but not taken, so the worker may still settle.
-func (s *Store) resent(next job.Job) job.Job {
-	row := s.jobs[next.ID]
+func (s *Store) resent(ended *job.Job) *job.Job {
+	row, next := s.jobs[ended.ID], new(*ended)
 	next.Ticket, next.Resends = row.Ticket, row.Resends
 	return next
 }
@@ -148,17 +149,17 @@ func (s *Store) Amend(_ context.Context, id string, decide func(job.Job) (job.Jo
 	if !ok {
 		return job.Job{}, job.Errorf(job.NotFound, "no job %s", id)
 	}
-	next, err := decide(j)
+	next, err := decide(*j)
 	if err != nil {
 		return job.Job{}, err
 	}
-	if reflect.DeepEqual(j, next) {
+	if reflect.DeepEqual(j, &next) {
 		return next, nil // cancelling twice is once
 	}
 	if !s.free(&next) {
 		return job.Job{}, job.Errorf(job.UniqueHeld, "job %s holds the unique key %q", s.locks[lockOf(&next)], next.Unique)
 	}
-	s.write(&j, next)
+	s.write(j, &next)
 	return next, nil
 }
 
@@ -170,7 +171,7 @@ func (s *Store) Dead(_ context.Context, owner, after string, n int) ([]job.Job, 
 	for _, id := range s.owners[owner] {
 		j := s.jobs[id]
 		if j.State == job.Dead && (after == "" || j.Grave() < after) {
-			all = append(all, j)
+			all = append(all, *j)
 		}
 	}
 	sort.Slice(all, func(i, k int) bool { return all[i].Grave() > all[k].Grave() })
@@ -183,31 +184,34 @@ func (s *Store) Dead(_ context.Context, owner, after string, n int) ([]job.Job, 
 // mine reports whether the row is still under held's lease, and if not, what
 // that means.
 func (s *Store) mine(held *job.Job) (worker.Settlement, bool) {
-	row := s.jobs[held.ID]
-	if s.rules.HeldBy(&row, held) {
+	row, ok := s.jobs[held.ID]
+	if !ok {
+		row = &job.Job{}
+	}
+	if s.rules.HeldBy(row, held) {
 		return worker.Written, true
 	}
-	return worker.NotMine(&row), false
+	return worker.NotMine(row), false
 }
 
 // write replaces a row; a reservation that the new row no longer has is given
 // back to the meter it came from.
-func (s *Store) write(old *job.Job, next job.Job) {
-	if s.rules.GivesBack(old, &next) {
+func (s *Store) write(old, next *job.Job) {
+	if s.rules.GivesBack(old, next) {
 		k := meterKey{old.Owner, old.UsageKey}
 		m := s.meters[k]
 		m.Taken--
 		s.meters[k] = m
 	}
 	if next.State == job.Dead && old.State != job.Dead {
-		e := job.Death(&next)
+		e := job.Death(next)
 		s.events[e.ID] = e
 	}
 	s.put(next)
 }
 
 // put writes a row; an open job holds its unique key, a final one gives it up.
-func (s *Store) put(next job.Job) {
+func (s *Store) put(next *job.Job) {
 	if _, known := s.jobs[next.ID]; !known {
 		n := job.Shard(next.ID, relay.Shards)
 		s.shards[n] = append(s.shards[n], next.ID)
@@ -218,11 +222,11 @@ func (s *Store) put(next job.Job) {
 	if next.Unique == "" {
 		return
 	}
-	k := lockOf(&next)
+	k := lockOf(next)
 	switch {
 	case next.State.Open():
 		s.locks[k] = next.ID
-	case s.locks[k] == next.ID && s.rules.Frees(&next):
+	case s.locks[k] == next.ID && s.rules.Frees(next):
 		delete(s.locks, k)
 	}
 }

@@ -148,13 +148,21 @@ func (s *Store) OpenOperations(_ context.Context, n int) ([]string, error) {
 	return ids[:min(n, len(ids))], nil
 }
 
+// ownerOf returns whose job it is.
+func (s *Store) ownerOf(id string) string {
+	if j, ok := s.jobs[id]; ok {
+		return j.Owner
+	}
+	return ""
+}
+
 // Ledger implements query.Books.
 func (s *Store) Ledger(_ context.Context, owner, after string, n int) ([]satellite.Analysis, string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []satellite.Analysis
 	for _, a := range s.analyses {
-		if s.jobs[a.Job].Owner == owner && (after == "" || a.Entry() < after) {
+		if s.ownerOf(a.Job) == owner && (after == "" || a.Entry() < after) {
 			all = append(all, a)
 		}
 	}

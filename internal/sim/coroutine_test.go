@@ -42,6 +42,18 @@ type lab struct {
 
 func newLab() *lab { return &lab{moves: transitions()} }
 
+// pop takes the last of a pool, and leaves nothing behind that would keep it alive.
+func pop[T any](pool *[]*T) (*T, bool) {
+	last := len(*pool) - 1
+	if last < 0 {
+		return nil, false
+	}
+	t := (*pool)[last]
+	(*pool)[last] = nil
+	*pool = (*pool)[:last]
+	return t, true
+}
+
 // close ends the coroutines that wait.
 func (l *lab) close() {
 	for _, t := range l.idle {
@@ -59,10 +71,8 @@ type scheduler struct {
 
 // spawn adds a task that has not begun yet; done runs when it has ended.
 func (s *scheduler) spawn(run, done func()) {
-	var t *task
-	if last := len(s.lab.idle) - 1; last >= 0 {
-		t, s.lab.idle = s.lab.idle[last], s.lab.idle[:last]
-	} else {
+	t, ok := pop(&s.lab.idle)
+	if !ok {
 		t = newTask()
 	}
 	t.run, t.done, t.until = run, done, time.Time{}
@@ -85,7 +95,9 @@ func (s *scheduler) resume(i int) {
 	s.tasks[i] = s.tasks[last]
 	s.tasks = s.tasks[:last]
 	s.lab.idle = append(s.lab.idle, t)
-	t.done()
+	done := t.done
+	t.done = nil
+	done()
 }
 
 // drop ends what is still under way: of a run that has failed, nobody looks on.

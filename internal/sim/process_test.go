@@ -85,10 +85,8 @@ func (p *process) newWorker(patience time.Duration) *worker.Worker {
 
 // process starts an invocation that may last for d.
 func (w *world) process(d time.Duration) *process {
-	var p *process
-	if last := len(w.lab.processes) - 1; last >= 0 {
-		p, w.lab.processes = w.lab.processes[last], w.lab.processes[:last]
-	} else {
+	p, ok := pop(&w.lab.processes)
+	if !ok {
 		p = newProcess()
 	}
 	p.Process = faulty.Process{Plan: w, Pause: p.Pause}
@@ -108,6 +106,20 @@ func (w *world) process(d time.Duration) *process {
 	w.alive = append(w.alive, p)
 	w.invocations++
 	return p
+}
+
+// rest gives the parts to the next invocation. They let go of their world: it is over
+// long before they are used again.
+func (p *process) rest() {
+	l := p.w.lab
+	p.w, p.Plan, p.end, p.answer, p.err = nil, nil, nil, intake.Accepted{}, nil
+	p.store.Table, p.queue.Inner, p.letters.Inner, p.cache.Inner, p.ops.Inner = nil, nil, nil, nil, nil
+	for _, d := range p.doors {
+		d.gate = nil
+	}
+	clear(p.batch)
+	clear(p.handled)
+	l.processes = append(l.processes, p)
 }
 
 // now is the process's clock.

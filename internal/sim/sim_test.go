@@ -14,7 +14,7 @@ import (
 // TestMain lets the collector wait: the worlds are small and many, and it would
 // otherwise look at them hundreds of times a second.
 func TestMain(m *testing.M) {
-	debug.SetGCPercent(1000)
+	debug.SetGCPercent(2000)
 	m.Run()
 }
 

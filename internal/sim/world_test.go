@@ -247,7 +247,7 @@ func (w *world) advance(d time.Duration) {
 		if p.open > 0 {
 			kept = append(kept, p)
 		} else {
-			w.lab.processes = append(w.lab.processes, p)
+			p.rest()
 		}
 	}
 	w.alive = kept
