@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,9 +84,7 @@ func TestRunNow(t *testing.T) {
 			t.Parallel()
 			b := benchFor(t, c.run)
 			j := b.unsent(c.edit)
-			for op, f := range c.script {
-				b.script[op] = f
-			}
+			maps.Copy(b.script, c.script)
 			got, err := b.worker.RunNow(t.Context(), &j)
 			if got.State != c.answer || got.ID != j.ID || (err != nil) != (c.code != "") || err != nil && job.CodeOf(err) != c.code {
 				t.Errorf("answer %+v, %v", got, err)

@@ -1,0 +1,152 @@
+package relay_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"orbitq/internal/faulty"
+	"orbitq/internal/job"
+	"orbitq/internal/relay"
+)
+
+// skip stores a job that was skipped, as the row of a claim is.
+func (r *road) skip(t *testing.T, name string, edit func(*job.Job)) job.Job {
+	t.Helper()
+	r.hold(t, name, "paced", "default", edit)
+	j, err := r.store.Amend(t.Context(), job.DerivedID(name), func(j job.Job) (job.Job, error) {
+		return job.SkippedByQuota(j, r.now.Add(24*time.Hour), r.now), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// die buries a job of the table.
+func (r *road) die(t *testing.T, name string) job.Event {
+	t.Helper()
+	r.hold(t, name, "plain", "default", nil)
+	j, err := r.store.Amend(t.Context(), job.DerivedID(name), func(j job.Job) (job.Job, error) {
+		return job.Buried(j, job.Internal, "why", job.Carried{Ticket: 1}, r.now), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return job.Death(&j)
+}
+
+// TestSkippedJobsAreMadeUpWithTheirNewUnits: they wait for slots like all others.
+func TestSkippedJobsAreMadeUpWithTheirNewUnits(t *testing.T) {
+	t.Parallel()
+	r := newRoad()
+	a, b := r.skip(t, "a", nil), r.skip(t, "b", nil)
+	r.now = a.Look.Add(-time.Millisecond)
+	r.sweep(t, relay.Swept{})
+	r.now = a.Look
+	r.lanes.other = []time.Time{r.now}
+	r.sweep(t, relay.Swept{MadeUp: 2, Seen: 2, Sent: 1, Paced: 1})
+	states := []job.State{r.row(t, a.ID).State, r.row(t, b.ID).State}
+	if !slices.Equal(states, []job.State{job.Queued, job.Queued}) || r.row(t, a.ID).Generation != 1 || r.queues.Depth("default") != 1 {
+		t.Errorf("made up %v, %d messages", states, r.queues.Depth("default"))
+	}
+	r.lanes.other = []time.Time{r.now}
+	r.sweep(t, relay.Swept{Seen: 1, Sent: 1})
+}
+
+// TestWhatIsInNoStateToBeMadeUpIsPassedOver: the list is a hint, and somebody may have
+// been quicker, or have taken the job's key.
+func TestWhatIsInNoStateToBeMadeUpIsPassedOver(t *testing.T) {
+	t.Parallel()
+	r := newRoad()
+	held := r.skip(t, "a", func(j *job.Job) { j.Unique = "k" })
+	r.hold(t, "b", "plain", "default", func(j *job.Job) { j.Unique = "k" })
+	r.now = held.Look
+	r.sweep(t, relay.Swept{Seen: 1, Sent: 1})
+	if got := r.row(t, held.ID); got.State != job.Skipped {
+		t.Errorf("row %+v", got)
+	}
+	if _, err := r.store.Amend(t.Context(), job.DerivedID("b"), func(j job.Job) (job.Job, error) { return job.Cancel(j, r.now) }); err != nil {
+		t.Fatal(err)
+	}
+	r.sweep(t, relay.Swept{MadeUp: 1, Seen: 1, Paced: 1})
+}
+
+func TestEventsAreTold(t *testing.T) {
+	t.Parallel()
+	r := newRoad()
+	first := r.die(t, "a")
+	r.now = r.now.Add(time.Second)
+	second := r.die(t, "b")
+	r.sweep(t, relay.Swept{Told: 2})
+	r.sweep(t, relay.Swept{})
+	if !slices.Equal(r.told, []string{first.ID, second.ID}) {
+		t.Errorf("told %v", r.told)
+	}
+}
+
+// TestAnEventThatCannotBeToldStays, and does not keep the others back.
+func TestAnEventThatCannotBeToldStays(t *testing.T) {
+	t.Parallel()
+	r := newRoad()
+	mute, other := r.die(t, "mute"), r.die(t, "other")
+	r.mute = errors.New("no topic")
+	if got, err := r.Sweep(t.Context()); err == nil || !strings.Contains(err.Error(), "tell event "+mute.ID+": no topic") || got.Told != 1 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	r.mute = nil
+	r.sweep(t, relay.Swept{Told: 1})
+	if !slices.Equal(r.told, []string{other.ID, mute.ID}) {
+		t.Errorf("told %v", r.told)
+	}
+}
+
+// TestAnEventIsToldAgainRatherThanNever: the id is the same, so a listener can tell.
+func TestAnEventIsToldAgainRatherThanNever(t *testing.T) {
+	t.Parallel()
+	r := newRoad()
+	e := r.die(t, "a")
+	r.script["Told"] = faulty.Refuse
+	if got, err := r.Sweep(t.Context()); err == nil || !strings.Contains(err.Error(), "remove event "+e.ID) || got.Told != 0 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	r.sweep(t, relay.Swept{Told: 1})
+	if !slices.Equal(r.told, []string{e.ID, e.ID}) {
+		t.Errorf("told %v", r.told)
+	}
+}
+
+// TestSideFaultsAreReportedAndStopNobodyElse breaks one call beside the shards.
+func TestSideFaultsAreReportedAndStopNobodyElse(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		op, want string
+		swept    relay.Swept
+	}{
+		{"Lapsed", "find skipped jobs", relay.Swept{Seen: 1, Sent: 1, Told: 1}},
+		{"Amend", "make up job", relay.Swept{Seen: 1, Sent: 1, Told: 1}},
+		{"Pending", "find events", relay.Swept{MadeUp: 1, Seen: 2, Sent: 1, Paced: 1}},
+		{"Peek", "read due jobs of shard", relay.Swept{MadeUp: 1, Seen: 2, Told: 1}},
+	} {
+		t.Run(c.op, func(t *testing.T) {
+			t.Parallel()
+			r := newRoad()
+			name := sameShard(2)
+			j := r.skip(t, name[0], nil)
+			r.die(t, "dead")
+			r.hold(t, name[1], "plain", "default", nil)
+			r.now = j.Look.Add(-time.Hour) // the held job has not expired
+			if _, err := r.store.Amend(t.Context(), j.ID, func(j job.Job) (job.Job, error) { j.Look = r.now; return j, nil }); err != nil {
+				t.Fatal(err)
+			}
+			r.script[c.op] = faulty.Refuse
+			got, err := r.Sweep(t.Context())
+			got.Oldest = 0
+			if err == nil || !strings.Contains(err.Error(), c.want) || got != c.swept {
+				t.Errorf("got %+v, %v, want %+v", got, err, c.swept)
+			}
+		})
+	}
+}
