@@ -43,9 +43,9 @@ var (
 	codeName   = regexp.MustCompile(`^((?:internal|cmd)/[\w/]+)\.([A-Z]\w*(?:\.[A-Z]\w*)?)$`)
 	place      = regexp.MustCompile(`^(?:internal|cmd|docs|tools|events|functions|local)/[\w./*-]+$`)
 	routeName  = regexp.MustCompile(`^(GET|POST|DELETE|PUT|PATCH) (/v1/[^\s?]+)`)
-	command    = regexp.MustCompile(`^orbitq ([a-z]+)(?: ([a-z]+))?`)
+	command    = regexp.MustCompile(`^orbitq ([a-z]+)(?: ([a-z][a-z-]*))?`)
 	variable   = regexp.MustCompile(`^ORBITQ_[A-Z_]+$`)
-	commandUse = regexp.MustCompile(`Use:\s+"([a-z]+)`)
+	commandUse = regexp.MustCompile(`(?:Use:\s+"|  orbitq )([a-z][a-z-]*)(?: ([a-z][a-z-]*))?`)
 )
 
 // known is what the pages may name, taken from the sources and the template.
@@ -63,8 +63,8 @@ func survey(all []source, template string, exists func(string) bool) known {
 
 	for _, s := range all {
 		if s.dir() == "cmd/orbitq" && !s.test {
-			for _, use := range commandUse.FindAllSubmatch(s.text, -1) {
-				k.commands[string(use[1])] = true
+			for _, use := range commandUse.FindAllSubmatch(s.text, -1) { // names and examples
+				k.commands[string(use[1])], k.commands[string(use[2])] = true, true
 			}
 		}
 
