@@ -42,18 +42,25 @@ type Sender interface {
 
 // Config has the parts of an Intake.
 type Config struct {
-	Store    Store
-	Sender   Sender
-	Bulk     BulkSender // for DispatchMany only
-	Pacer    Pacer
-	Runner   Runner                // for DispatchNow only
-	Feeds    Feeds                 // for SetQueue only
-	Policies map[string]job.Policy // of the registered kinds, by name
+	Store  Store
+	Sender Sender
+	// Bulk: for DispatchMany only.
+	Bulk  BulkSender
+	Pacer Pacer
+	// Runner: for DispatchNow only.
+	Runner Runner
+	// Feeds: for SetQueue only.
+	Feeds Feeds
+	// Policies: of the registered kinds, by name.
+	Policies map[string]job.Policy
 	Now      func() time.Time
 	Entropy  func() [10]byte
-	Deadline time.Duration // retry_until, from acceptance
-	Resend   time.Duration // the relay looks for an unsent job after this
-	Tries    int           // attempts per generation, where the kind says nothing
+	// Deadline: retry_until, from acceptance.
+	Deadline time.Duration
+	// Resend: the relay looks for an unsent job after this.
+	Resend time.Duration
+	// Tries: attempts per generation, where the kind says nothing.
+	Tries int
 }
 
 // Pacer knows whether the provider's limiter is full.
@@ -88,17 +95,22 @@ type Principal struct {
 // Request is what all writes share.
 type Request struct {
 	Principal Principal
-	Key       string // Idempotency-Key, empty for none
-	Body      []byte // as it arrived, for the key's comparison
+	// Key: Idempotency-Key, empty for none.
+	Key string
+	// Body: as it arrived, for the key's comparison.
+	Body []byte
 }
 
 // Accepted is the answer to a write.
 type Accepted struct {
-	Point    point.Point
-	Job      job.Job
-	Repeated bool  // the same request was accepted before, or an open job holds its unique key
-	SendErr  error // the message could not be sent now; the relay repeats it
-	RunErr   error // what went wrong when the job ran at once; its row regards it
+	Point point.Point
+	Job   job.Job
+	// Repeated: the same request was accepted before, or an open job holds its unique key.
+	Repeated bool
+	// SendErr: the message could not be sent now; the relay repeats it.
+	SendErr error
+	// RunErr: what went wrong when the job ran at once; its row regards it.
+	RunErr error
 }
 
 // CreatePoint stores a reading and accepts one enrichment job for it, as the

@@ -35,61 +35,99 @@ const HistorySize = 3
 
 // Job is one row: the whole truth about one accepted piece of work.
 type Job struct {
-	ID       string    // ULID, or derived from (owner, route, Idempotency-Key)
-	Kind     string    // what to run, such as "enrich"
-	Owner    string    // the token's sub
-	Tier     string    // plan of the owner when the job was accepted
-	Anchor   time.Time // day from which the owner's cycles count, zero for the calendar month
-	Limit    int       // billable jobs per cycle, Unlimited for none
-	Queue    string    // high, default or low
-	Point    string    // the data point that the job is about
-	Revision int       // the point's revision that the job is about
-	Unique   string    // key of which only one open job may exist, empty for none
-	Tags     []string
-	BodyHash string // SHA-256 of the request body, for the Idempotency-Key
+	// ID: ULID, or derived from (owner, route, Idempotency-Key).
+	ID string
+	// Kind: what to run, such as "enrich".
+	Kind string
+	// Owner: the token's sub.
+	Owner string
+	// Tier: plan of the owner when the job was accepted.
+	Tier string
+	// Anchor: day from which the owner's cycles count, zero for the calendar month.
+	Anchor time.Time
+	// Limit: billable jobs per cycle, Unlimited for none.
+	Limit int
+	// Queue: high, default or low.
+	Queue string
+	// Point: the data point that the job is about.
+	Point string
+	// Revision: the point's revision that the job is about.
+	Revision int
+	// Unique: key of which only one open job may exist, empty for none.
+	Unique string
+	Tags   []string
+	// BodyHash: SHA-256 of the request body, for the Idempotency-Key.
+	BodyHash string
 
-	State       State
-	Generation  int
-	Ticket      int // of the newest send
-	ValidTicket int // lowest ticket that may still claim
-	Attempts    int // of this generation
-	Exceptions  int // of those, how many failed by an error of their own
-	MaxAttempts int // tries, fixed when the job was accepted
-	Resends     int // how often the relay had to send again
-	Passes      int // how often the job looked for an answer that was not there yet
+	State      State
+	Generation int
+	// Ticket: of the newest send.
+	Ticket int
+	// ValidTicket: lowest ticket that may still claim.
+	ValidTicket int
+	// Attempts: of this generation.
+	Attempts int
+	// Exceptions: of those, how many failed by an error of their own.
+	Exceptions int
+	// MaxAttempts: tries, fixed when the job was accepted.
+	MaxAttempts int
+	// Resends: how often the relay had to send again.
+	Resends int
+	// Passes: how often the job looked for an answer that was not there yet.
+	Passes int
 
-	Lease      string    // token of the running attempt
-	LeaseUntil time.Time // end of that lease
-	UsageKey   string    // the usage row that holds this job's reservation
+	// Lease: token of the running attempt.
+	Lease string
+	// LeaseUntil: end of that lease.
+	LeaseUntil time.Time
+	// UsageKey: the usage row that holds this job's reservation.
+	UsageKey string
 
-	Created  time.Time
-	Due      time.Time // earliest next run of a waiting or retrying job
-	Slot     time.Time // of the limiter, booked for the next call to the provider
-	Deadline time.Time // no attempt starts after this
-	StartBy  time.Time // the first attempt starts before this, or none does; zero for no such promise
-	Look     time.Time // the relay looks at the row after this
-	Started  time.Time // of the newest attempt
-	Finished time.Time // of the final state
+	Created time.Time
+	// Due: earliest next run of a waiting or retrying job.
+	Due time.Time
+	// Slot: of the limiter, booked for the next call to the provider.
+	Slot time.Time
+	// Deadline: no attempt starts after this.
+	Deadline time.Time
+	// StartBy: the first attempt starts before this, or none does; zero for no such promise.
+	StartBy time.Time
+	// Look: the relay looks at the row after this.
+	Look time.Time
+	// Started: of the newest attempt.
+	Started time.Time
+	// Finished: of the final state.
+	Finished time.Time
 
-	Outcome Outcome // why the job ended as it did
-	Code    Code    // of the last failure
-	Reason  string  // of the last failure, for people
-	Print   string  // fingerprint of the failure that the job died of
+	// Outcome: why the job ended as it did.
+	Outcome Outcome
+	// Code: of the last failure.
+	Code Code
+	// Reason: of the last failure, for people.
+	Reason string
+	// Print: fingerprint of the failure that the job died of.
+	Print string
 
-	DeadTicket int       // ticket of the message that carried the job to death
-	DeadSent   time.Time // SentTimestamp of that message, stamped by SQS
+	// DeadTicket: ticket of the message that carried the job to death.
+	DeadTicket int
+	// DeadSent: SentTimestamp of that message, stamped by SQS.
+	DeadSent time.Time
 
-	History []Attempt // the last HistorySize attempts, oldest first
+	// History: the last HistorySize attempts, oldest first.
+	History []Attempt
 }
 
 // Attempt is one finished try of a job.
 type Attempt struct {
-	Number    int
-	Started   time.Time
-	Ended     time.Time
-	Code      Code   // empty when the attempt succeeded
-	Version   string // of the code that ran it
-	RequestID string // of the Lambda invocation
+	Number  int
+	Started time.Time
+	Ended   time.Time
+	// Code: empty when the attempt succeeded.
+	Code Code
+	// Version: of the code that ran it.
+	Version string
+	// RequestID: of the Lambda invocation.
+	RequestID string
 }
 
 // Accepted returns the row of a job at the moment of its acceptance. Ticket 1

@@ -234,3 +234,37 @@ func TestSnooze(t *testing.T) {
 		}
 	}
 }
+
+// TestDoomed says before what a claim would say: nothing but a burial is left.
+func TestDoomed(t *testing.T) {
+	t.Parallel()
+	doomed := 0
+	for _, e := range encounters() {
+		e.request.Message.Generation, e.request.Message.Ticket = e.row.Generation, e.row.Ticket
+		v := job.Judge(&e.row, &e.request)
+		buries := v == job.Spent || v == job.Expired || v == job.Late
+		if got := e.row.Doomed(e.request.Now); buries && !got || v == job.Run && got {
+			t.Fatalf("doomed %v, but verdict %d on %+v", got, v, e.row)
+		}
+		if buries {
+			doomed++
+		}
+	}
+	if doomed == 0 {
+		t.Error("nobody was")
+	}
+}
+
+// TestPlacesInLists: text that sorts like the moments behind it, also beyond the year
+// in which milliseconds get another digit.
+func TestPlacesInLists(t *testing.T) {
+	t.Parallel()
+	early, late := job.Job{ID: "Z", Created: start(), Finished: start()}, job.Job{ID: "A", Created: start().Add(time.Millisecond), Finished: start().Add(time.Millisecond)}
+	if early.Position() >= late.Position() || early.Grave() >= late.Grave() {
+		t.Errorf("%q, %q and %q, %q", early.Position(), late.Position(), early.Grave(), late.Grave())
+	}
+	first, last := job.Job{ID: "Z", Finished: time.UnixMilli(1)}, job.Job{ID: "A", Finished: time.Date(2286, 11, 20, 0, 0, 0, 0, time.UTC)}
+	if first.Grave() >= last.Grave() {
+		t.Errorf("%q, %q", first.Grave(), last.Grave())
+	}
+}
