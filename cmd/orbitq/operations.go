@@ -22,10 +22,10 @@ func operations() *cobra.Command {
 		do         func(*client.Client, *cobra.Command, string) (client.Operation, error)
 	}{
 		{"show ID", "Show how a retry of many is going", func(c *client.Client, cmd *cobra.Command, id string) (client.Operation, error) {
-			return c.Operation(cmd.Context(), id) //nolint:wrapcheck // the client's errors are written for people
+			return c.Operation(cmd.Context(), id)
 		}},
 		{"abort ID", "Stop a retry of many; jobs that it retried go on", func(c *client.Client, cmd *cobra.Command, id string) (client.Operation, error) {
-			return c.Abort(cmd.Context(), id) //nolint:wrapcheck // the client's errors are written for people
+			return c.Abort(cmd.Context(), id)
 		}},
 	} {
 		cmd.AddCommand(&cobra.Command{

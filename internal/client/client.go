@@ -39,9 +39,11 @@ const maxPause = 5 * time.Second
 
 // Config says where the API is and who asks. BaseURL is required.
 type Config struct {
-	BaseURL string // scheme, host and port; a path is kept in front of /v1
-	Token   string // bearer token; empty for the public routes alone
-	HTTP    *http.Client
+	// BaseURL: scheme, host and port; a path is kept in front of /v1.
+	BaseURL string
+	// Token: bearer token; empty for the public routes alone.
+	Token string
+	HTTP  *http.Client
 }
 
 // Client speaks to one API for one user; it is safe for concurrent use.
@@ -61,8 +63,10 @@ func New(cfg Config) *Client {
 // call is one request, made of values so that it can be made again.
 type call struct {
 	method, path string
-	key          string // Idempotency-Key, empty for none
-	body         any    // sent as JSON; nil for none
+	// key: Idempotency-Key, empty for none.
+	key string
+	// body: sent as JSON; nil for none.
+	body any
 }
 
 // do makes the call and decodes a successful answer into out. Fields that out does not know are ignored: the API may

@@ -12,12 +12,17 @@ import (
 
 // FailedFilter narrows a list of dead jobs; the zero value is all of them.
 type FailedFilter struct {
-	Code        job.Code // why they died
-	Fingerprint string   // of what cause
+	// Code: why they died.
+	Code job.Code
+	// Fingerprint: of what cause.
+	Fingerprint string
 	Queue       string
-	Since       string // RFC 3339: died then or later
-	Until       string // RFC 3339: died before
-	Page        int    // size of a page, 1 to 100; 0 leaves it to the API
+	// Since: RFC 3339: died then or later.
+	Since string
+	// Until: RFC 3339: died before.
+	Until string
+	// Page: size of a page, 1 to 100; 0 leaves it to the API.
+	Page int
 }
 
 // fields are the filter's parts that are set.

@@ -15,12 +15,16 @@ import (
 type NewJob struct {
 	Kind    string `json:"kind"`
 	PointID string `json:"data_point_id"`
-	Queue   string `json:"queue,omitempty"` // high, default or low
+	// Queue: high, default or low.
+	Queue string `json:"queue,omitempty"`
 
-	Mode    string   `json:"mode,omitempty"`       // sync runs it in the request
-	MaxWait int      `json:"max_wait,omitempty"`   // seconds within which it starts, or dies; 0 for no such promise
-	Unique  string   `json:"unique_key,omitempty"` // only one open job may have it
-	Tags    []string `json:"tags,omitempty"`
+	// Mode: sync runs it in the request.
+	Mode string `json:"mode,omitempty"`
+	// MaxWait: seconds within which it starts, or dies; 0 for no such promise.
+	MaxWait int `json:"max_wait,omitempty"`
+	// Unique: only one open job may have it.
+	Unique string   `json:"unique_key,omitempty"`
+	Tags   []string `json:"tags,omitempty"`
 
 	// Key is the Idempotency-Key: the same key and body give the same job.
 	Key string `json:"-"`
@@ -38,15 +42,22 @@ type Job struct {
 	MaxAttempts int         `json:"max_attempts"`
 	Generation  int         `json:"generation"`
 	CreatedAt   time.Time   `json:"created_at"`
-	StartedAt   *time.Time  `json:"started_at,omitempty"`  // of the latest attempt
-	FinishedAt  *time.Time  `json:"finished_at,omitempty"` // nil while it is open
-	NextAt      *time.Time  `json:"next_at,omitempty"`     // when a waiting or retrying job is due
-	StartBy     *time.Time  `json:"start_by,omitempty"`    // when it dies if no attempt has started
-	Unique      string      `json:"unique_key,omitempty"`
-	Tags        []string    `json:"tags,omitempty"`
-	Fingerprint string      `json:"fingerprint,omitempty"` // of the cause that it died of
-	Error       *Failure    `json:"error,omitempty"`       // of the latest attempt
-	History     []Attempt   `json:"history,omitempty"`     // the last attempts, oldest first
+	// StartedAt: of the latest attempt.
+	StartedAt *time.Time `json:"started_at,omitempty"`
+	// FinishedAt: nil while it is open.
+	FinishedAt *time.Time `json:"finished_at,omitempty"`
+	// NextAt: when a waiting or retrying job is due.
+	NextAt *time.Time `json:"next_at,omitempty"`
+	// StartBy: when it dies if no attempt has started.
+	StartBy *time.Time `json:"start_by,omitempty"`
+	Unique  string     `json:"unique_key,omitempty"`
+	Tags    []string   `json:"tags,omitempty"`
+	// Fingerprint: of the cause that it died of.
+	Fingerprint string `json:"fingerprint,omitempty"`
+	// Error: of the latest attempt.
+	Error *Failure `json:"error,omitempty"`
+	// History: the last attempts, oldest first.
+	History []Attempt `json:"history,omitempty"`
 }
 
 // Failure says why an attempt failed.
@@ -61,8 +72,10 @@ type Attempt struct {
 	StartedAt time.Time  `json:"started_at"`
 	EndedAt   *time.Time `json:"ended_at,omitempty"`
 	Code      job.Code   `json:"code,omitempty"`
-	Version   string     `json:"version,omitempty"`    // of the release that ran it
-	RequestID string     `json:"request_id,omitempty"` // of the Lambda invocation
+	// Version: of the release that ran it.
+	Version string `json:"version,omitempty"`
+	// RequestID: of the Lambda invocation.
+	RequestID string `json:"request_id,omitempty"`
 }
 
 // Filter narrows a list of jobs; the zero value is all of them.
@@ -72,7 +85,8 @@ type Filter struct {
 	Kind  string
 	Tag   string
 	Point string
-	Page  int // size of a page, 1 to 100; 0 leaves it to the API
+	// Page: size of a page, 1 to 100; 0 leaves it to the API.
+	Page int
 }
 
 // Dispatch accepts a job for a stored point.

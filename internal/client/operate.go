@@ -9,16 +9,20 @@ import (
 
 // Operation is a retry of many that goes on by itself.
 type Operation struct {
-	ID        string    `json:"id"`
-	State     string    `json:"state"` // running, done, stopped or aborted
-	Reason    string    `json:"reason,omitempty"`
-	Canary    bool      `json:"canary"`
-	Rate      int       `json:"rate"`
-	Step      int       `json:"step"`
-	Retried   int       `json:"retried"`
-	Mended    int       `json:"mended"`   // ended well
-	Returned  int       `json:"returned"` // dead again
-	Open      int       `json:"open"`     // on their way
+	ID string `json:"id"`
+	// State: running, done, stopped or aborted.
+	State   string `json:"state"`
+	Reason  string `json:"reason,omitempty"`
+	Canary  bool   `json:"canary"`
+	Rate    int    `json:"rate"`
+	Step    int    `json:"step"`
+	Retried int    `json:"retried"`
+	// Mended: ended well.
+	Mended int `json:"mended"`
+	// Returned: dead again.
+	Returned int `json:"returned"`
+	// Open: on their way.
+	Open      int       `json:"open"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 }
@@ -102,8 +106,9 @@ func (c *Client) Ledger(ctx context.Context) ([]Entry, error) {
 
 // Queue is a queue as it stands.
 type Queue struct {
-	Queue    string `json:"queue"`
-	Feed     string `json:"feed,omitempty"` // enabled, disabled, or on the way
+	Queue string `json:"queue"`
+	// Feed: enabled, disabled, or on the way.
+	Feed     string `json:"feed,omitempty"`
 	Waiting  int    `json:"waiting"`
 	InFlight int    `json:"in_flight"`
 	Delayed  int    `json:"delayed"`
@@ -131,7 +136,8 @@ func (c *Client) SetQueue(ctx context.Context, queue string, enabled bool) (Queu
 
 // Provider is the state of the provider's limiter, breaker and budget.
 type Provider struct {
-	Breaker      string     `json:"breaker"` // closed, open or half_open
+	// Breaker: closed, open or half_open.
+	Breaker      string     `json:"breaker"`
 	OpenUntil    *time.Time `json:"open_until,omitempty"`
 	Failures     int        `json:"recent_failures"`
 	NextSlot     time.Time  `json:"next_slot"`

@@ -12,18 +12,22 @@ import (
 // NewPoint is a reading to be stored. Zero values of optional fields are not sent; those of the three required numbers
 // are, because 0 degrees is a place and 0 a measurement.
 type NewPoint struct {
-	Latitude      float64    `json:"latitude"`
-	Longitude     float64    `json:"longitude"`
-	Value         float64    `json:"value"`
-	Accuracy      float64    `json:"accuracy,omitempty"`       // metres; 0 is typed coordinates
-	CollectedAt   *time.Time `json:"collected_at,omitempty"`   // nil is now
-	CalibrationAt *time.Time `json:"calibration_at,omitempty"` // nil is unknown
+	Latitude  float64 `json:"latitude"`
+	Longitude float64 `json:"longitude"`
+	Value     float64 `json:"value"`
+	// Accuracy: metres; 0 is typed coordinates.
+	Accuracy float64 `json:"accuracy,omitempty"`
+	// CollectedAt: nil is now.
+	CollectedAt *time.Time `json:"collected_at,omitempty"`
+	// CalibrationAt: nil is unknown.
+	CalibrationAt *time.Time `json:"calibration_at,omitempty"`
 	MetricID      string     `json:"metric_id,omitempty"`
 	CampaignID    string     `json:"campaign_id,omitempty"`
 	DeviceModel   string     `json:"device_model,omitempty"`
 	SensorType    string     `json:"sensor_type,omitempty"`
 	Notes         string     `json:"notes,omitempty"`
-	Queue         string     `json:"queue,omitempty"` // high, default or low
+	// Queue: high, default or low.
+	Queue string `json:"queue,omitempty"`
 
 	// Key is the Idempotency-Key: the same key and body give the same point.
 	Key string `json:"-"`
@@ -85,26 +89,32 @@ func (i *Indices) InOrder() [7]*Stats {
 // Analysis is what the satellite saw around a point. There is at most one per revision of the point, however many jobs
 // were dispatched for it.
 type Analysis struct {
-	ID              string      `json:"id"`
-	PointID         string      `json:"data_point_id"`
-	JobID           string      `json:"job_id"`
-	Revision        int         `json:"revision"` // of the point
-	Outcome         job.Outcome `json:"outcome"`
-	Indices         Indices     `json:"indices"`
-	CloudFraction   float64     `json:"cloud_fraction"`
-	SnowFraction    float64     `json:"snow_fraction"`
-	WaterFraction   float64     `json:"water_fraction"`
-	ValidFraction   float64     `json:"valid_fraction"`
-	AcquiredOn      string      `json:"acquired_on"` // YYYY-MM-DD
-	DayOffset       int         `json:"day_offset"`  // image day minus day of the reading
-	TemporalQuality string      `json:"temporal_quality"`
-	HalfSideM       float64     `json:"aoi_half_m"` // half a side of the square, metres
-	PUSpent         float64     `json:"pu_spent"`   // the provider's processing units
-	CostCredits     float64     `json:"cost_credits"`
-	ScriptVersion   string      `json:"script_version"`
-	RequestID       string      `json:"request_id,omitempty"` // the provider's
-	Source          string      `json:"source"`
-	CreatedAt       time.Time   `json:"created_at"`
+	ID      string `json:"id"`
+	PointID string `json:"data_point_id"`
+	JobID   string `json:"job_id"`
+	// Revision: of the point.
+	Revision      int         `json:"revision"`
+	Outcome       job.Outcome `json:"outcome"`
+	Indices       Indices     `json:"indices"`
+	CloudFraction float64     `json:"cloud_fraction"`
+	SnowFraction  float64     `json:"snow_fraction"`
+	WaterFraction float64     `json:"water_fraction"`
+	ValidFraction float64     `json:"valid_fraction"`
+	// AcquiredOn: YYYY-MM-DD.
+	AcquiredOn string `json:"acquired_on"`
+	// DayOffset: image day minus day of the reading.
+	DayOffset       int    `json:"day_offset"`
+	TemporalQuality string `json:"temporal_quality"`
+	// HalfSideM: half a side of the square, metres.
+	HalfSideM float64 `json:"aoi_half_m"`
+	// PUSpent: the provider's processing units.
+	PUSpent       float64 `json:"pu_spent"`
+	CostCredits   float64 `json:"cost_credits"`
+	ScriptVersion string  `json:"script_version"`
+	// RequestID: the provider's.
+	RequestID string    `json:"request_id,omitempty"`
+	Source    string    `json:"source"`
+	CreatedAt time.Time `json:"created_at"`
 }
 
 // CreatePoint stores a reading and accepts its enrichment.

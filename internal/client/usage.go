@@ -8,13 +8,17 @@ import (
 
 // Usage is what the user has used of the current cycle.
 type Usage struct {
-	Tier      string    `json:"tier"`
-	Resource  string    `json:"resource"`
-	Cycle     Cycle     `json:"cycle"`
-	Used      int       `json:"used"`      // billed analyses
-	Reserved  int       `json:"reserved"`  // held by running jobs
-	Limit     *int      `json:"limit"`     // nil is unlimited
-	Remaining *int      `json:"remaining"` // nil is unlimited
+	Tier     string `json:"tier"`
+	Resource string `json:"resource"`
+	Cycle    Cycle  `json:"cycle"`
+	// Used: billed analyses.
+	Used int `json:"used"`
+	// Reserved: held by running jobs.
+	Reserved int `json:"reserved"`
+	// Limit: nil is unlimited.
+	Limit *int `json:"limit"`
+	// Remaining: nil is unlimited.
+	Remaining *int      `json:"remaining"`
 	ResetsAt  time.Time `json:"resets_at"`
 	Points    Points    `json:"data_points"`
 }

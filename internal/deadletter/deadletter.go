@@ -9,6 +9,14 @@
 // console. A sweep holds what it receives until its end, so that it sees each
 // message once, and never runs beside a move task.
 //
+// What becomes of a letter:
+//
+//	carries a dead job of this generation and ticket   stays; the console may redrive it
+//	its job moved on, or died with another message     deleted
+//	its job is open and it has the newest ticket       buries the job, stays
+//	its job is open and it has an older ticket         stays for now: it may be the only copy
+//	names no job, or is not a message of ours          recorded as poison, stays
+//
 // Source: contract G of the reliability notes, with the corrections of the
 // protocol (tickets decide, never counts or clocks).
 package deadletter

@@ -17,7 +17,17 @@ const (
 )
 
 // Operation is a retry of many that goes on by itself, step by step, and can be
-// watched and aborted. As a canary it retries five jobs, looks how they end, then
+// watched and aborted. The relay's schedule drives it: one step a minute.
+//
+// A step is: look how the jobs of the last step ended; choose the next ones from the
+// list of failures, from the latest death backwards; write all of that; retry them.
+// Only jobs that were dead when the operation began are meant, so that a failure which
+// returns is not retried again by the same operation.
+//
+// Two drivers at once are harmless, because the second one's write is refused before
+// it retries anything. A crash between the write and the retries leaves jobs chosen
+// and dead; their generation tells, and the next step retries them.
+// As a canary it retries five jobs, looks how they end, then
 // four times as many, and so on; it stops when a job fails again the way it did
 // before, because then nothing has been repaired.
 type Operation struct {
@@ -154,6 +164,9 @@ func (o *Operator) step(ctx context.Context, id string) error {
 	next, err := o.watch(ctx, &op)
 	if err != nil {
 		return err
+	}
+	if op.State == OperationStopped {
+		op.Retried, next = op.Retried-len(next), nil // what a crash left undone stays so
 	}
 	if op.State == OperationRunning && (!op.Canary || len(op.Watched) == 0) {
 		chosen, err := o.choose(ctx, &op)

@@ -21,6 +21,7 @@ type desk struct {
 	queues *memqueue.Queues
 	now    time.Time
 	script faulty.Script
+	ids    byte
 }
 
 func newDesk() *desk {
@@ -29,6 +30,7 @@ func newDesk() *desk {
 	p := &faulty.Process{Plan: d.script}
 	d.Operator = deadletter.NewOperator(deadletter.OperatorConfig{
 		Rows: &faulty.Store{Table: d.store, Process: p}, Sender: &faulty.Queue{Inner: d.queues, Process: p},
+		Operations: d.store, Entropy: func() [10]byte { d.ids++; return [10]byte{d.ids} },
 		Now: func() time.Time { return d.now }, Timing: job.DefaultTiming(),
 	})
 	return d

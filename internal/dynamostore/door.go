@@ -118,6 +118,7 @@ func moment(n int64) time.Time {
 	return time.UnixMilli(n).UTC()
 }
 
+// millis is a lane as the row holds it.
 func millis(all []time.Time) []int64 {
 	var out []int64
 	for _, t := range all {
@@ -126,6 +127,7 @@ func millis(all []time.Time) []int64 {
 	return out
 }
 
+// moments is the lane that millis wrote.
 func moments(all []int64) []time.Time {
 	var out []time.Time
 	for _, n := range all {

@@ -14,6 +14,7 @@ import (
 	"orbitq/internal/job"
 )
 
+// operationRow is the key of an operation.
 func operationRow(id string) item { return key("OPERATION#"+id, "OPERATION") }
 
 // SaveOperation implements deadletter.Operations. As at the door, a random mark tells

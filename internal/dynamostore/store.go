@@ -30,6 +30,31 @@
 // decisions are those of package job; this package only proves them against the
 // row as it is. Rows of an index are hints and are never acted upon.
 //
+// # A job's row
+//
+//	kd own os tier an lim   kind, owner, place in the owner index, plan, its anchor and limit
+//	q pt rev uq tags bh     queue, point and its revision, unique key, tags, hash of the request
+//	st gen tk vtk           state, generation, newest ticket, lowest ticket that may claim
+//	att ex max rs ps        attempts, of these by an error, most attempts, resends, passes
+//	lt lu uk                lease token and its end, usage row that holds the reservation
+//	cr due slot dl sb       accepted, earliest next run, booked slot, deadline, start by
+//	sa fin look             start of the attempt, end, when the relay looks
+//	oc code why fp          outcome, code and reason of the last failure, fingerprint of a death
+//	dtk dsent               ticket and SentTimestamp of the message that carried it to death
+//	hist rm ok ttl          last attempts, the relay's mark, partition of the open index, expiry
+//
+// # What is written together
+//
+//	accept      job; with a unique key also its lock; with a point the point, and the
+//	            owner's meter of points if the plan has a limit
+//	claim       job; with a limit also the owner's meter
+//	settle      job, analysis, meter; with a unique key also its lock
+//	end         job; a reservation goes back to its meter, a key is freed, a death
+//	            writes its event
+//	relay       job alone
+//
+// Whatever stands alone is an update of one row, half the price of a transaction.
+//
 // Times are numbers of milliseconds since 1970, so that conditions can compare
 // them. A lost reply is settled by reading back, never by trust.
 package dynamostore

@@ -2,7 +2,9 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,9 +21,7 @@ func limited(t *testing.T, parameters map[string]string) *world {
 	t.Helper()
 	return own(t, func(o *stack.Options) {
 		o.Parameters = map[string]string{"ProviderCalls": "24", "ProviderCallsHigh": "6"}
-		for name, value := range parameters {
-			o.Parameters[name] = value
-		}
+		maps.Copy(o.Parameters, parameters)
 	})
 }
 
@@ -98,7 +98,7 @@ func TestABacklogUnderTheLimiter(t *testing.T) {
 	eventually(t, func() error {
 		u, err := c.Usage(t.Context())
 		if err != nil || u.Used < jobs {
-			return fmt.Errorf("used %d, %v", u.Used, err)
+			return errors.Join(fmt.Errorf("used %d", u.Used), err)
 		}
 		return nil
 	})

@@ -188,21 +188,21 @@ func TestACanaryStopsWhenTheFailureReturns(t *testing.T) {
 		}
 		ids = append(ids, created.JobID)
 	}
-	print := ""
+	cause := ""
 	for _, id := range ids {
 		if j := ended(t, c, id); j.State != job.Dead {
 			t.Fatalf("job %+v", j)
 		}
 		got := w.must(t, token, http.MethodGet, "/v1/jobs/"+id, "", http.StatusOK)
-		if print == "" {
-			print = fmt.Sprint(got["fingerprint"])
+		if cause == "" {
+			cause = fmt.Sprint(got["fingerprint"])
 		}
-		if got["fingerprint"] != print {
-			t.Errorf("one cause has two fingerprints: %v and %s", got["fingerprint"], print)
+		if got["fingerprint"] != cause {
+			t.Errorf("one cause has two fingerprints: %v and %s", got["fingerprint"], cause)
 		}
 	}
 	before := len(w.Provider().Calls().List)
-	body := fmt.Sprintf(`{"fingerprint":%q,"canary":true}`, print)
+	body := fmt.Sprintf(`{"fingerprint":%q,"canary":true}`, cause)
 	first := w.finished(t, token, w.must(t, token, http.MethodPost, "/v1/failed:retry", body, http.StatusAccepted))
 	if first["state"] != "stopped" || first["retried"] != 5.0 || first["returned"] == 0.0 {
 		t.Errorf("with the cause still there: %v", first)

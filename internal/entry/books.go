@@ -133,6 +133,7 @@ func (r *reader) provider(ctx context.Context, _ *request, _ intake.Principal) (
 	return encode(http.StatusOK, viewProvider(&s, &r.Gate.Policy))
 }
 
+// viewProvider shows the door as it stands at the moment of the answer.
 func viewProvider(s *gate.Status, p *limit.Policy) providerView {
 	b := s.Row.Budget.At(s.At)
 	return providerView{
@@ -171,6 +172,7 @@ func (r *reader) poison(ctx context.Context, req *request, _ intake.Principal) (
 	return encode(http.StatusOK, listView{Items: items})
 }
 
+// viewPoison shows a letter with its payload, as it was sent.
 func viewPoison(p *deadletter.Poison) poisonView {
 	return poisonView{
 		MessageID: p.Letter.MessageID, Queue: p.Letter.Source[strings.LastIndexByte(p.Letter.Source, ':')+1:], Reason: p.Reason,

@@ -6,6 +6,17 @@
 // delivery is one line, written here once. Fields of a line are allow-listed;
 // bodies, tokens and headers never are among them.
 //
+// The shapes that come in, and who takes them:
+//
+//	HTTP API, payload 2.0   Write (intake, operator) and Read (query): a code becomes a
+//	                        problem with a status
+//	SQS batch               SQS (worker): each record becomes done or "must come back"
+//	schedule, alarm         Sweep (reconciler), Relay (relay and operations): an error
+//	                        fails the function, so that its metric rises
+//
+// Lines that CloudWatch should count carry their metrics in the embedded metric format:
+// a metric costs no request, and the log stays the one place to look.
+//
 // Who asks comes from the verified token of the request context only.
 package entry
 

@@ -109,6 +109,7 @@ type operationView struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
+// viewOperation shows the counts of an operation; the ids of its jobs are not shown.
 func viewOperation(o *deadletter.Operation) operationView {
 	return operationView{
 		ID: o.ID, State: string(o.State), Reason: o.Reason, Canary: o.Canary, Rate: o.Rate, Step: o.Step,

@@ -180,3 +180,30 @@ func TestCycleAnchorOfTheToken(t *testing.T) {
 		t.Errorf("%d %v", out.StatusCode, errors.Join(err))
 	}
 }
+
+// TestFlush forgets what the filter means, and only when it is said in words.
+func TestFlush(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.bury(t, ann, 1, job.ProviderDenied)
+	other := b.bury(t, ann, 2, job.InvalidRequest)
+	b.bury(t, ben, 3, job.ProviderDenied)
+	var done struct{ Matched, Forgotten int }
+	b.do(t, call{method: "POST", path: "/v1/failed:flush", body: `{"code":"PROVIDER_DENIED","dry_run":true}`, owner: ann}).into(t, http.StatusOK, &done)
+	if done.Matched != 1 || done.Forgotten != 0 {
+		t.Errorf("dry run %+v", done)
+	}
+	b.do(t, call{method: "POST", path: "/v1/failed:flush", body: `{"code":"PROVIDER_DENIED","confirm":"forget these failed jobs"}`, owner: ann}).into(t, http.StatusOK, &done)
+	if done.Matched != 1 || done.Forgotten != 1 {
+		t.Errorf("flushed %+v", done)
+	}
+	var left struct{ Items []struct{ ID string } }
+	b.do(t, call{method: "GET", path: "/v1/failed", owner: ann}).into(t, http.StatusOK, &left)
+	if len(left.Items) != 1 || left.Items[0].ID != other {
+		t.Errorf("left %+v", left)
+	}
+	b.do(t, call{method: "GET", path: "/v1/failed", owner: ben}).into(t, http.StatusOK, &left)
+	if len(left.Items) != 1 {
+		t.Errorf("another user has %+v left", left)
+	}
+}

@@ -61,7 +61,7 @@ func (s *shelf) SaveDoor(ctx context.Context, next limit.Row) (limit.Row, bool, 
 	if s.advance != nil {
 		s.advance(latency)
 	} else {
-		time.Sleep(latency) // of a bubble's clock
+		<-time.After(latency) // of a bubble's clock
 	}
 	if err == nil {
 		err = ctx.Err() // a request ends with its caller's time

@@ -12,6 +12,21 @@
 // books its slots in one or two writes. What calls came to travels with the next
 // write, or with Flush at the end of a batch.
 //
+// One call, step by step:
+//
+//  1. The adapter of the provider shows the job's pass to Enter.
+//  2. A slot that was booked before is used if its time is now. Otherwise the next
+//     slot is booked; so is the month's request that goes with it.
+//  3. A slot that is near is waited for, one that is far is returned in the error:
+//     the worker writes it into the job's row and sends the message that arrives at it.
+//  4. The clock is looked at once more, and the call is made.
+//  5. Left takes note of what it came to: the breaker hears of failures, the budget of
+//     units, and the record is kept under the job.
+//
+// Senders use the same row the other way round. The relay books for those that wait
+// in the table and sends each message to arrive at its slot; accepting only asks
+// whether there is room, because it must not cost a write.
+//
 // It refuses to fail a job for its own sake: a refusal is an error whose code
 // means "released, no attempt lost", and it says when to come again.
 package gate

@@ -23,7 +23,14 @@ const (
 	ahead = int64(MaxAhead / time.Second)
 )
 
-// Dispatch is the wish to run a job.
+// Dispatch is the wish to run a job. The forms that users of other queues know:
+//
+//	dispatch          nothing but Kind and Point
+//	dispatch later    Delay or RunAt, of any length up to a year
+//	dispatch now      Now: in the caller's process, with the result in the answer
+//	on a queue        Queue
+//	unique            Unique: held until the job is final
+//	in time or never  MaxWait
 type Dispatch struct {
 	Kind  string
 	Point string

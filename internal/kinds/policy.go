@@ -5,6 +5,12 @@ import "orbitq/internal/job"
 // Policies says how the jobs of each kind are tried: the one place for it. What is
 // not set is the deployment's (three tries, backoff 10, 30, 60 s, the function's
 // timeout).
+//
+// An override is one line here: Tries and Exceptions bound the attempts of one
+// generation, Backoff the waits between them, Timeout one attempt (the function's own
+// is the upper bound), and Paced says that a message of this kind is worth sending only
+// when the provider has a slot for it. More tries than SQS has receives are refused
+// when a function starts.
 func Policies() map[string]job.Policy {
 	return map[string]job.Policy{
 		EnrichName: {Paced: true},

@@ -18,6 +18,17 @@
 // therefore Window + Usable + Travel apart, lane size by lane size, and then no Window holds more calls than the allowance, however late each
 // of them uses its slot.
 //
+// An example with the default policy (24 + 6 calls in 60 s, usable for 5 s): 24 jobs
+// of the default queue arrive at once and get slots at 0 s. The 25th gets its slot at
+// 66 s (60 + 5 + 1 for the way), the 26th 2.75 s later, and so on, evenly. A job of
+// the high queue meanwhile gets one of the six reserved slots at once. After about
+// 330 slots the horizon of 15 min is full: whoever comes then books nothing, and waits
+// in the table until the relay finds room for it.
+//
+// In the worst case each of the first 24 uses its slot as late as it may, at 5 s, and
+// reaches the provider at 6 s; the 25th call cannot begin before 66 s. The window
+// from 6 s to 66 s holds 24 calls and no more.
+//
 // The package refuses I/O, contexts, clocks and randomness.
 package limit
 

@@ -10,6 +10,16 @@
 // slot of the limiter, to arrive at that slot. A backlog can neither multiply its
 // own messages nor be received in vain; it waits in the table.
 //
+// One sweep does, in this order:
+//
+//  1. jobs that were skipped until their owner had new units get a new generation;
+//  2. each shard of the open index is asked for rows whose look passed, the rows
+//     themselves are read in one request, and those that may be resent are kept;
+//  3. those of the high queue first, slots are booked for all that call the provider,
+//     in one write; who gets none is left for a later sweep and costs nothing more;
+//  4. each of the others takes a ticket, and its message is sent;
+//  5. events are told.
+//
 // It also makes up the jobs that were skipped until their owner had new units, and
 // tells the events that were written with what they tell of.
 package relay

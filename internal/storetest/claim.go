@@ -15,6 +15,7 @@ import (
 // meterKey returns the usage row that counts for a job at start.
 func meterKey(j *job.Job) string { return usage.MeterKey(usage.Tier(j.Tier), time.Time{}, start()) }
 
+// acceptRules: what is accepted is there, once, whoever asks how often.
 func acceptRules() []rule {
 	return []rule{
 		{"accept stores the whole row", storesWholeRow},
@@ -23,6 +24,7 @@ func acceptRules() []rule {
 	}
 }
 
+// claimRules: one holder at a time, and no attempt more than allowed.
 func claimRules() []rule {
 	return []rule{
 		{"claim takes the lease and one attempt", claimsLease},

@@ -16,6 +16,8 @@ import (
 	"orbitq/internal/worker"
 )
 
+// doorRules: the limiter's row is written by one writer at a time, whose lost
+// replies are his own.
 func doorRules() []rule {
 	return []rule{
 		{"the limiter's row is kept whole, and written by one who read it only", doorIsVersioned},
@@ -159,6 +161,7 @@ func keep(t *testing.T, s Store, key string, series satellite.Series, until time
 	}
 }
 
+// bookRules: what was billed and asked can be read again, by its owner alone.
 func bookRules() []rule {
 	return []rule{
 		{"the ledger is an owner's billed analyses, newest first, page by page, each once", ledgerPages},

@@ -28,10 +28,12 @@ func cancelAt(now time.Time) func(job.Job) (job.Job, error) {
 	return func(j job.Job) (job.Job, error) { return job.Cancel(j, now) }
 }
 
+// rerunAt is the decision of a person who retries.
 func rerunAt(now time.Time) func(job.Job) (job.Job, error) {
 	return func(j job.Job) (job.Job, error) { return job.Rerun(j, Timing(), now) }
 }
 
+// forgetAt is the decision of a person who forgets.
 func forgetAt(now time.Time) func(job.Job) (job.Job, error) {
 	return func(j job.Job) (job.Job, error) { return job.Forget(j, now) }
 }
@@ -46,6 +48,7 @@ func died(t *testing.T, s Store, owner string, now time.Time) job.Job {
 	return dead
 }
 
+// operateRules: a decision is written on the row that it was made on, or made again.
 func operateRules() []rule {
 	return []rule{
 		{"a cancelled running job gives its unit back, and its worker cannot settle", cancelsRunning},
@@ -55,6 +58,7 @@ func operateRules() []rule {
 	}
 }
 
+// failureRules: the list of failures is complete, ordered and private.
 func failureRules() []rule {
 	return []rule{
 		{"a forgotten job leaves the list, and its letter is surplus", forgets},

@@ -12,6 +12,7 @@ import (
 	"orbitq/internal/job"
 )
 
+// operationRules: an operation has one driver at a time.
 func operationRules() []rule {
 	return []rule{
 		{"an operation is kept whole, and written by one who read it only", operationIsVersioned},
@@ -39,6 +40,7 @@ func save(t *testing.T, s Store, o deadletter.Operation, want bool) {
 	}
 }
 
+// operationIsVersioned: a driver that was slower must not overwrite what the other saw.
 func operationIsVersioned(t *testing.T, s Store) {
 	ctx, o := context.Background(), operation(t)
 	skipped := o
@@ -114,6 +116,7 @@ func listed(t *testing.T, s Store, ids []string) []string {
 	return slices.DeleteFunc(got, func(id string) bool { return !slices.Contains(ids, id) })
 }
 
+// noOperation: nothing is found where nothing was written.
 func noOperation(t *testing.T, s Store) {
 	if _, err := s.Operation(context.Background(), id(t)); job.CodeOf(err) != job.NotFound {
 		t.Errorf("got %v", err)

@@ -29,6 +29,7 @@ func pending(t *testing.T, s Store, jobs ...string) []job.Event {
 	return slices.DeleteFunc(events, func(e job.Event) bool { return !slices.Contains(jobs, e.Job) })
 }
 
+// eventRules: a death is written down with what tells of it, or not at all.
 func eventRules() []rule {
 	return []rule{
 		{"each death leaves one event, whoever writes it", deathsAreEvents},
@@ -64,6 +65,7 @@ func deathsAreEvents(t *testing.T, s Store) {
 	}
 }
 
+// diesAgain: each generation dies once, so each has an event of its own.
 func diesAgain(t *testing.T, s Store) {
 	dead := died(t, s, "u-"+id(t), start())
 	again := amend(t, s, dead.ID, rerunAt(later()), "")
@@ -95,6 +97,7 @@ func eventsInOrder(t *testing.T, s Store) {
 	}
 }
 
+// toldOnce: an event that was told leaves the list, and telling it again is harmless.
 func toldOnce(t *testing.T, s Store) {
 	dead := died(t, s, "u-"+id(t), start())
 	event := job.Death(&dead)
@@ -125,6 +128,7 @@ func lapsed(t *testing.T, s Store, jobID string, now time.Time) (relay.Hint, boo
 	return hints[i], true
 }
 
+// promiseRules: skipped jobs come back in time, late ones die, slots are kept.
 func promiseRules() []rule {
 	return []rule{
 		{"a skipped job lapses when its owner has new units, and not before", lapsesInTime},
@@ -143,6 +147,7 @@ func skips(t *testing.T, s Store) job.Job {
 	return claim(t, s, request(j.Message(), "x", start()), job.Skip)
 }
 
+// lapsesInTime: not before the owner has new units, and then at once.
 func lapsesInTime(t *testing.T, s Store) {
 	j := skips(t, s)
 	units := time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC) // the next month's
@@ -160,6 +165,7 @@ func lapsesInTime(t *testing.T, s Store) {
 	}
 }
 
+// lapsesNoMore: a job that was made up is not made up again.
 func lapsesNoMore(t *testing.T, s Store) {
 	for _, again := range []func(job.Job, time.Time) (job.Job, error){
 		func(j job.Job, now time.Time) (job.Job, error) { return job.MadeUp(j, Timing(), now) },
@@ -185,6 +191,7 @@ func lapsesNoMore(t *testing.T, s Store) {
 // startBy makes a job one that must start within a minute.
 func startBy(j *job.Job) { j.StartBy = start().Add(time.Minute) }
 
+// lateDies: a promise to start in time that cannot be kept any more ends the job.
 func lateDies(t *testing.T, s Store) {
 	j := accepted(t, s, startBy)
 	if _, ok := hint(t, s, j.ID, j.StartBy); !ok {
@@ -204,6 +211,7 @@ func lateDies(t *testing.T, s Store) {
 	}
 }
 
+// givenBackIsLate: an attempt that was given back was no start.
 func givenBackIsLate(t *testing.T, s Store) {
 	held := running(t, s, startBy)
 	full := &job.Error{Code: job.Limited, Message: "full", RetryAfter: 20 * time.Second, Slot: start().Add(20 * time.Second)}
@@ -217,6 +225,7 @@ func givenBackIsLate(t *testing.T, s Store) {
 	}
 }
 
+// startedInTime: who has started keeps running, however long it takes.
 func startedInTime(t *testing.T, s Store) {
 	held := running(t, s, startBy)
 	conclude(t, s, &held, job.Failed(held, job.Errorf(job.ProviderUnavailable, "503"), Timing(), 0, job.Carried{}, report(start())), worker.Written)
@@ -290,6 +299,7 @@ func peeks(t *testing.T, s Store) {
 	}
 }
 
+// retakesWithSlot: the slot must reach the worker, and the look must lie behind it.
 func retakesWithSlot(t *testing.T, s Store) {
 	j := accepted(t, s, nil)
 	slot := j.Look.Add(37 * time.Second)
@@ -303,6 +313,7 @@ func retakesWithSlot(t *testing.T, s Store) {
 	}
 }
 
+// keepsSlotted: a release writes the slot that it comes back with.
 func keepsSlotted(t *testing.T, s Store) {
 	held := running(t, s, nil)
 	next := job.GivenBack(held, &job.Error{Code: job.Limited, RetryAfter: time.Minute, Slot: start().Add(time.Minute)}, Timing(), start())

@@ -39,6 +39,7 @@ func bury(t *testing.T, s Store, m job.Message, now time.Time, want deadletter.F
 	}
 }
 
+// buryRules: a dead letter ends the job that it carries, and no other.
 func buryRules() []rule {
 	return []rule{
 		{"bury ends an open job whose newest message is the letter", buriesNewest},
@@ -66,6 +67,7 @@ func hint(t *testing.T, s Store, jobID string, now time.Time) (relay.Hint, bool)
 	return relay.Hint{}, false
 }
 
+// relayRules: the index shows what is due, and only the row decides.
 func relayRules() []rule {
 	return []rule{
 		{"an accepted job is due at its look and not before", dueAtLook},
@@ -106,6 +108,8 @@ func late(t *testing.T, s Store) (held, row job.Job) {
 	return held, row
 }
 
+// lateEnd: a worker whose lease is over, but not taken, may still end its attempt; the
+// ticket that the relay took meanwhile stays.
 func lateEnd(t *testing.T, s Store) {
 	held, _ := late(t, s)
 	now := held.Look.Add(time.Second)
@@ -131,6 +135,7 @@ func lateRelease(t *testing.T, s Store) {
 	}
 }
 
+// readRules: owners see their own rows, in order, page by page.
 func readRules() []rule {
 	return []rule{
 		{"a missing row is NOT_FOUND", missingRows},

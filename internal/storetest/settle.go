@@ -11,6 +11,7 @@ import (
 	"orbitq/internal/worker"
 )
 
+// quotaRules: never more taken than the limit, and what is not billed goes back.
 func quotaRules() []rule {
 	return []rule{
 		{"a claim of a limited owner reserves one unit", reservesUnit},
@@ -75,6 +76,7 @@ func tenAtTheLimit(t *testing.T, s Store) {
 	}
 }
 
+// settleRules: one effect, one unit, one end, or nothing at all.
 func settleRules() []rule {
 	return []rule{
 		{"settle writes job, analysis and one used unit together", settlesTogether},

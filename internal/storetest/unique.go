@@ -29,6 +29,7 @@ func holder(t *testing.T, s Store, owner string) (j job.Job, fresh bool) {
 	return got, !existed
 }
 
+// uniqueRules: one open job for a key, however many ask.
 func uniqueRules() []rule {
 	return []rule{
 		{"an open job holds its unique key: asked again, it is the answer", answersWithHolder},
@@ -39,6 +40,7 @@ func uniqueRules() []rule {
 	}
 }
 
+// keyRules: a key is freed by whatever ends its job, and taken again by what revives it.
 func keyRules() []rule {
 	return []rule{
 		{"a late worker cannot free a unique key that somebody else took", freesNoOthers},
@@ -196,6 +198,7 @@ func dies(t *testing.T, s Store, owner string) job.Job {
 	return claim(t, s, request(j.Message(), "x", j.Deadline), job.Carrier)
 }
 
+// retakesKey: a retry needs its key, and says who has it.
 func retakesKey(t *testing.T, s Store) {
 	owner := "u-" + id(t)
 	dead := dies(t, s, owner)

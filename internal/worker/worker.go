@@ -8,6 +8,17 @@
 // message is kept and comes back by its visibility timeout. Effects are made
 // once, because only the holder of the lease can settle, in one transaction.
 //
+// What becomes of a delivery:
+//
+//	final, older generation, old ticket    acknowledged
+//	released: limiter, breaker, quota      a new message or none, then acknowledged
+//	settled                                acknowledged
+//	failed, attempts left                  kept, hidden until the backoff is over
+//	dead, and this message carries it      kept, visible at once: SQS moves it
+//	live lease, lost lease, store error    kept, comes back by visibility
+//	not ours                               kept, visible at once: SQS moves it
+//	too little time left                   kept, nothing was done
+//
 // It refuses to log: Handle returns what happened, the entry logs it once.
 package worker
 
