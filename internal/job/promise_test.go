@@ -67,6 +67,16 @@ func TestALaterPassKeepsNoPromise(t *testing.T) {
 	}
 }
 
+// TestTheLastPass: the outcome is final then.
+func TestTheLastPass(t *testing.T) {
+	t.Parallel()
+	held := claimedAt(promised(nil), start())
+	held.Passes = 3
+	if next, again := job.Postponed(held, job.Clouded, job.DefaultTiming(), start()); again || next.State != job.Running || next.Passes != 3 {
+		t.Errorf("again %v: %+v", again, next)
+	}
+}
+
 // TestHeldJobsAreTheRelays: their message was not sent, and nobody waits for it.
 func TestHeldJobsAreTheRelays(t *testing.T) {
 	t.Parallel()
