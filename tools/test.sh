@@ -21,7 +21,7 @@ step() {
 }
 
 # Packages where goroutines meet; they run under the race detector, once, and the rest without.
-concurrent='/internal/(entry|worker|wire|copernicus|secret|memstore|memqueue|local)(/|$)'
+concurrent='/internal/(entry|worker|wire|copernicus|account|gate|memstore|memqueue|local)(/|$)'
 
 build_counter() { go build -o .orbitq/build/testcount ./tools/testcount; }
 

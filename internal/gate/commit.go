@@ -94,7 +94,7 @@ func (g *Gate) decide(ctx context.Context, asked []*question, reports []limit.Ca
 		if err := g.Sleep(ctx, time.Duration(g.Jitter()*float64(wait))); err != nil {
 			return job.Errorf(job.Throttled, "write the limiter's row: %w", err)
 		}
-		wait *= 2
+		wait = min(2*wait, 8*pause) // more would outlast the caller's patience
 	}
 	return job.Errorf(job.Throttled, "the limiter's row changed %d times while it was written", maxTries)
 }

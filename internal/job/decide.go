@@ -144,7 +144,7 @@ func Released(j Job, code Code, reason string, wait time.Duration, t Timing, now
 // waits in the table until the relay can book for it: any number of such jobs cost
 // nothing while they wait, where a message each would come to be refused again.
 func GivenBack(j Job, f *Error, t Timing, now time.Time) Job {
-	j = Released(j, f.Code, f.Message, t.ReleaseFor(f), t, now)
+	j = Released(j, f.Code, f.Message, t.ReleaseFor(f).Truncate(time.Millisecond), t, now)
 	j.Slot = f.Slot
 	if f.Slot.IsZero() && (f.Code == Limited || f.Code == BreakerOpen) {
 		j.Look = j.Due
@@ -327,6 +327,11 @@ func Resent(j Job, slot time.Time, t Timing, now time.Time) Job {
 	from := now
 	if slot.After(now) {
 		from = slot
+	}
+	if j.Parked() && from.After(j.Due) {
+		// It waited in the table for its turn, for a slot or for the month to end: the
+		// deadline is for attempts, not for that.
+		j.Deadline = j.Deadline.Add(from.Sub(j.Due))
 	}
 	j.Look = j.lookBy(from.Add(ResendAfter(t.Resend, j.Resends)), now)
 	return j

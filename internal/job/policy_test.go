@@ -43,3 +43,26 @@ func TestMaxExceptions(t *testing.T) {
 		})
 	}
 }
+
+// TestWaitingForASlotCostsNoDeadline holds a job back for longer than its deadline: it may still run when its turn comes.
+func TestWaitingForASlotCostsNoDeadline(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 15, 12, 0, 0, 0, time.UTC)
+	timing := job.DefaultTiming()
+	j := job.Held(job.Accepted(job.Job{ID: "j", Kind: "enrich", MaxAttempts: 3, Limit: job.Unlimited}, now, 24*time.Hour, 15*time.Minute), now)
+	first := j.Deadline
+	turn := now.Add(16 * 24 * time.Hour) // the 1st
+	j = job.Resent(j, turn.Add(10*time.Second), timing, turn)
+	r := job.ClaimRequest{Message: j.Message(), Now: j.Slot}
+	if got := job.Judge(&j, &r); got != job.Run {
+		t.Errorf("judged %d, deadline %v", got, j.Deadline)
+	}
+	if want := first.Add(j.Slot.Sub(now)); !j.Deadline.Equal(want) {
+		t.Errorf("deadline %v, want %v: a day from its turn", j.Deadline, want)
+	}
+	// Sent again because nobody answered: that time counts.
+	again := job.Resent(j, time.Time{}, timing, j.Look)
+	if !again.Deadline.Equal(j.Deadline) {
+		t.Errorf("deadline moved to %v", again.Deadline)
+	}
+}
