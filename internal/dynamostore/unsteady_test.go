@@ -201,6 +201,11 @@ func TestUnreachableTable(t *testing.T) {
 					t.Errorf("%s: %v", name, err)
 				}
 			}
+			for name, call := range besides(ctx, s) {
+				if err := call(); err == nil || job.CodeOf(err) != c.want {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
 		})
 	}
 }

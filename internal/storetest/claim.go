@@ -153,6 +153,9 @@ func acceptsPair(t *testing.T, s Store) {
 			t.Fatalf("repeated %v: existed %v error %v\n%+v\n%+v", repeated, existed, err, gotP, gotJ)
 		}
 	}
+	if got, err := s.Point(context.Background(), p.ID); err != nil || !reflect.DeepEqual(got, p) {
+		t.Errorf("read %+v, %v\nwant %+v", got, err, p)
+	}
 }
 
 // claimsLease: the attempt counts from its beginning: a worker that dies has used it.
