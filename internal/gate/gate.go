@@ -33,6 +33,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -111,6 +112,10 @@ func (g *Gate) Enter(ctx context.Context, pass *limit.Pass) error {
 			r, grant = g.Policy.Enter(r, pass, now)
 			return r
 		})
+		if busy, ok := errors.AsType[*job.Error](err); ok && busy.Code == job.Throttled {
+			// A row that others write is free again in a moment, not in a minute.
+			busy.RetryAfter = time.Duration((1 + 4*g.Jitter()) * float64(time.Second))
+		}
 		if err != nil {
 			return err
 		}
@@ -165,6 +170,18 @@ func (g *Gate) Left(c limit.Call) {
 	}
 	c.Sequence = len(g.records)
 	g.records = append(g.records, c)
+}
+
+// maxRecords is how many records wait for a table that does not take them.
+const maxRecords = 1000
+
+// keep gives records back that could not be written, for the next Flush; the oldest
+// are dropped when there are too many.
+func (g *Gate) keep(records []limit.Call) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.records = append(records, g.records...)
+	g.records = g.records[max(0, len(g.records)-maxRecords):]
 }
 
 // Reserve books slots for messages that are about to be sent, as many of n as the
@@ -230,6 +247,7 @@ func (g *Gate) Flush(ctx context.Context) error {
 	err := g.ask(ctx, func(r limit.Row, _ time.Time) limit.Row { return r })
 	if recordErr := g.Store.RecordCalls(ctx, records); recordErr != nil && err == nil {
 		err = fmt.Errorf("record calls: %w", recordErr)
+		g.keep(records)
 	}
 	return err
 }
