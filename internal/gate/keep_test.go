@@ -47,5 +47,5 @@ func (f *forgetful) RecordCalls(ctx context.Context, calls []limit.Call) error {
 	if f.err != nil {
 		return f.err
 	}
-	return f.Store.RecordCalls(ctx, calls) //nolint:wrapcheck // a test's table hands errors on
+	return f.Store.RecordCalls(ctx, calls)
 }
