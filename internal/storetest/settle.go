@@ -88,6 +88,8 @@ func settleRules() []rule {
 		{"conclude of a dead job keeps the message", keepsCarrier},
 		{"a postponed job shows its outcome while it waits, and not while it runs", postponed},
 		{"a release keeps its reservation and moves the deadline", releases},
+		{"the end of a job that is gone is superseded, and leaves nothing", endsNothing},
+		{"the analyses of a point come in the order of its revisions", revisionsInOrder},
 	}
 }
 
@@ -271,5 +273,35 @@ func releases(t *testing.T, s Store) {
 	got := row(t, s, held.ID)
 	if !reflect.DeepEqual(got, next) || meter(t, s, &held).Taken != 1 || !got.Deadline.Equal(held.Deadline.Add(time.Minute)) {
 		t.Errorf("got %+v\nwant %+v", got, next)
+	}
+}
+
+// endsNothing: its row expired while a worker was asleep, so nobody waits for it.
+func endsNothing(t *testing.T, s Store) {
+	gone := job.Claimed(newJob(t, nil), job.Lease{Token: "t", Until: later()}, start())
+	settle(t, s, &gone, start(), worker.Superseded)
+	conclude(t, s, &gone, job.Ended(gone, job.Clouded, report(start())), worker.Superseded)
+	if all, err := s.Analyses(context.Background(), gone.Point); err != nil || len(all) != 0 {
+		t.Errorf("analyses %v, %v", all, err)
+	}
+	if _, err := s.Job(context.Background(), gone.ID); job.CodeOf(err) != job.NotFound {
+		t.Errorf("the job is back: %v", err)
+	}
+}
+
+// revisionsInOrder: the newest may be settled first.
+func revisionsInOrder(t *testing.T, s Store) {
+	place := id(t)
+	for _, revision := range []int{2, 10, 1} {
+		held := running(t, s, func(j *job.Job) { j.Point, j.Revision = place, revision })
+		settle(t, s, &held, start(), worker.Written)
+	}
+	var got []int
+	all, err := s.Analyses(context.Background(), place)
+	for i := range all {
+		got = append(got, all[i].Revision)
+	}
+	if err != nil || !reflect.DeepEqual(got, []int{1, 2, 10}) {
+		t.Errorf("revisions %v, %v", got, err)
 	}
 }
