@@ -56,6 +56,9 @@ func deathsAreEvents(t *testing.T, s Store) {
 				t.Errorf("%s: events %+v", name, got)
 			}
 			continue
+		case len(got) != 1:
+			t.Errorf("%s: %d events", name, len(got))
+			continue
 		case name == "forgotten": // its row tells another end now
 			dead.Finished = got[0].At
 		}
