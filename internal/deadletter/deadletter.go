@@ -121,16 +121,23 @@ type Swept struct {
 type sweep struct {
 	total Swept
 	seen  map[string]bool // message ids
+	dead  map[string]bool // jobs whose carrier this sweep holds
 	held  []Letter        // given back at the end
 	errs  []error
 }
 
 // Sweep looks at every letter once, until the queue is empty, a letter comes a
-// second time, a move task starts, or ctx ends. What stays is given back at the
+// second time, a move task starts, or half of ctx's time is over. What stays is given back at the
 // end, not in between: it would come again within the sweep.
 func (r *Reconciler) Sweep(ctx context.Context) (Swept, error) {
-	s := &sweep{seen: map[string]bool{}}
-	for more := true; more && ctx.Err() == nil; {
+	s := &sweep{seen: map[string]bool{}, dead: map[string]bool{}}
+	// What is received has to be given back in time, too: a sweep that is killed would
+	// hide its letters from the console until their visibility timeout.
+	stop := r.now().Add(24 * time.Hour)
+	if deadline, ok := ctx.Deadline(); ok {
+		stop = r.now().Add(deadline.Sub(r.now()) / 2)
+	}
+	for more := true; more && ctx.Err() == nil && r.now().Before(stop); {
 		more = r.page(ctx, s)
 	}
 	giveBack := context.WithoutCancel(ctx)
@@ -175,6 +182,9 @@ func (r *Reconciler) page(ctx context.Context, s *sweep) bool {
 func (r *Reconciler) one(ctx context.Context, s *sweep, l Letter) {
 	s.total.Seen++
 	fate, err := r.judge(ctx, l)
+	if err == nil && fate == Recorded && s.twin(l) {
+		fate = Surplus
+	}
 	if err == nil && fate == Surplus {
 		if err = r.queue.Delete(ctx, l.Receipt); err == nil {
 			s.total.Deleted++
@@ -188,6 +198,19 @@ func (r *Reconciler) one(ctx context.Context, s *sweep, l Letter) {
 		s.total.Recorded++
 	}
 	s.held = append(s.held, l)
+}
+
+// twin reports whether the sweep already holds a letter that carries the same dead
+// job. A message that somebody sent twice dies twice; one of the two is enough for a
+// redrive, and the other would revive nothing.
+func (s *sweep) twin(l Letter) bool {
+	m, err := job.DecodeMessage(l.Body)
+	if err != nil {
+		return false // poison: each is its own
+	}
+	known := s.dead[m.Job]
+	s.dead[m.Job] = true
+	return known
 }
 
 // judge records a letter and says what becomes of it.

@@ -26,8 +26,9 @@ func (g *Gate) ask(ctx context.Context, decide func(limit.Row, time.Time) limit.
 	case <-q.done:
 		return q.err
 	case <-ctx.Done():
-		// A booked slot is lost then, as it is when a worker is killed.
-		return job.Errorf(job.ProviderTimeout, "ask the limiter: %w", ctx.Err())
+		// A booked slot is lost then, as it is when a worker is killed. The attempt is
+		// not: the job was never at the provider.
+		return job.Errorf(job.Throttled, "ask the limiter: %w", ctx.Err())
 	}
 }
 

@@ -196,7 +196,7 @@ func TestWhoGivesUpKeepsNobody(t *testing.T) {
 			synctest.Wait()
 		}
 		wg.Wait()
-		refused(t, errs[2], job.ProviderTimeout)
+		refused(t, errs[2], job.Throttled)
 		if errs[1] != nil {
 			t.Errorf("who waited got %v", errs[1])
 		}

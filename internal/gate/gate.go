@@ -124,7 +124,7 @@ func (g *Gate) Enter(ctx context.Context, pass *limit.Pass) error {
 		}
 		pass.Slot = time.Time{} // used up by this call, or lost
 		if err := g.Sleep(ctx, max(0, grant.Slot.Sub(g.Now()))); err != nil {
-			return job.Errorf(job.ProviderTimeout, "the attempt ended before its slot came: %w", err)
+			return job.Errorf(job.Throttled, "the attempt ended before its slot came: %w", err)
 		}
 		if !g.Now().After(grant.Slot.Add(g.Policy.Usable)) {
 			return nil

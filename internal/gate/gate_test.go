@@ -115,7 +115,7 @@ func TestWhatCannotBeWrittenIsNotTheJobsFault(t *testing.T) {
 		{"the reply is lost", func(b *bench) { b.shelf.replyErr = errGone }, job.Throttled, "write the limiter's row", 1},
 		{"somebody is always quicker", func(b *bench) { b.shelf.taken = true }, job.Throttled, "changed 12 times", 12},
 		{"the time is over between two tries", func(b *bench) { b.shelf.taken, b.sleepErr = true, errGone }, job.Throttled, "write the limiter's row", 1},
-		{"the time is over before the slot", func(b *bench) { b.sleepErr = errGone }, job.ProviderTimeout, "before its slot came", 1},
+		{"the time is over before the slot", func(b *bench) { b.sleepErr = errGone }, job.Throttled, "before its slot came", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
