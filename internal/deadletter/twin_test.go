@@ -49,8 +49,10 @@ func TestOneLetterForEachDeadJob(t *testing.T) {
 	t.Parallel()
 	body := job.Message{Version: job.MessageVersion, Job: job.DerivedID("a"), Ticket: 1}.Encode()
 	q := &heap{letters: []deadletter.Letter{
-		{MessageID: "1", Receipt: "first", Body: body}, {MessageID: "2", Receipt: "twin", Body: body},
-		{MessageID: "3", Receipt: "poison", Body: "x"}, {MessageID: "4", Receipt: "poison again", Body: "x"},
+		{MessageID: "1", Receipt: "first", Body: body},
+		{MessageID: "2", Receipt: "twin", Body: body},
+		{MessageID: "3", Receipt: "poison", Body: "x"},
+		{MessageID: "4", Receipt: "poison again", Body: "x"},
 	}}
 	swept, err := deadletter.New(recorded{}, q, time.Now).Sweep(t.Context())
 	if err != nil || swept.Deleted != 1 || len(q.deleted) != 1 || q.deleted[0] != "twin" || len(q.returned) != 3 {
