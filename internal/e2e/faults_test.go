@@ -259,7 +259,7 @@ func TestPoisonIsRecordedAndHarmsNobody(t *testing.T) {
 // TestAMissingPermissionNamesItself takes one action from one role of the template.
 func TestAMissingPermissionNamesItself(t *testing.T) {
 	t.Parallel()
-	const all, less = "[dynamodb:UpdateItem, dynamodb:PutItem, dynamodb:GetItem, dynamodb:Query]", "[dynamodb:PutItem, dynamodb:GetItem, dynamodb:Query]"
+	const all, less = "[dynamodb:UpdateItem, dynamodb:PutItem, dynamodb:GetItem, dynamodb:Query, dynamodb:BatchWriteItem]", "[dynamodb:PutItem, dynamodb:GetItem, dynamodb:Query]"
 	template := changedTemplate(t, all, less)
 	w := own(t, func(o *stack.Options) { o.Template = template; o.Root = "../.." })
 	c := w.as(t, "denied", "free")
