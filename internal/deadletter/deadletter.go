@@ -181,10 +181,7 @@ func (r *Reconciler) page(ctx context.Context, s *sweep) bool {
 // one judges a letter: surplus is deleted, anything else is held until the end.
 func (r *Reconciler) one(ctx context.Context, s *sweep, l Letter) {
 	s.total.Seen++
-	fate, err := r.judge(ctx, l)
-	if err == nil && fate == Recorded && s.twin(l) {
-		fate = Surplus
-	}
+	fate, err := r.judge(ctx, s, l)
 	if err == nil && fate == Surplus {
 		if err = r.queue.Delete(ctx, l.Receipt); err == nil {
 			s.total.Deleted++
@@ -203,18 +200,14 @@ func (r *Reconciler) one(ctx context.Context, s *sweep, l Letter) {
 // twin reports whether the sweep already holds a letter that carries the same dead
 // job. A message that somebody sent twice dies twice; one of the two is enough for a
 // redrive, and the other would revive nothing.
-func (s *sweep) twin(l Letter) bool {
-	m, err := job.DecodeMessage(l.Body)
-	if err != nil {
-		return false // poison: each is its own
-	}
-	known := s.dead[m.Job]
-	s.dead[m.Job] = true
+func (s *sweep) twin(id string) bool {
+	known := s.dead[id]
+	s.dead[id] = true
 	return known
 }
 
 // judge records a letter and says what becomes of it.
-func (r *Reconciler) judge(ctx context.Context, l Letter) (Fate, error) {
+func (r *Reconciler) judge(ctx context.Context, s *sweep, l Letter) (Fate, error) {
 	m, err := job.DecodeMessage(l.Body)
 	if err != nil {
 		return r.poison(ctx, l, err.Error())
@@ -225,6 +218,9 @@ func (r *Reconciler) judge(ctx context.Context, l Letter) (Fate, error) {
 	}
 	if fate == Orphan {
 		return r.poison(ctx, l, "no job "+m.Job)
+	}
+	if fate == Recorded && s.twin(m.Job) {
+		return Surplus, nil
 	}
 	return fate, nil
 }
