@@ -2,8 +2,9 @@ package query
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"orbitq/internal/job"
 	"orbitq/internal/limit"
@@ -31,15 +32,22 @@ type Entries struct {
 // Ledger returns what the owner was billed for, the newest first: one entry for
 // each billed analysis.
 func (q *Query) Ledger(ctx context.Context, owner, cursor string, n int) (Entries, error) {
-	after, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	after, err := positionOf(cursor, entryPosition)
 	if err != nil {
-		return Entries{}, badCursor()
+		return Entries{}, err
 	}
-	found, next, err := q.books.Ledger(ctx, owner, string(after), n)
+	found, next, err := q.books.Ledger(ctx, owner, after, n)
 	if err != nil {
 		return Entries{}, fmt.Errorf("read ledger: %w", err)
 	}
-	return Entries{Analyses: found, Next: base64.RawURLEncoding.EncodeToString([]byte(next))}, nil
+	return Entries{Analyses: found, Next: Cursor(next)}, nil
+}
+
+// entryPosition reports whether s is what satellite.Analysis.Entry writes.
+func entryPosition(s string) bool {
+	place, revision, _ := strings.Cut(s[min(len(s), placeLength):], "#")
+	_, err := strconv.ParseUint(revision, 10, 31)
+	return err == nil && place == "" && jobPosition(s[:min(len(s), placeLength)])
 }
 
 // badCursor says that a cursor is not one of ours.

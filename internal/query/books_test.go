@@ -31,8 +31,8 @@ type shelf struct {
 func (s *shelf) Ledger(_ context.Context, owner, after string, n int) ([]satellite.Analysis, string, error) {
 	s.owner, s.after = owner, after
 	from := 0
-	if after != "" {
-		from, _ = strconv.Atoi(after)
+	if at := strings.Split(after, "#"); len(at) == 3 {
+		from, _ = strconv.Atoi(at[2])
 	}
 	var page []satellite.Analysis
 	for _, id := range s.entries[from:min(from+n, len(s.entries))] {
@@ -41,7 +41,8 @@ func (s *shelf) Ledger(_ context.Context, owner, after string, n int) ([]satelli
 	if from+n >= len(s.entries) {
 		return page, "", s.err
 	}
-	return page, strconv.Itoa(from + n), s.err
+	last := satellite.Analysis{Point: job.DerivedID("point"), Revision: from + n, CreatedAt: now()}
+	return page, last.Entry(), s.err
 }
 
 func (s *shelf) Calls(context.Context, string) ([]limit.Call, error) { return s.calls, s.err }
@@ -73,9 +74,17 @@ func TestTheLedgerPageByPage(t *testing.T) {
 
 func TestLedgerRefusals(t *testing.T) {
 	t.Parallel()
-	books := &shelf{}
+	books := &shelf{entries: []string{"c", "b", "a"}}
 	q := query.New(memstore.New(job.DefaultTiming()), books, now)
-	for _, garbage := range []string{"!", "MQ==", base64.RawURLEncoding.EncodeToString([]byte("1"))[:1], "M\n"} {
+	good := (&satellite.Analysis{Point: job.DerivedID("point"), Revision: 2, CreatedAt: now()}).Entry()
+	encode := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+	if _, err := q.Ledger(t.Context(), "me", encode("1"+good), 2); err != nil || books.after != good {
+		t.Errorf("after %q: %v", books.after, err)
+	}
+	for _, garbage := range []string{
+		"!", "MQ==", encode("1")[:1], "M\n", encode("1"), encode("1\xff"), encode(good), encode("2" + good), encode("1" + good + "#1"), encode("1" + good + " "),
+		encode("1" + strings.TrimSuffix(good, "#2")), encode("1" + strings.TrimSuffix(good, "2")), encode("1" + good[1:]), encode("1" + strings.Repeat(good, 40)),
+	} {
 		_, err := q.Ledger(t.Context(), "me", garbage, 2)
 		coded, ok := errors.AsType[*job.Error](err)
 		if !ok || coded.Code != job.InvalidCursor || len(coded.Violations) != 1 || coded.Violations[0].Field != "cursor" {

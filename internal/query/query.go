@@ -200,15 +200,27 @@ func Cursor(position string) string {
 // Position reads a cursor back; one that Cursor did not make is InvalidCursor. Only what job.Position writes passes: any other
 // text would be a place in the list too, only not one that means anything.
 func Position(cursor string) (string, error) {
+	return positionOf(cursor, jobPosition)
+}
+
+// positionOf reads a cursor of a list whose positions have a form.
+func positionOf(cursor string, ours func(string) bool) (string, error) {
 	if cursor == "" {
 		return "", nil
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err == nil && len(raw) > 0 && raw[0] == '1' {
-		millis, id, _ := strings.Cut(string(raw[1:]), "#")
-		if _, err := strconv.ParseUint(millis, 10, 64); err == nil && len(millis) == 13 && job.ValidID(id) {
-			return string(raw[1:]), nil
-		}
+	if err != nil || len(raw) == 0 || raw[0] != '1' || !ours(string(raw[1:])) {
+		return "", badCursor()
 	}
-	return "", badCursor()
+	return string(raw[1:]), nil
+}
+
+// placeLength is the length of a time and an id with a mark between them.
+const placeLength = 13 + 1 + job.IDLength
+
+// jobPosition reports whether s is what job.Position writes.
+func jobPosition(s string) bool {
+	millis, id, _ := strings.Cut(s, "#")
+	_, err := strconv.ParseUint(millis, 10, 64)
+	return err == nil && len(millis) == 13 && job.ValidID(id)
 }
