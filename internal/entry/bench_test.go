@@ -107,6 +107,14 @@ func (g *shelf) Accept(ctx context.Context, j *job.Job) (job.Job, bool, error) {
 	return g.Store.Accept(ctx, j)
 }
 
+// Door is the limiter's row.
+func (g *shelf) Door(ctx context.Context) (limit.Row, error) {
+	if g.err != nil {
+		return limit.Row{}, g.err
+	}
+	return g.Store.Door(ctx)
+}
+
 func (g *shelf) Job(ctx context.Context, id string) (job.Job, error) {
 	if g.err != nil {
 		return job.Job{}, g.err
@@ -136,6 +144,7 @@ type bench struct {
 	log         *lines
 	logger      *slog.Logger
 	now         time.Time
+	run         kind // what a synchronous job does
 	counting    sync.Mutex
 	ids         byte
 }
@@ -144,13 +153,13 @@ func start(tb testing.TB) *bench {
 	tb.Helper()
 	b := &bench{
 		store: &shelf{Store: memstore.New(job.DefaultTiming())}, sender: &sender{}, feeds: &feeds{state: map[string]string{}}, log: &lines{},
-		now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
+		now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), run: done,
 	}
 	clock := func() time.Time { return b.now }
 	b.logger = slog.New(slog.NewJSONHandler(b.log, nil))
 	b.door = gate.New(gate.Config{Store: b.store, Policy: limit.DefaultPolicy(), Now: clock, Jitter: func() float64 { return 0 }, Sleep: awake})
 	in := intake.New(intake.Config{
-		Store: b.store, Sender: b.sender, Bulk: b.sender, Policies: map[string]job.Policy{kinds.EnrichName: {}}, Feeds: b.feeds, Now: clock,
+		Store: b.store, Sender: b.sender, Bulk: b.sender, Policies: map[string]job.Policy{kinds.EnrichName: {}}, Feeds: b.feeds, Runner: b.inline(), Now: clock,
 		Entropy:  b.entropy,
 		Deadline: 24 * time.Hour, Resend: 15 * time.Minute, Tries: 3,
 	})

@@ -2,7 +2,9 @@ package entry
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,7 +60,7 @@ type entryView struct {
 
 // ledger lists what the owner was billed for.
 func (r *reader) ledger(ctx context.Context, req *request, p intake.Principal) (response, error) {
-	f, err := paging(req.QueryStringParameters)
+	f, err := paging(req.QueryStringParameters, "limit", "cursor")
 	if err != nil {
 		return response{}, err
 	}
@@ -78,9 +80,9 @@ func (r *reader) ledger(ctx context.Context, req *request, p intake.Principal) (
 }
 
 // paging reads the parameters of a list without filters.
-func paging(params map[string]string) (query.Filter, error) {
-	for name := range params {
-		if name != "limit" && name != "cursor" {
+func paging(params map[string]string, known ...string) (query.Filter, error) {
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		if !slices.Contains(known, name) {
 			e := job.Invalid(job.Violation{Field: clip(name, maxQuoted), Rule: "known", Detail: "is not a parameter of this list"})
 			e.Code = job.UnknownField
 			return query.Filter{}, e
@@ -157,7 +159,7 @@ type poisonView struct {
 // poison lists the newest recorded letters that carry no job. They have no owner, so
 // only operators see them.
 func (r *reader) poison(ctx context.Context, req *request, _ intake.Principal) (response, error) {
-	f, err := paging(req.QueryStringParameters)
+	f, err := paging(req.QueryStringParameters, "limit") // there is one page: the newest
 	if err != nil {
 		return response{}, err
 	}

@@ -157,6 +157,12 @@ func article(kind string) string {
 		return "a number in the range of a 64-bit float"
 	case "string":
 		return "a string"
+	case "int":
+		return "a whole number in the range of a 64-bit integer"
+	case "bool":
+		return "true or false"
+	case "slice":
+		return "a list"
 	default:
 		return "of another type (" + kind + ")"
 	}

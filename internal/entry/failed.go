@@ -122,13 +122,18 @@ func (o *operator) retryMany(ctx context.Context, r *request, p intake.Principal
 	if err != nil {
 		return response{}, err
 	}
-	dry := b.DryRun != nil && *b.DryRun
-	if canary := b.Canary != nil && *b.Canary; (canary || b.Rate != nil) && !dry {
-		return o.start(ctx, p, deadletter.Operation{Owner: p.Owner, Filter: f, Canary: canary}, b.Rate)
-	}
 	after, err := position(b.Cursor)
 	if err != nil {
 		return response{}, err
+	}
+	op, wanted, err := b.operation()
+	if err != nil {
+		return response{}, err
+	}
+	dry := b.DryRun != nil && *b.DryRun
+	if wanted && !dry {
+		op.Owner, op.Filter = p.Owner, f
+		return o.start(ctx, op)
 	}
 	done, err := o.op.RetryMany(ctx, p.Owner, f, after, dry)
 	if err != nil {

@@ -26,6 +26,7 @@ func allowed() map[string][]string {
 			"SucceededJobs", "DeadJobs", "PoisonMessages", "ProviderBudgetPercent", "BreakerOpen", "_aws", "code", "error",
 		}, shared...),
 		"message not sent, the relay repeats it": append([]string{"job", "error"}, shared...),
+		"synchronous job":                        append([]string{"job", "code", "error"}, shared...),
 	}
 }
 

@@ -46,7 +46,7 @@ func (w *writer) dispatchMany(ctx context.Context, r *request, p intake.Principa
 		var one jobBody
 		wishes[i].Body = item
 		if wishes[i].Err = strict(item, &one); wishes[i].Err == nil {
-			wishes[i].Dispatch, wishes[i].Err = one.dispatch(r)
+			wishes[i].Dispatch, wishes[i].Err = one.dispatchLater(r)
 		}
 	}
 	answers := w.in.DispatchMany(ctx, keyed(r, p, raw), wishes)
@@ -60,10 +60,20 @@ func (w *writer) dispatchMany(ctx context.Context, r *request, p intake.Principa
 		}
 		accepted++
 		w.unsent(ctx, a.Accepted)
-		v := viewJob(&a.Job)
+		v := viewAccepted(&a.Accepted)
 		items[i].Job = &v
 	}
 	return encode(http.StatusOK, map[string]any{"items": items, "accepted": accepted, "refused": len(items) - accepted})
+}
+
+// dispatchLater returns what an item asks for. None can run within the request: there
+// is time for one job, and not for many.
+func (b *jobBody) dispatchLater(r *request) (intake.Dispatch, error) {
+	d, err := b.dispatch(r)
+	if err == nil && d.Now {
+		err = job.Invalid(job.Violation{Field: "mode", Rule: "single", Detail: "sync is for a request with one job; leave it out"})
+	}
+	return d, err
 }
 
 // refusal is an error of one item, as a problem would say it.

@@ -25,6 +25,9 @@ type metric struct {
 // log is the transport, so that a metric costs no request. Source: the embedded
 // metric format specification of CloudWatch.
 func metrics(now time.Time, values map[string]float64) []slog.Attr {
+	if len(values) == 0 {
+		return nil // a declaration of nothing is no valid one
+	}
 	var declared []metric
 	attrs := []slog.Attr{}
 	for _, name := range slices.Sorted(maps.Keys(values)) {

@@ -120,15 +120,24 @@ func viewOperation(o *deadletter.Operation) operationView {
 // maxRate is the most jobs that an operation retries in a minute.
 const maxRate = 200
 
-// start begins an operation.
-func (o *operator) start(ctx context.Context, p intake.Principal, op deadletter.Operation, rate *int) (response, error) {
-	if rate != nil {
-		if *rate < 1 || *rate > maxRate {
-			return response{}, job.Invalid(job.Violation{Field: "rate", Rule: "range", Detail: "must be from 1 to 200 jobs per minute"})
+// operation returns how the body wants to go on by itself, and whether it does.
+func (b *retryBody) operation() (deadletter.Operation, bool, error) {
+	op := deadletter.Operation{Canary: b.Canary != nil && *b.Canary}
+	if b.Rate != nil {
+		if op.Rate = *b.Rate; op.Rate < 1 || op.Rate > maxRate {
+			return op, true, job.Invalid(job.Violation{Field: "rate", Rule: "range", Detail: "must be from 1 to 200 jobs per minute"})
 		}
-		op.Rate = *rate
 	}
-	op.Owner = p.Owner
+	wanted := op.Canary || b.Rate != nil
+	if wanted && b.Cursor != nil {
+		// It would be taken for "from here on", and the operation begins at the top.
+		return op, true, job.Invalid(job.Violation{Field: "cursor", Rule: "exclusive", Detail: "cannot be given together with canary or rate"})
+	}
+	return op, wanted, nil
+}
+
+// start begins an operation.
+func (o *operator) start(ctx context.Context, op deadletter.Operation) (response, error) {
 	begun, err := o.op.Start(ctx, op)
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code

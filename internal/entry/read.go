@@ -170,11 +170,17 @@ func set(f *query.Filter, name, value string) *job.Violation {
 			return &job.Violation{Field: name, Rule: "enum", Detail: "must be high, default or low"}
 		}
 	case "kind":
-		f.Kind = value
+		if f.Kind = value; value == "" || len(value) > maxCode {
+			return &job.Violation{Field: name, Rule: "length", Detail: "must have 1 to 64 characters"}
+		}
 	case "tag":
-		f.Tag = value
+		if f.Tag = value; !intake.ValidTag(value) {
+			return &job.Violation{Field: name, Rule: "charset", Detail: "must have 1 to 100 visible ASCII characters"}
+		}
 	case "data_point_id":
-		f.Point = value
+		if f.Point = value; !job.ValidID(value) {
+			return &job.Violation{Field: name, Rule: "id", Detail: "must be an id of 26 characters"}
+		}
 	case "limit":
 		n, err := strconv.ParseUint(value, 10, 32) // no sign, as the contract's integers
 		if err != nil || n < 1 || n > query.MaxLimit {

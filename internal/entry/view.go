@@ -70,6 +70,7 @@ type jobView struct {
 	UniqueKey   string        `json:"unique_key,omitempty"`
 	Tags        []string      `json:"tags,omitempty"`
 	Fingerprint string        `json:"fingerprint,omitempty"`
+	Duplicate   bool          `json:"duplicate,omitempty"` // of a dispatch: this job holds the unique key, nothing was accepted
 	Error       *errorView    `json:"error,omitempty"`
 	History     []attemptView `json:"history,omitempty"`
 }

@@ -153,7 +153,7 @@ func (w *writer) dispatchJob(ctx context.Context, r *request, p intake.Principal
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
 	w.unsent(ctx, accepted)
-	return created(http.StatusAccepted, "/v1/jobs/"+accepted.Job.ID, viewJob(&accepted.Job))
+	return dispatched(http.StatusAccepted, &accepted)
 }
 
 // syncTime is how long a synchronous request works for its job; after it, the answer
@@ -177,7 +177,19 @@ func (w *writer) runJob(ctx context.Context, r intake.Request, d intake.Dispatch
 	if !accepted.Job.State.Open() {
 		status = http.StatusOK
 	}
-	return created(status, "/v1/jobs/"+accepted.Job.ID, viewJob(&accepted.Job))
+	return dispatched(status, &accepted)
+}
+
+// dispatched answers a dispatch with the job that was accepted, or that holds its key.
+func dispatched(status int, a *intake.Accepted) (response, error) {
+	return created(status, "/v1/jobs/"+a.Job.ID, viewAccepted(a))
+}
+
+// viewAccepted shows what a dispatch came to.
+func viewAccepted(a *intake.Accepted) jobView {
+	v := viewJob(&a.Job)
+	v.Duplicate = a.Duplicate
+	return v
 }
 
 // setQueue pauses or resumes a queue.

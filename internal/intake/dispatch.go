@@ -56,7 +56,7 @@ func (in *Intake) check(d *Dispatch, key string, now time.Time) (time.Time, erro
 	if d.MaxWait != nil && (*d.MaxWait < 1 || int64(*d.MaxWait) > ahead) {
 		broken = append(broken, job.Violation{Field: "max_wait", Rule: "range", Detail: "must be from 1 to 31622400 seconds, which are 366 days"})
 	}
-	if d.Unique != "" && !visible(d.Unique) {
+	if d.Unique != "" && !ValidTag(d.Unique) {
 		broken = append(broken, job.Violation{Field: "unique_key", Rule: "charset", Detail: "must have 1 to 100 visible ASCII characters"})
 	}
 	d.Tags, broken = checkTags(d.Tags, broken)
@@ -106,7 +106,7 @@ func checkTags(tags []string, broken []job.Violation) ([]string, []job.Violation
 		return nil, append(broken, job.Violation{Field: "tags", Rule: "max_items", Detail: "must be at most 10"})
 	}
 	for i, t := range tags {
-		if !visible(t) {
+		if !ValidTag(t) {
 			return nil, append(broken, job.Violation{
 				Field: "tags[" + strconv.Itoa(i) + "]", Rule: "charset", Detail: "must have 1 to 100 visible ASCII characters",
 			})
@@ -117,8 +117,9 @@ func checkTags(tags []string, broken []job.Violation) ([]string, []job.Violation
 	return slices.Compact(tags), broken
 }
 
-// visible reports whether s is 1 to MaxTagLength visible ASCII characters.
-func visible(s string) bool {
+// ValidTag reports whether s may be a tag or a unique key: 1 to MaxTagLength visible
+// ASCII characters.
+func ValidTag(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] > '~' {
 			return false

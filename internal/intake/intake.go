@@ -107,6 +107,8 @@ type Accepted struct {
 	Job   job.Job
 	// Repeated: the same request was accepted before, or an open job holds its unique key.
 	Repeated bool
+	// Duplicate: Job is another one, which holds the unique key; nothing was accepted.
+	Duplicate bool
 	// SendErr: the message could not be sent now; the relay repeats it.
 	SendErr error
 	// RunErr: what went wrong when the job ran at once; its row regards it.
@@ -169,7 +171,7 @@ func (in *Intake) accept(ctx context.Context, r Request, d Dispatch) (Accepted, 
 	if existed && accepted.ID == j.ID && accepted.BodyHash != j.BodyHash {
 		return Accepted{}, errKeyReused()
 	}
-	return Accepted{Point: p, Job: accepted, Repeated: existed}, nil
+	return Accepted{Point: p, Job: accepted, Repeated: existed, Duplicate: existed && accepted.ID != j.ID}, nil
 }
 
 // send sends the message of a job that was accepted just now, unless it is due
