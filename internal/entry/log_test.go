@@ -71,6 +71,17 @@ func TestRequestsAreLoggedWithoutTheirContent(t *testing.T) {
 		{method: "GET", path: "/v1/jobs", query: "cursor=planted-query"},
 		{method: "GET", path: "/v1/jobs", query: "planted-query=1"},
 		{method: "GET", path: "/v1/data-points/" + pointID},
+		{method: "POST", path: "/v1/jobs", body: wish(pointID, `,"unique_key":"`+plantedNote+`","tags":["`+plantedNote+`"]`)},
+		{method: "POST", path: "/v1/jobs", body: wish(pointID, `,"mode":"`+plantedNote+`"`)},
+		{method: "POST", path: "/v1/jobs:batch-dispatch", body: `{"items":[{"tags":["` + plantedNote + `"]}]}`},
+		{method: "POST", path: "/v1/failed:flush", body: `{"all":true,"confirm":"` + plantedNote + `"}`},
+		{method: "POST", path: "/v1/failed:retry", body: `{"fingerprint":"` + plantedNote + `"}`},
+		{method: "GET", path: "/v1/failed", query: "fingerprint=planted-query"},
+		{method: "GET", path: "/v1/usage/ledger", query: "cursor=planted-query"},
+		{method: "GET", path: "/v1/jobs", query: "tag=planted-query"},
+		{method: "GET", path: "/v1/operations/planted-path"},
+		{method: "POST", path: "/v1/queues/planted-path/pause"},
+		{method: "POST", path: "/v1/jobs/planted-path/snooze", body: `{"seconds":60}`},
 	}
 	for i, c := range calls {
 		c.owner, c.headers = ann, headers

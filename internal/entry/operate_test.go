@@ -3,6 +3,7 @@ package entry_test
 import (
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -10,11 +11,13 @@ import (
 	"orbitq/internal/deadletter"
 	"orbitq/internal/job"
 	"orbitq/internal/limit"
+	"orbitq/internal/query"
 )
 
 // Every refusal of the operator's routes names its field, and changes nothing.
 func TestOperatorsRefusals(t *testing.T) {
 	t.Parallel()
+	place := query.Cursor((&job.Job{ID: id(1), Finished: time.Unix(1_772_366_400, 0)}).Grave())
 	for _, c := range []struct {
 		name, method, path, query, body string
 		status                          int
@@ -33,6 +36,11 @@ func TestOperatorsRefusals(t *testing.T) {
 		{"retry since yesterday, in words", "POST", "/v1/failed:retry", "", `{"since":"yesterday"}`, 422, "INVALID_FIELD", "since"},
 		{"retry at no rate", "POST", "/v1/failed:retry", "", `{"all":true,"rate":0}`, 422, "INVALID_FIELD", "rate"},
 		{"retry at too high a rate", "POST", "/v1/failed:retry", "", `{"all":true,"rate":201}`, 422, "INVALID_FIELD", "rate"},
+		{"count at too high a rate", "POST", "/v1/failed:retry", "", `{"all":true,"rate":201,"dry_run":true}`, 422, "INVALID_FIELD", "rate"},
+		{"a canary from the middle", "POST", "/v1/failed:retry", "", `{"all":true,"canary":true,"cursor":"` + place + `"}`, 422, "INVALID_FIELD", "cursor"},
+		{"a rate from the middle", "POST", "/v1/failed:retry", "", `{"all":true,"rate":5,"cursor":"` + place + `"}`, 422, "INVALID_FIELD", "cursor"},
+		{"a canary in words", "POST", "/v1/failed:retry", "", `{"all":true,"canary":"yes"}`, 422, "INVALID_FIELD", "canary"},
+		{"snooze by half a second", "POST", "/v1/jobs/%J/snooze", "", `{"seconds":0.5}`, 422, "INVALID_FIELD", "seconds"},
 		{"a filter and all", "POST", "/v1/failed:retry", "", `{"all":true,"queue":"low"}`, 422, "INVALID_FIELD", "all"},
 		{"make up with a foreign cursor", "POST", "/v1/usage:make-up", "", `{"cursor":"x"}`, 422, "INVALID_CURSOR", "cursor"},
 		{"ledger with a foreign cursor", "GET", "/v1/usage/ledger", "cursor=%21", "", 422, "INVALID_CURSOR", "cursor"},
@@ -154,6 +162,45 @@ func TestAnOperationOverTheAPI(t *testing.T) {
 	}
 	if n, err := b.operator.Advance(t.Context()); n != 0 || err != nil {
 		t.Errorf("%d operations go on, %v", n, err)
+	}
+}
+
+// Step by step to the end: what the relay's minutes did is what the API shows, and then there is nothing to abort.
+func TestAnOperationToItsEnd(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	for n := range 7 {
+		b.bury(t, ann, n, job.ProviderDenied)
+	}
+	b.bury(t, ben, 1, job.ProviderDenied)
+	b.now = b.now.Add(time.Hour)
+	var op struct{ ID, State string }
+	b.do(t, call{method: "POST", path: "/v1/failed:retry", body: `{"all":true,"rate":5}`, owner: ann}).into(t, http.StatusAccepted, &op)
+	for _, want := range []string{
+		`"state":"running","canary":false,"rate":5,"step":1,"retried":5,"mended":0,"returned":0,"open":5`,
+		`"state":"running","canary":false,"rate":5,"step":2,"retried":7,"mended":5,"returned":0,"open":2`,
+		`"state":"done","canary":false,"rate":5,"step":2,"retried":7,"mended":7,"returned":0,"open":0`,
+	} {
+		if _, err := b.relays(t); err != nil {
+			t.Fatal(err)
+		}
+		got := b.do(t, call{method: "GET", path: "/v1/operations/" + op.ID, owner: ann})
+		if got.status != http.StatusOK || !strings.Contains(got.body, want) {
+			t.Errorf("operation %s, want %s", got.body, want)
+		}
+		for n := range 7 { // those that were retried end well
+			deadID := job.DerivedID("dead", ann, strconv.Itoa(n))
+			if row, err := b.store.Job(t.Context(), deadID); err != nil {
+				t.Fatal(err)
+			} else if row.State == job.Queued {
+				b.do(t, call{method: "POST", path: "/v1/jobs/" + deadID + "/cancel", owner: ann})
+			}
+		}
+	}
+	var p problem
+	b.do(t, call{method: "POST", path: "/v1/operations/" + op.ID + "/abort", owner: ann}).into(t, http.StatusConflict, &p)
+	if p.Code != "STATE_CONFLICT" || !strings.Contains(p.Detail, "done") || len(b.graves(t, ben, "")) != 1 {
+		t.Errorf("problem %+v", p)
 	}
 }
 
