@@ -108,7 +108,7 @@ func TestFaultsOfAllKinds(t *testing.T) {
 		{"a state in the way", problem(409, job.StateConflict), `{"error":"ask: STATE_CONFLICT: why","exit_code":5,"code":"STATE_CONFLICT","request_id":"r-1"}`},
 		{"too large", problem(413, job.BodyTooLarge), `{"error":"ask: BODY_TOO_LARGE: why","exit_code":5,"code":"BODY_TOO_LARGE","request_id":"r-1"}`},
 		{"unavailable", problem(503, job.Unavailable), `{"error":"ask: UNAVAILABLE: why","exit_code":1,"code":"UNAVAILABLE","request_id":"r-1"}`},
-		{"denied", &client.Denied{Status: 403, Reason: "scope"}, `{"error":"the token may not do this (scope): get one with the scope (locally: orbitq token --scope 'orbitq/read orbitq/write')","exit_code":1}`},
+		{"denied", &client.Denied{Status: 403, Reason: "scope"}, `{"error":"the token may not do this (scope): get one with the scope (locally: orbitq token --scope 'orbitq/read orbitq/write'; to pause, resume and see poison, orbitq/operate too)","exit_code":1}`},
 		{"something else answers", &client.Refused{Status: 418, URL: "u", Text: "tea"}, `{"error":"u answered 418 I'm a teapot: tea","exit_code":1}`},
 		{"stopped by hand", context.Canceled, `{"error":"context canceled","exit_code":1}`},
 	} {
@@ -213,11 +213,11 @@ func TestListOfTheDead(t *testing.T) {
 	dead.State, dead.Attempts, dead.NextAt, dead.FinishedAt = job.Dead, 3, nil, when(200)
 	dead.Error = &client.Failure{Code: job.ProviderDenied, Message: "provider answered 401"}
 	var out bytes.Buffer
-	if err := (&jobList{Items: []client.Job{dead}}).write(&out); err != nil {
+	if err := writeJobs(&out, &jobList{Items: []client.Job{dead}}); err != nil {
 		t.Fatalf("write: %v", err)
 	}
 	golden(t, "jobs_dead", out.Bytes())
-	if err := (&jobList{Items: []client.Job{dead}}).write(full{}); err == nil {
+	if err := writeJobs(full{}, &jobList{Items: []client.Job{dead}}); err == nil {
 		t.Error("a full disk is no error")
 	}
 }

@@ -18,7 +18,7 @@ func failed() *cobra.Command {
 		Use: "failed", Short: "Look through dead jobs, run them again, forget them",
 		Example: "  orbitq failed list\n  orbitq failed retry ID\n  orbitq failed retry --code PROVIDER_DENIED --dry-run",
 	}
-	cmd.AddCommand(failedList(), failedGroups(), failedRetry(), failedForget(), failedFlush())
+	cmd.AddCommand(failedList(), failedGroups(), failedRetry(), failedForget(), failedFlush(), failedPoison())
 	return connected(group(cmd))
 }
 
@@ -49,7 +49,7 @@ func failedList() *cobra.Command {
 				if len(list.Items) == 0 {
 					return say(out, "no dead jobs")
 				}
-				return list.write(out)
+				return writeJobs(out, &list)
 			})
 		},
 	}
@@ -62,14 +62,14 @@ func failedList() *cobra.Command {
 // in words, because a forgotten flag must not mean all.
 func failedRetry() *cobra.Command {
 	var (
-		f                client.FailedFilter
-		code             string
-		all, dry, canary bool
-		rate             int
+		f        client.FailedFilter
+		code     string
+		all, dry bool
+		by       steps
 	)
 	cmd := &cobra.Command{
 		Use: "retry [ID...]", Short: "Run dead jobs again, by id or by what they died of",
-		Example: "  orbitq failed retry 01JM8WQ5Z4A1B2C3D4E5F6G7H8\n  orbitq failed retry --code PROVIDER_DENIED --dry-run\n  orbitq failed retry --fingerprint 2ad6051d231e --canary\n  orbitq failed retry --all",
+		Example: "  orbitq failed retry 01JM8WQ5Z4A1B2C3D4E5F6G7H8\n  orbitq failed retry --code PROVIDER_DENIED --dry-run\n  orbitq failed retry --fingerprint 2ad6051d231e --canary --watch\n  orbitq failed retry --all",
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			f.Code = job.Code(code)
 			filtered := f != client.FailedFilter{}
@@ -77,12 +77,15 @@ func failedRetry() *cobra.Command {
 			if many == (len(ids) > 0) || all && filtered {
 				return usageError{errors.New("name jobs by id, or by a filter such as --code, or say --all")}
 			}
+			if err := by.check(cmd, many); err != nil {
+				return err
+			}
 			c, err := connect(cmd)
 			if err != nil {
 				return err
 			}
-			if many && !dry && (canary || rate > 0) {
-				return startRetry(cmd, c, f, canary, rate)
+			if by.wanted() && !dry {
+				return by.start(cmd, c, f)
 			}
 			done := client.Retried{Matched: len(ids)}
 			if many {
@@ -98,8 +101,7 @@ func failedRetry() *cobra.Command {
 	filterFlags(cmd, &f, &code)
 	cmd.Flags().BoolVar(&all, "all", false, "every dead job")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only count what the filter or --all mean")
-	cmd.Flags().BoolVar(&canary, "canary", false, "retry 5, look how they end, then 20, 80 and so on; stop when the failure returns")
-	cmd.Flags().IntVar(&rate, "rate", 0, "most jobs per minute, 1 to 200; with it the retry goes on by itself")
+	by.flags(cmd)
 	return cmd
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -99,35 +100,6 @@ func writeCauses(w io.Writer, causes []cause) error {
 	return t.write(w)
 }
 
-// startRetry begins a retry of many that goes on by itself, and watches it. Whoever stops watching does not stop it.
-func startRetry(cmd *cobra.Command, c *client.Client, f client.FailedFilter, canary bool, rate int) error {
-	op, err := c.StartRetry(cmd.Context(), f, canary, rate)
-	if err != nil {
-		return err //nolint:wrapcheck // the client's errors are written for people
-	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "operation %s goes on by itself; orbitq operations abort %s stops it\n", op.ID, op.ID)
-	step := op.Step
-	for op.State == "running" {
-		select {
-		case <-cmd.Context().Done():
-			return show(cmd, op, func(out io.Writer) error { return writeOperation(out, &op) })
-		case <-time.After(time.Second):
-		}
-		if op, err = c.Operation(cmd.Context(), op.ID); err != nil {
-			return err //nolint:wrapcheck // the client's errors are written for people
-		}
-		if op.Step != step {
-			step = op.Step
-			fmt.Fprintf(cmd.ErrOrStderr(), "step %d: %d retried, %d mended, %d returned, %d on their way\n", op.Step, op.Retried, op.Mended, op.Returned, op.Open)
-		}
-	}
-	err = show(cmd, op, func(out io.Writer) error { return writeOperation(out, &op) })
-	if op.State != "done" {
-		err = errors.Join(err, fmt.Errorf("the operation is %s: %s", op.State, op.Reason))
-	}
-	return err
-}
-
 // failedFlush forgets dead jobs by the many. It cannot be taken back, so it has to be said twice.
 func failedFlush() *cobra.Command {
 	var (
@@ -160,4 +132,47 @@ func failedFlush() *cobra.Command {
 	cmd.Flags().BoolVar(&all, "all", false, "every dead job")
 	cmd.Flags().BoolVar(&confirm, "confirm", false, "do it; without it they are only counted")
 	return cmd
+}
+
+// failedPoison lists dead letters that carry no job. They belong to nobody, so the token needs the scope orbitq/operate.
+func failedPoison() *cobra.Command {
+	var limit int
+	cmd := &cobra.Command{
+		Use: "poison", Short: "List dead letters that carry no job, for operators", Args: none,
+		Example: "  orbitq failed poison\n  orbitq failed poison -o json | jq -r .items[].payload",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if limit < 1 || limit > 100 {
+				return usageError{fmt.Errorf("--limit is how many letters to list, 1 to 100, not %d", limit)}
+			}
+			c, err := connect(cmd)
+			if err != nil {
+				return err
+			}
+			all, err := c.Poison(cmd.Context(), limit)
+			if err != nil {
+				return err //nolint:wrapcheck // the client's errors are written for people
+			}
+			return show(cmd, map[string]any{"items": all}, func(out io.Writer) error { return writePoison(out, all) })
+		},
+	}
+	cmd.Flags().IntVar(&limit, "limit", 20, "how many to list at most, up to 100")
+	return cmd
+}
+
+// writePoison shows letters to people: the beginning of a payload, quoted, since nobody knows what is in it.
+func writePoison(w io.Writer, all []client.Poison) error {
+	if len(all) == 0 {
+		return say(w, "no poison")
+	}
+	const enough = 40
+	t := table{head: []string{"RECORDED", "QUEUE", "RECEIVES", "REASON", "PAYLOAD"}}
+	for i := range all {
+		p := &all[i]
+		payload := strconv.QuoteToASCII(p.Payload)
+		if len(p.Payload) > enough {
+			payload = strconv.QuoteToASCII(strings.ToValidUTF8(p.Payload[:enough], "")) + "..."
+		}
+		t.add(moment(p.RecordedAt), p.Queue, strconv.Itoa(p.Receives), p.Reason, payload)
+	}
+	return t.write(w)
 }

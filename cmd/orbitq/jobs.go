@@ -66,12 +66,17 @@ func dispatchJob(cmd *cobra.Command, n client.NewJob, w waiting) error {
 		return err //nolint:wrapcheck // the client's errors are written for people
 	}
 	if w.wait {
+		duplicate := j.Duplicate // the job itself does not know
 		if j, err = w.until(cmd.Context(), c, j.ID); err != nil {
 			return err
 		}
+		j.Duplicate = duplicate
+	}
+	if j.Duplicate {
+		fmt.Fprintln(cmd.ErrOrStderr(), "nothing was dispatched: this open job holds the unique key")
 	}
 	err = show(cmd, j, func(out io.Writer) error { return writeJob(out, &j) })
-	if !w.wait {
+	if !w.wait && n.Mode != "sync" {
 		return err
 	}
 	return errors.Join(err, died(&j))
@@ -120,7 +125,7 @@ func jobsList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return show(cmd, list, list.write)
+			return show(cmd, list, func(out io.Writer) error { return writeJobs(out, &list) })
 		},
 	}
 	cmd.Flags().StringVar(&state, "state", "", "only jobs in this state: scheduled, queued, running, waiting, retrying,\nsucceeded, skipped, dead, cancelled or forgotten")
@@ -132,10 +137,10 @@ func jobsList() *cobra.Command {
 	return cmd
 }
 
-// firstOf takes up to limit jobs of a list, all of them if it is 0, and notes whether there are more.
-func firstOf(jobs iter.Seq2[client.Job, error], limit int) (jobList, error) {
-	list := jobList{Items: []client.Job{}}
-	for j, err := range jobs {
+// firstOf takes up to limit items of a list, all of them if it is 0, and notes whether there are more.
+func firstOf[Item any](all iter.Seq2[Item, error], limit int) (listOf[Item], error) {
+	list := listOf[Item]{Items: []Item{}}
+	for j, err := range all {
 		if err != nil {
 			return list, err
 		}

@@ -1,22 +1,35 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"orbitq/internal/client"
 	"orbitq/internal/job"
 )
 
-// jobList is what jobs list shows. It is no page of the API: the client has followed the cursors already.
-type jobList struct {
-	Items []client.Job `json:"items"`
-	More  bool         `json:"more"` // the list goes on
+// listOf is what commands that list show. It is no page of the API: the client has followed the cursors already.
+type listOf[Item any] struct {
+	Items []Item `json:"items"`
+	More  bool   `json:"more"` // the list goes on
 }
 
-// write shows it to people.
-func (l *jobList) write(w io.Writer) error {
+// rest says that the list goes on.
+func (l *listOf[Item]) rest(w io.Writer) error {
+	if l.More {
+		return say(w, "\nthere are more: --limit 0 lists all")
+	}
+	return nil
+}
+
+// jobList is a list of jobs.
+type jobList = listOf[client.Job]
+
+// writeJobs shows it to people.
+func writeJobs(w io.Writer, l *jobList) error {
 	if len(l.Items) == 0 {
 		return say(w, "no jobs; make one: orbitq points create --lat N --lon N --value N")
 	}
@@ -25,13 +38,7 @@ func (l *jobList) write(w io.Writer) error {
 		j := &l.Items[i]
 		t.add(j.ID, string(j.State), reason(j), j.Queue, tries(j), moment(j.CreatedAt), j.PointID)
 	}
-	if err := t.write(w); err != nil {
-		return err
-	}
-	if l.More {
-		return say(w, "\nthere are more: --limit 0 lists all")
-	}
-	return nil
+	return errors.Join(t.write(w), l.rest(w))
 }
 
 // reason is the shortest word for why a job is where it is: its outcome, or what stopped its last attempt. An attempt
@@ -79,6 +86,10 @@ func writeJob(w io.Writer, j *client.Job) error {
 	s.putf("started", "%s", later(j.StartedAt))
 	s.putf("finished", "%s", later(j.FinishedAt))
 	s.putf("due", "%s", later(j.NextAt))
+	s.putf("start by", "%s", later(j.StartBy))
+	s.putf("unique key", "%s", j.Unique)
+	s.putf("tags", "%s", strings.Join(j.Tags, ", "))
+	s.putf("cause", "%s", j.Fingerprint)
 	if j.StartedAt != nil && j.FinishedAt != nil {
 		s.putf("took", "waited %s, ran %s", span(j.StartedAt.Sub(j.CreatedAt)), span(j.FinishedAt.Sub(*j.StartedAt)))
 	}

@@ -1,9 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,39 +12,129 @@ import (
 	"orbitq/internal/client"
 )
 
+// watchEvery is how often a watched operation is looked at: it does a step a minute.
+const watchEvery = time.Second
+
 // operations are the commands about retries of many that go on by themselves.
 func operations() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "operations", Short: "See how a retry of many is going, and stop it",
-		Example: "  orbitq operations show ID\n  orbitq operations abort ID",
+		Example: "  orbitq operations show ID\n  orbitq operations show ID --watch\n  orbitq operations abort ID",
 	}
-	for _, sub := range []struct {
-		use, short string
-		do         func(*client.Client, *cobra.Command, string) (client.Operation, error)
-	}{
-		{"show ID", "Show how a retry of many is going", func(c *client.Client, cmd *cobra.Command, id string) (client.Operation, error) {
-			return c.Operation(cmd.Context(), id)
-		}},
-		{"abort ID", "Stop a retry of many; jobs that it retried go on", func(c *client.Client, cmd *cobra.Command, id string) (client.Operation, error) {
-			return c.Abort(cmd.Context(), id)
-		}},
-	} {
-		cmd.AddCommand(&cobra.Command{
-			Use: sub.use, Short: sub.short, Args: exactly("the id of an operation"), Example: "  orbitq operations " + sub.use,
-			RunE: func(cmd *cobra.Command, args []string) error {
-				c, err := connect(cmd)
-				if err != nil {
-					return err
-				}
-				op, err := sub.do(c, cmd, args[0])
-				if err != nil {
-					return err
-				}
-				return show(cmd, op, func(out io.Writer) error { return writeOperation(out, &op) })
-			},
-		})
-	}
+	cmd.AddCommand(operationsShow(), operationsAbort())
 	return connected(group(cmd))
+}
+
+// operationsShow shows one, or watches it to its end.
+func operationsShow() *cobra.Command {
+	var watched bool
+	cmd := &cobra.Command{
+		Use: "show ID", Short: "Show how a retry of many is going", Args: exactly("the id of an operation"),
+		Example: "  orbitq operations show 01JM8WR2D0K3N5Q7S9V1X3Z5B7\n  orbitq operations show 01JM8WR2D0K3N5Q7S9V1X3Z5B7 --watch",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := connect(cmd)
+			if err != nil {
+				return err
+			}
+			op, err := c.Operation(cmd.Context(), args[0])
+			if err != nil {
+				return err //nolint:wrapcheck // the client's errors are written for people
+			}
+			if watched {
+				return watch(cmd, c, op)
+			}
+			return showOperation(cmd, &op)
+		},
+	}
+	cmd.Flags().BoolVar(&watched, "watch", false, "show each step, until it ends")
+	return cmd
+}
+
+// operationsAbort stops one.
+func operationsAbort() *cobra.Command {
+	return &cobra.Command{
+		Use: "abort ID", Short: "Stop a retry of many; jobs that it retried go on", Args: exactly("the id of an operation"),
+		Example: "  orbitq operations abort 01JM8WR2D0K3N5Q7S9V1X3Z5B7",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := connect(cmd)
+			if err != nil {
+				return err
+			}
+			op, err := c.Abort(cmd.Context(), args[0])
+			if err != nil {
+				return err //nolint:wrapcheck // the client's errors are written for people
+			}
+			return showOperation(cmd, &op)
+		},
+	}
+}
+
+// steps are the flags of a retry that goes on by itself.
+type steps struct {
+	canary, watch bool
+	rate          int
+}
+
+// flags adds them.
+func (s *steps) flags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&s.canary, "canary", false, "retry 5, look how they end, then 20, 80 and so on; stop when the failure returns")
+	cmd.Flags().IntVar(&s.rate, "rate", 0, "most jobs per minute, 1 to 200; with it the retry goes on by itself")
+	cmd.Flags().BoolVar(&s.watch, "watch", false, "with --canary or --rate: show each step until the end; Ctrl-C stops watching, not the retry")
+}
+
+// wanted reports whether the retry goes on by itself.
+func (s *steps) wanted() bool { return s.canary || s.rate != 0 }
+
+// check refuses flags that mean nothing together. many says that a filter was given, and not ids.
+func (s *steps) check(cmd *cobra.Command, many bool) error {
+	switch {
+	case cmd.Flags().Changed("rate") && s.rate < 1:
+		return usageError{fmt.Errorf("--rate is jobs per minute, 1 to 200, not %d", s.rate)}
+	case s.wanted() && !many:
+		return usageError{errors.New("--canary and --rate are for a filter or --all, not for ids")}
+	case s.watch && !s.wanted():
+		return usageError{errors.New("--watch is for a retry that goes on by itself: give --canary or --rate too")}
+	default:
+		return nil
+	}
+}
+
+// start begins a retry that goes on by itself, and watches it if that is wanted.
+func (s *steps) start(cmd *cobra.Command, c *client.Client, f client.FailedFilter) error {
+	op, err := c.StartRetry(cmd.Context(), f, s.canary, s.rate)
+	if err != nil {
+		return err //nolint:wrapcheck // the client's errors are written for people
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "operation %s goes on by itself; %s\n", op.ID, wayOut(op.ID))
+	if !s.watch {
+		return showOperation(cmd, &op)
+	}
+	return watch(cmd, c, op)
+}
+
+// wayOut says how to look again and how to stop.
+func wayOut(id string) string {
+	return "see it: orbitq operations show " + id + " --watch; stop it: orbitq operations abort " + id
+}
+
+// watch shows each step of an operation until its end. Whoever stops watching does not stop it, and hears how to. An
+// end before all was retried is a failure, so that a script does not go on as if all were well.
+func watch(cmd *cobra.Command, c *client.Client, op client.Operation) error {
+	op, err := c.Follow(cmd.Context(), op, watchEvery, func(o client.Operation) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "step %d: %d retried, %d mended, %d returned, %d on their way\n", o.Step, o.Retried, o.Mended, o.Returned, o.Open)
+	})
+	if cmd.Context().Err() != nil {
+		err = errors.New("stopped watching; the operation goes on; " + wayOut(op.ID))
+	}
+	if err == nil && op.State != "done" {
+		err = errors.New(strings.TrimSuffix("the operation is "+op.State+": "+op.Reason, ": "))
+	}
+	return errors.Join(showOperation(cmd, &op), err)
+}
+
+// showOperation shows one.
+func showOperation(cmd *cobra.Command, op *client.Operation) error {
+	return show(cmd, op, func(out io.Writer) error { return writeOperation(out, op) })
 }
 
 // writeOperation shows one to people.
@@ -59,137 +150,4 @@ func writeOperation(w io.Writer, o *client.Operation) error {
 	s.putf("on their way", "%d", o.Open)
 	s.putf("updated at", "%s", moment(o.UpdatedAt))
 	return s.write(w)
-}
-
-// queues are the commands about the work queues.
-func queues() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "queues", Short: "Show the queues, pause and resume them",
-		Example: "  orbitq queues list\n  orbitq queues pause low\n  orbitq queues resume low",
-	}
-	cmd.AddCommand(queuesList(), queuesSet("pause", "Pause a queue: its messages stay where they are", false), queuesSet("resume", "Resume a queue", true))
-	return connected(group(cmd))
-}
-
-// queuesList shows what the queues hold, as SQS counts it.
-func queuesList() *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Short: "Show how many messages the queues hold, and whether they are fed to workers", Args: none,
-		Example: "  orbitq queues list\n  orbitq queues list -o json | jq .items[0].waiting",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			all, err := c.Queues(cmd.Context())
-			if err != nil {
-				return err //nolint:wrapcheck // the client's errors are written for people
-			}
-			return show(cmd, map[string]any{"items": all}, func(out io.Writer) error {
-				t := table{head: []string{"QUEUE", "WAITING", "IN FLIGHT", "DELAYED", "FEED"}}
-				for _, q := range all {
-					t.add(q.Queue, strconv.Itoa(q.Waiting), strconv.Itoa(q.InFlight), strconv.Itoa(q.Delayed), q.Feed)
-				}
-				return t.write(out)
-			})
-		},
-	}
-}
-
-// queuesSet pauses or resumes a queue; the token needs the scope orbitq/operate.
-func queuesSet(verb, short string, enabled bool) *cobra.Command {
-	return &cobra.Command{
-		Use: verb + " QUEUE", Short: short, Args: exactly("high, default or low"), Example: "  orbitq queues " + verb + " low",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			q, err := c.SetQueue(cmd.Context(), args[0], enabled)
-			if err != nil {
-				return err //nolint:wrapcheck // the client's errors are written for people
-			}
-			return show(cmd, map[string]string{"queue": q.Queue, "feed": q.Feed}, func(out io.Writer) error {
-				return say(out, fmt.Sprintf("%s is %s", q.Queue, q.Feed))
-			})
-		},
-	}
-}
-
-// provider shows the door to the provider.
-func provider() *cobra.Command {
-	return connected(&cobra.Command{
-		Use: "provider", Short: "Show the provider's limiter, circuit breaker and monthly budget", Args: none,
-		Example: "  orbitq provider\n  orbitq provider -o json | jq .budget_percent",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			p, err := c.Provider(cmd.Context())
-			if err != nil {
-				return err //nolint:wrapcheck // the client's errors are written for people
-			}
-			return show(cmd, p, func(out io.Writer) error {
-				s := sheet{}
-				s.putf("breaker", "%s", p.Breaker)
-				if p.OpenUntil != nil {
-					s.putf("open until", "%s", moment(*p.OpenUntil))
-				}
-				s.putf("next slot", "%s", moment(p.NextSlot))
-				s.putf("next high slot", "%s", moment(p.NextHighSlot))
-				s.putf("month", "%s: %d requests, %.2f PU, %.1f %% of the budget", p.Month, p.Requests, p.PU, p.Spent)
-				return s.write(out)
-			})
-		},
-	})
-}
-
-// jobsCalls lists the calls to the provider for a job.
-func jobsCalls() *cobra.Command {
-	return &cobra.Command{
-		Use: "calls ID", Short: "List the calls to the provider for a job, and what they cost", Args: exactly("the id of a job"),
-		Example: "  orbitq jobs calls 01JM8WQ5Z4A1B2C3D4E5F6G7H8",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			all, err := c.Calls(cmd.Context(), args[0])
-			if err != nil {
-				return err //nolint:wrapcheck // the client's errors are written for people
-			}
-			return show(cmd, map[string]any{"items": all}, func(out io.Writer) error {
-				t := table{head: []string{"AT", "TYPE", "CACHED", "MS", "STATUS", "CREDITS", "PU", "CODE"}}
-				for i := range all {
-					k := &all[i]
-					t.add(moment(k.At), k.Type, strconv.FormatBool(k.Cached), strconv.FormatInt(k.ResponseTimeMS, 10), strconv.Itoa(k.Status),
-						strconv.FormatFloat(k.CostCredits, 'f', 2, 64), strconv.FormatFloat(k.PUSpent, 'f', 4, 64), k.Code)
-				}
-				return t.write(out)
-			})
-		},
-	}
-}
-
-// jobsSnooze puts an open job off that waits for its turn.
-func jobsSnooze() *cobra.Command {
-	var wait time.Duration
-	cmd := &cobra.Command{
-		Use: "snooze ID", Short: "Put an open job off that waits for its turn; no attempt is lost", Args: exactly("the id of a job"),
-		Example: "  orbitq jobs snooze 01JM8WQ5Z4A1B2C3D4E5F6G7H8 --for 2h",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			j, err := c.Snooze(cmd.Context(), args[0], wait)
-			if err != nil {
-				return err //nolint:wrapcheck // the client's errors are written for people
-			}
-			return show(cmd, j, func(out io.Writer) error { return writeJob(out, &j) })
-		},
-	}
-	cmd.Flags().DurationVar(&wait, "for", time.Hour, "how long, in whole seconds")
-	return cmd
 }

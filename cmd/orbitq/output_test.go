@@ -90,7 +90,7 @@ func TestGoldenViews(t *testing.T) {
 		{"job_done", func(w *bytes.Buffer) error { return writeJob(w, &jobs[0]) }},
 		{"job_retrying", func(w *bytes.Buffer) error { return writeJob(w, &jobs[1]) }},
 		{"job_queued", func(w *bytes.Buffer) error { return writeJob(w, &jobs[2]) }},
-		{"jobs", func(w *bytes.Buffer) error { return (&jobList{Items: jobs, More: true}).write(w) }},
+		{"jobs", func(w *bytes.Buffer) error { return writeJobs(w, &jobList{Items: jobs, More: true}) }},
 		{"point", func(w *bytes.Buffer) error {
 			return (&pointView{Point: point, Analyses: []client.Analysis{exampleAnalysis()}}).write(w)
 		}},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"orbitq/internal/deadletter"
 	"orbitq/internal/local/cdse"
 	"orbitq/internal/local/issuer"
 )
@@ -23,7 +25,9 @@ func TestMain(m *testing.M) {
 // TestScripts runs the command line as its users do, against a world of its own for each script.
 //
 // Beside what testscript offers there are two commands: "exits CODE COMMAND..." runs a command that must end with the
-// code, and "json PATH VARIABLE" takes a value out of the JSON that was printed last. Points at 25.0, -11.2 die.
+// code, and "json PATH VARIABLE" takes a value out of the JSON that was printed last. Points at 25.0, -11.2 die, until
+// "mend" repairs what they die of; "minutes N" lets the relay drive operations for so long; "letter TEXT" leaves a
+// message that nobody understands in the dead letter queue.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	files, err := os.ReadDir("testdata/script")
@@ -41,7 +45,7 @@ func TestScripts(t *testing.T) {
 				Files: []string{"testdata/script/" + f.Name()},
 				Setup: func(env *testscript.Env) error { return w.setup(t, env) },
 				Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-					"exits": exits, "json": extract,
+					"exits": exits, "json": extract, "mend": w.mend, "minutes": w.minutes, "letter": w.letter,
 				},
 			})
 		})
@@ -58,6 +62,7 @@ func (w *world) setup(t *testing.T, env *testscript.Env) error {
 	env.Setenv("ORBITQ_API_URL", w.url)
 	env.Setenv("ORBITQ_TOKEN", w.token(t, "ana", "free", "orbitq/read", "orbitq/write"))
 	env.Setenv("BORIS", w.token(t, "boris", "enterprise", "orbitq/read", "orbitq/write"))
+	env.Setenv("OPERATOR", w.token(t, "ana", "free", "orbitq/read", "orbitq/write", "orbitq/operate"))
 	env.Setenv("READER", w.token(t, "ana", "free", "orbitq/read"))
 	env.Setenv("EXPIRED", expired)
 	return nil
@@ -80,6 +85,32 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("%v exited with %d, want %d", args[1:], got, want)
 	}
+}
+
+// mend takes the provider's faults away.
+func (w *world) mend(ts *testscript.TestScript, _ bool, _ []string) { ts.Check(w.provider.SetFaults()) }
+
+// minutes lets the relay drive operations; what they retry has ended when it returns.
+func (w *world) minutes(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: minutes N")
+	}
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	for range n {
+		_, err := w.operator.Advance(context.Background())
+		ts.Check(err)
+		w.running.Wait()
+	}
+}
+
+// letter leaves a letter that carries no job.
+func (w *world) letter(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: letter TEXT")
+	}
+	l := deadletter.Letter{MessageID: "m-" + args[0], Body: args[0], Source: "arn:aws:sqs:eu-central-1:1:orbitq-satellite", Receives: 8, Sent: at(0)}
+	ts.Check(w.store.RecordPoison(context.Background(), l, "message is not JSON", at(60)))
 }
 
 // extract wants the last output to be one JSON value, and puts a part of it into a variable.

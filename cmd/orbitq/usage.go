@@ -36,27 +36,40 @@ func usage() *cobra.Command {
 
 // usageLedger lists what was billed.
 func usageLedger() *cobra.Command {
-	return &cobra.Command{
-		Use: "ledger", Short: "List the last hundred analyses that were billed", Args: none, Example: "  orbitq usage ledger",
+	var limit int
+	cmd := &cobra.Command{
+		Use: "ledger", Short: "List the analyses that were billed, newest first", Args: none,
+		Example: "  orbitq usage ledger\n  orbitq usage ledger --limit 0 -o json | jq '[.items[].cost_credits] | add'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if limit < 0 {
+				return usageError{fmt.Errorf("--limit is how many entries to list, not %d", limit)}
+			}
 			c, err := connect(cmd)
 			if err != nil {
 				return err
 			}
-			all, err := c.Ledger(cmd.Context())
+			list, err := firstOf(c.Ledger(cmd.Context(), pageSize(limit)), limit)
 			if err != nil {
-				return err //nolint:wrapcheck // the client's errors are written for people
+				return err
 			}
-			return show(cmd, map[string]any{"items": all}, func(out io.Writer) error {
-				t := table{head: []string{"AT", "POINT", "JOB", "OUTCOME", "CREDITS"}}
-				for i := range all {
-					e := &all[i]
-					t.add(moment(e.At), e.PointID, e.JobID, e.Outcome, strconv.FormatFloat(e.CostCredits, 'f', 2, 64))
-				}
-				return t.write(out)
-			})
+			return show(cmd, list, func(out io.Writer) error { return writeLedger(out, list) })
 		},
 	}
+	cmd.Flags().IntVar(&limit, "limit", 20, "how many to list at most; 0 is all")
+	return cmd
+}
+
+// writeLedger shows entries to people.
+func writeLedger(w io.Writer, l listOf[client.Entry]) error {
+	if len(l.Items) == 0 {
+		return say(w, "nothing was billed")
+	}
+	t := table{head: []string{"AT", "POINT", "JOB", "OUTCOME", "CREDITS"}}
+	for i := range l.Items {
+		e := &l.Items[i]
+		t.add(moment(e.At), e.PointID, e.JobID, e.Outcome, strconv.FormatFloat(e.CostCredits, 'f', 2, 64))
+	}
+	return errors.Join(t.write(w), l.rest(w))
 }
 
 // usageMakeUp runs skipped jobs again after an upgrade.

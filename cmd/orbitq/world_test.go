@@ -34,6 +34,9 @@ type world struct {
 	issuer   *issuer.Issuer
 	provider *cdse.Server
 	worker   *worker.Worker
+	operator *deadletter.Operator
+	store    *memstore.Store
+	paused   sync.Map // queues that are not fed
 	running  sync.WaitGroup
 	asleep   bool // nobody works
 }
@@ -51,6 +54,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(sky.Close)
 
 	store := memstore.New(job.DefaultTiming())
+	w.store = store
 	now := func() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 	door := gate.New(gate.Config{Store: store, Policy: unhurried(), Now: now, Jitter: func() float64 { return 0 }, Sleep: func(context.Context, time.Duration) error { return nil }})
 	imagery := copernicus.New(copernicus.Config{
@@ -64,18 +68,18 @@ func newWorld(t *testing.T) *world {
 		Kinds: []worker.Kind{&kinds.Enrich{Points: store, Imagery: imagery, Now: now}},
 	})
 	in := intake.New(intake.Config{
-		Store: store, Sender: w, Pacer: door, Runner: w.worker, Policies: kinds.Policies(), Now: now, Deadline: time.Hour, Resend: time.Minute, Tries: 3,
+		Store: store, Sender: w, Pacer: door, Runner: w.worker, Feeds: w, Policies: kinds.Policies(), Now: now, Deadline: time.Hour, Resend: time.Minute, Tries: 3,
 		Entropy: func() (b [10]byte) { _, _ = rand.Read(b[:]); return b },
 	})
-	op := deadletter.NewOperator(deadletter.OperatorConfig{
+	w.operator = deadletter.NewOperator(deadletter.OperatorConfig{
 		Rows: store, Operations: store, Sender: w, Now: now, Timing: job.DefaultTiming(),
 		Entropy: func() (b [10]byte) { _, _ = rand.Read(b[:]); return b },
 	})
 	reads := entry.ReadParts{
-		Query: query.New(store, store, now), Failures: deadletter.NewFailures(store), Poisons: store, Gate: door, Version: "test",
+		Query: query.New(store, store, now), Failures: deadletter.NewFailures(store), Poisons: store, Gate: door, Queues: w, Feeds: w, Version: "test",
 	}
 	silent := slog.New(slog.DiscardHandler)
-	w.serve(t, lambda(entry.Write(in, op, door, silent)), lambda(entry.Read(reads, silent)))
+	w.serve(t, lambda(entry.Write(in, w.operator, door, silent)), lambda(entry.Read(reads, silent)))
 	t.Cleanup(w.running.Wait) // before anything is closed
 	return w
 }
@@ -91,16 +95,20 @@ func (w *world) serve(t *testing.T, write, read apigw.Invoke) {
 		t.Fatalf("make issuer: %v", err)
 	}
 	routes := []apigw.Route{{Key: "GET /v1/health", Invoke: read}}
-	for _, key := range []string{
+	add := func(invoke apigw.Invoke, scope string, keys ...string) {
+		for _, key := range keys {
+			routes = append(routes, apigw.Route{Key: key, Invoke: invoke, Authorize: true, Scopes: []string{scope}})
+		}
+	}
+	add(write, "orbitq/write",
 		"POST /v1/data-points", "POST /v1/jobs", "POST /v1/jobs/{id}/cancel", "POST /v1/jobs/{id}/snooze", "POST /v1/failed/{id}/retry",
-		"POST /v1/failed:retry", "POST /v1/failed:flush", "DELETE /v1/failed/{id}", "POST /v1/operations/{id}/abort", "POST /v1/usage:make-up",
-		"GET /v1/operations/{id}",
-	} {
-		routes = append(routes, apigw.Route{Key: key, Invoke: write, Authorize: true, Scopes: []string{"orbitq/write"}})
-	}
-	for _, key := range []string{"GET /v1/data-points/{id}", "GET /v1/data-points/{id}/analyses", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/calls", "GET /v1/jobs", "GET /v1/failed", "GET /v1/usage", "GET /v1/usage/ledger", "GET /v1/provider"} {
-		routes = append(routes, apigw.Route{Key: key, Invoke: read, Authorize: true, Scopes: []string{"orbitq/read"}})
-	}
+		"POST /v1/failed:retry", "POST /v1/failed:flush", "DELETE /v1/failed/{id}", "POST /v1/operations/{id}/abort", "POST /v1/usage:make-up")
+	add(write, "orbitq/read", "GET /v1/operations/{id}")
+	add(write, "orbitq/operate", "POST /v1/queues/{queue}/pause", "POST /v1/queues/{queue}/resume")
+	add(read, "orbitq/operate", "GET /v1/failed/poison")
+	add(read, "orbitq/read",
+		"GET /v1/data-points/{id}", "GET /v1/data-points/{id}/analyses", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/calls", "GET /v1/jobs", "GET /v1/failed",
+		"GET /v1/usage", "GET /v1/usage/ledger", "GET /v1/provider", "GET /v1/queues")
 	api, err := apigw.New(apigw.Config{Routes: routes, JWT: &apigw.JWT{Issuer: tokens.URL(), Audience: []string{"orbitq"}}})
 	if err != nil {
 		t.Fatalf("make API: %v", err)
@@ -149,6 +157,32 @@ func (w *world) Send(_ context.Context, queue string, m job.Message, _ time.Dura
 
 // Hide has nothing to do: no message comes back.
 func (*world) Hide(context.Context, string, string, time.Duration) error { return nil }
+
+// SetEnabled pauses or resumes a queue in words; messages are worked on all the same.
+func (w *world) SetEnabled(_ context.Context, queue string, enabled bool) (string, error) {
+	if enabled {
+		w.paused.Delete(queue)
+		return "enabling", nil
+	}
+	w.paused.Store(queue, true)
+	return "disabling", nil
+}
+
+// Feed is what was last asked of a queue.
+func (w *world) Feed(_ context.Context, queue string) (string, error) {
+	if _, paused := w.paused.Load(queue); paused {
+		return "disabled", nil
+	}
+	return "enabled", nil
+}
+
+// Depth is nothing, as long as no message waits; the dead letter queue holds one.
+func (*world) Depth(_ context.Context, queue string) (query.Depth, error) {
+	if queue == "dead" {
+		return query.Depth{Waiting: 1}, nil
+	}
+	return query.Depth{InFlight: 2, Delayed: 3}, nil
+}
 
 // token is a good token of a user.
 func (w *world) token(t *testing.T, user, tier string, scopes ...string) string {

@@ -5,7 +5,6 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
-	"strconv"
 
 	"orbitq/internal/job"
 )
@@ -53,14 +52,11 @@ func (f FailedFilter) body() map[string]any {
 // Failed lists the user's dead jobs, the latest death first, and fetches pages as they are needed. An error ends the
 // list.
 func (c *Client) Failed(ctx context.Context, f FailedFilter) iter.Seq2[Job, error] {
-	query := url.Values{}
+	query := sized(f.Page)
 	for name, value := range f.fields() {
 		query.Set(name, value)
 	}
-	if f.Page > 0 {
-		query.Set("limit", strconv.Itoa(f.Page))
-	}
-	return c.pages(ctx, "/v1/failed?", query)
+	return pages[Job](ctx, c, "/v1/failed", query)
 }
 
 // Retry runs a dead or skipped job again.

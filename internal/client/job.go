@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"iter"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -54,6 +55,8 @@ type Job struct {
 	Tags    []string   `json:"tags,omitempty"`
 	// Fingerprint: of the cause that it died of.
 	Fingerprint string `json:"fingerprint,omitempty"`
+	// Duplicate: the answer to a dispatch that accepted nothing, because this open job holds the unique key.
+	Duplicate bool `json:"duplicate,omitempty"`
 	// Error: of the latest attempt.
 	Error *Failure `json:"error,omitempty"`
 	// History: the last attempts, oldest first.
@@ -126,37 +129,48 @@ func (c *Client) Wait(ctx context.Context, id string, every time.Duration) (Job,
 //
 // The list is no snapshot: jobs that are accepted meanwhile are not in it, and those in it are as new as their page.
 func (c *Client) Jobs(ctx context.Context, f Filter) iter.Seq2[Job, error] {
-	return c.pages(ctx, "/v1/jobs?", f.values())
+	return pages[Job](ctx, c, "/v1/jobs", f.values())
 }
 
-// pages walks through a list of jobs, page by page.
-func (c *Client) pages(ctx context.Context, path string, query url.Values) iter.Seq2[Job, error] {
-	return func(yield func(Job, error) bool) {
+// pages walks through a list, page by page. Whoever walks again begins again.
+func pages[Item any](ctx context.Context, c *Client, path string, query url.Values) iter.Seq2[Item, error] {
+	return func(yield func(Item, error) bool) {
+		at := maps.Clone(query)
 		for {
 			var page struct {
-				Items []Job   `json:"items"`
+				Items []Item  `json:"items"`
 				Next  *string `json:"next_cursor"`
 			}
-			if err := c.do(ctx, call{method: http.MethodGet, path: path + query.Encode()}, &page); err != nil {
-				yield(Job{}, err)
+			if err := c.do(ctx, call{method: http.MethodGet, path: path + "?" + at.Encode()}, &page); err != nil {
+				var none Item
+				yield(none, err)
 				return
 			}
-			for _, j := range page.Items {
-				if !yield(j, nil) {
+			for i := range page.Items {
+				if !yield(page.Items[i], nil) {
 					return
 				}
 			}
 			if page.Next == nil {
 				return
 			}
-			query.Set("cursor", *page.Next)
+			at.Set("cursor", *page.Next)
 		}
 	}
 }
 
+// sized are the query parameters of a list without filters; 0 leaves the size of a page to the API.
+func sized(page int) url.Values {
+	query := url.Values{}
+	if page > 0 {
+		query.Set("limit", strconv.Itoa(page))
+	}
+	return query
+}
+
 // values are the query parameters of the filter.
 func (f Filter) values() url.Values {
-	query := url.Values{}
+	query := sized(f.Page)
 	if f.State != "" {
 		query.Set("state", string(f.State))
 	}
@@ -164,9 +178,6 @@ func (f Filter) values() url.Values {
 		if value != "" {
 			query.Set(name, value)
 		}
-	}
-	if f.Page > 0 {
-		query.Set("limit", strconv.Itoa(f.Page))
 	}
 	return query
 }

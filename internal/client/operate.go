@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"iter"
 	"net/http"
 	"net/url"
 	"time"
@@ -53,6 +54,25 @@ func (c *Client) Abort(ctx context.Context, id string) (Operation, error) {
 	return out, err
 }
 
+// Follow asks for an operation again and again, every so often, until it runs no more, and shows each new step. When the
+// caller gives up it returns what was seen last; the operation goes on.
+func (c *Client) Follow(ctx context.Context, op Operation, every time.Duration, step func(Operation)) (Operation, error) {
+	for op.State == "running" {
+		if err := pause(ctx, every); err != nil {
+			return op, err
+		}
+		next, err := c.Operation(ctx, op.ID)
+		if err != nil {
+			return op, err
+		}
+		if next.Step != op.Step {
+			step(next)
+		}
+		op = next
+	}
+	return op, nil
+}
+
 // Snooze puts an open job off that waits for its turn.
 func (c *Client) Snooze(ctx context.Context, id string, d time.Duration) (Job, error) {
 	var out Job
@@ -95,12 +115,29 @@ type Entry struct {
 	CostCredits float64   `json:"cost_credits"`
 }
 
-// Ledger returns the newest page of what was billed.
-func (c *Client) Ledger(ctx context.Context) ([]Entry, error) {
+// Ledger lists what was billed, newest first, and fetches pages of a size as they are needed. An error ends the list.
+func (c *Client) Ledger(ctx context.Context, page int) iter.Seq2[Entry, error] {
+	return pages[Entry](ctx, c, "/v1/usage/ledger", sized(page))
+}
+
+// Poison is a dead letter that carries no job.
+type Poison struct {
+	MessageID string `json:"message_id"`
+	// Queue: that gave up on it.
+	Queue      string    `json:"queue"`
+	Reason     string    `json:"reason"`
+	Payload    string    `json:"payload"`
+	Receives   int       `json:"receives"`
+	SentAt     time.Time `json:"sent_at"`
+	RecordedAt time.Time `json:"recorded_at"`
+}
+
+// Poison returns the newest letters that carry no job, up to a hundred.
+func (c *Client) Poison(ctx context.Context, limit int) ([]Poison, error) {
 	var out struct {
-		Items []Entry `json:"items"`
+		Items []Poison `json:"items"`
 	}
-	err := c.do(ctx, call{method: http.MethodGet, path: "/v1/usage/ledger?limit=100"}, &out)
+	err := c.do(ctx, call{method: http.MethodGet, path: "/v1/failed/poison?" + sized(limit).Encode()}, &out)
 	return out.Items, err
 }
 

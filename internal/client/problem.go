@@ -36,7 +36,7 @@ type Denied struct { //nolint:errname // it reads as what it is
 // Error implements error and says what to do.
 func (d *Denied) Error() string {
 	if d.Status == http.StatusForbidden {
-		return "the token may not do this (" + d.Reason + "): get one with the scope (locally: orbitq token --scope 'orbitq/read orbitq/write')"
+		return "the token may not do this (" + d.Reason + "): get one with the scope (locally: orbitq token --scope 'orbitq/read orbitq/write'; to pause, resume and see poison, orbitq/operate too)"
 	}
 	return "the token was not accepted (" + d.Reason + "): get a new one (locally: orbitq token --user YOU) and pass it by --token or ORBITQ_TOKEN"
 }

@@ -56,6 +56,34 @@ func TestDispatchWithEverything(t *testing.T) {
 	}
 }
 
+// The time by which a job must start is shown as long as it means something.
+func TestStartByIsShownUntilTheStart(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	for i, c := range []struct {
+		state            job.State
+		attempts, passes int
+		want             bool
+	}{
+		{job.Queued, 0, 0, true},
+		{job.Waiting, 0, 0, true},
+		{job.Running, 1, 0, false},
+		{job.Retrying, 1, 0, false},
+		{job.Waiting, 0, 1, false},
+		{job.Dead, 0, 0, false},
+	} {
+		b.put(t, job.Job{
+			ID: id(i), Kind: "enrich", Owner: ann, Queue: "low", Point: id(9), State: c.state, MaxAttempts: 3, Created: b.now, Finished: b.now,
+			Attempts: c.attempts, Passes: c.passes, StartBy: b.now.Add(time.Hour),
+		})
+		var got wished
+		b.do(t, call{method: "GET", path: "/v1/jobs/" + id(i), owner: ann}).into(t, http.StatusOK, &got)
+		if (got.StartBy != nil) != c.want {
+			t.Errorf("%s, %d attempts, %d passes: %v", c.state, c.attempts, c.passes, got.StartBy)
+		}
+	}
+}
+
 func TestBadFiltersOfListsAreRefused(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 101)

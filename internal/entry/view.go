@@ -101,7 +101,7 @@ func viewJob(j *job.Job) jobView {
 		StartedAt: when(j.Started), FinishedAt: when(j.Finished),
 		UniqueKey: j.Unique, Tags: j.Tags, Fingerprint: j.Print,
 	}
-	if j.State.Open() {
+	if j.State.Open() && j.Attempts == 0 && j.Passes == 0 { // the promise to start is open, too
 		v.StartBy = when(j.StartBy)
 	}
 	if j.State == job.Skipped {
