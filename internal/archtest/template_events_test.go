@@ -25,6 +25,8 @@ func shapes() map[string]func(t *testing.T, payload []byte) {
 		"http_create_point.json": isRequest,
 		"http_enqueue.json":      isRequest,
 		"http_get_job.json":      isRequest,
+		"http_pause_queue.json":  isRequest,
+		"http_retry_canary.json": isRequest,
 		"schedule.json":          isSchedule,
 		"sqs_batch_partial.json": func(t *testing.T, p []byte) { t.Helper(); isBatch(t, p, 3, true) },
 		"sqs_one.json":           func(t *testing.T, p []byte) { t.Helper(); isBatch(t, p, 1, true) },

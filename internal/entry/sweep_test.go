@@ -157,6 +157,8 @@ func TestRequestsOfTheSamples(t *testing.T) {
 		{"http_create_point.json", 201, ""},
 		{"http_enqueue.json", 404, "NOT_FOUND"}, // the sample's point is not in an empty table
 		{"http_get_job.json", 200, ""},
+		{"http_pause_queue.json", 202, ""},
+		{"http_retry_canary.json", 202, ""},
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			t.Parallel()
