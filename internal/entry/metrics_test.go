@@ -99,6 +99,12 @@ func TestMetricsOfABatch(t *testing.T) {
 	if line["level"] != "INFO" || line["code"] != nil {
 		t.Errorf("line %v", line)
 	}
+	f.deliver(t, events.SQSEvent{Records: []events.SQSMessage{record(7, carrying(id(3))), record(8, carrying(id(1)))}})
+	all := f.log.all(t)
+	got = embedded(t, all[len(all)-1])
+	if _, again := got["DeadJobs"]; again || got["SucceededJobs"] != 0 || len(got) != 2 {
+		t.Errorf("delivered again: %v", got)
+	}
 }
 
 // A limiter that cannot be read leaves its metrics out, which is no alarm and no lie; a batch without any declares none.

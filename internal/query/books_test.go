@@ -82,7 +82,7 @@ func TestLedgerRefusals(t *testing.T) {
 		t.Errorf("after %q: %v", books.after, err)
 	}
 	for _, garbage := range []string{
-		"!", "MQ==", encode("1")[:1], "M\n", encode("1"), encode("1\xff"), encode(good), encode("2" + good), encode("1" + good + "#1"), encode("1" + good + " "),
+		"!", "MQ==", encode("1")[:1], "M\n", encode("1"), encode("1\xff"), encode(good), encode("2" + good), encode("1" + good + "#1"), encode("1" + good + " "), encode("1" + strings.TrimSuffix(good, "#2") + "x#2"),
 		encode("1" + strings.TrimSuffix(good, "#2")), encode("1" + strings.TrimSuffix(good, "2")), encode("1" + good[1:]), encode("1" + strings.Repeat(good, 40)),
 	} {
 		_, err := q.Ledger(t.Context(), "me", garbage, 2)
