@@ -110,7 +110,7 @@ func checkProvider(t *testing.T, r *reading, row providerRow) {
 	t.Helper()
 	got := r.result(t)
 	if got.job.State != row.state || got.job.Outcome != row.outcome || got.job.Attempts != row.attempts {
-		t.Fatalf("ended as %s %s after %d attempts (error %+v)", got.job.State, got.job.Outcome, got.job.Attempts, got.job.Error)
+		t.Fatalf("ended as %s %s after %d attempts (error %+v, history %+v)", got.job.State, got.job.Outcome, got.job.Attempts, got.job.Error, got.job.History)
 	}
 	if row.code != "" && (got.job.Error == nil || got.job.Error.Code != row.code) {
 		t.Errorf("error %+v, want %s", got.job.Error, row.code)
