@@ -166,5 +166,5 @@ func (s *Store) reserve(ctx context.Context, j job.Job, row item, r job.ClaimReq
 	if job.JudgeQuota(meter, j.Limit) == job.Reserved {
 		return s.write(ctx, job.Wait, &j, job.WaitingForQuota(j, s.timing, r.Now), row)
 	}
-	return s.write(ctx, job.Skip, &j, job.SkippedByQuota(j, usage.CycleAt(usage.Tier(j.Tier), j.Anchor, r.Now).End, r.Now), row)
+	return s.write(ctx, job.Skip, &j, job.SkippedByQuota(j, usage.CycleOf(&j, r.Now).End, r.Now), row)
 }

@@ -1,12 +1,9 @@
 package dynamostore
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strconv"
 	"time"
 
@@ -14,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"orbitq/internal/limit"
-	"orbitq/internal/satellite"
 )
 
 // doorKey is the row of the provider's limiter, breaker and budget.
@@ -134,107 +130,4 @@ func moments(all []int64) []time.Time {
 		out = append(out, moment(n))
 	}
 	return out
-}
-
-// keepCall is how long the record of a call is kept.
-const keepCall = 90 * 24 * time.Hour
-
-// RecordCalls implements gate.Store: each under its job, 25 in a request.
-func (s *Store) RecordCalls(ctx context.Context, calls []limit.Call) error {
-	var writes []types.WriteRequest
-	for i := range calls {
-		writes = append(writes, types.WriteRequest{PutRequest: &types.PutRequest{Item: encodeCall(&calls[i])}})
-	}
-	for tries := 0; len(writes) > 0; tries++ {
-		if tries > maxTries+len(writes)/25 {
-			return fmt.Errorf("%d call records stayed unwritten", len(writes))
-		}
-		now := writes[:min(len(writes), 25)]
-		out, err := s.db.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{s.table: now}})
-		if err != nil {
-			return coded("write call records", err)
-		}
-		writes = append(append([]types.WriteRequest{}, out.UnprocessedItems[s.table]...), writes[len(now):]...)
-	}
-	return nil
-}
-
-// encodeCall returns the row of a call.
-func encodeCall(c *limit.Call) item {
-	w := writer(key("JOB#"+c.Job, fmt.Sprintf("CALL#%013d#%d#%d", ms(c.At), c.Attempt, c.Sequence)))
-	w.str("type", c.Type)
-	w["ms"], w["status"] = num(c.Took.Milliseconds()), num(c.Status)
-	w["cached"] = &types.AttributeValueMemberBOOL{Value: c.Cached}
-	w.str("code", c.Code)
-	w["pu"], w["credits"] = float(c.Units), float(c.Credits())
-	w.str("who", c.Owner)
-	w.str("pt", c.Point)
-	w.num("att", c.Attempt)
-	w.time("at", c.At)
-	w["ttl"] = num(c.At.Add(keepCall).Unix())
-	return item(w)
-}
-
-// Calls implements query.Store: the calls of a job, the oldest first.
-func (s *Store) Calls(ctx context.Context, jobID string) ([]limit.Call, error) {
-	rows, err := s.partition(ctx, "JOB#"+jobID, true, 0)
-	calls := []limit.Call{}
-	for _, row := range rows {
-		r := reader(row)
-		if r.str("sk") == "JOB" {
-			continue
-		}
-		cached, _ := row["cached"].(*types.AttributeValueMemberBOOL)
-		calls = append(calls, limit.Call{
-			At: r.time("at"), Took: time.Duration(r.num("ms")) * time.Millisecond, Type: r.str("type"), Cached: cached != nil && cached.Value,
-			Status: r.num("status"), Code: r.str("code"), Units: r.float("pu"), Job: jobID, Owner: r.str("who"), Point: r.str("pt"), Attempt: r.num("att"),
-		})
-	}
-	return calls, err
-}
-
-// Cached implements kinds.Cache. The end is compared here: the table's TTL may be
-// days late.
-func (s *Store) Cached(ctx context.Context, hash string, now time.Time) (satellite.Series, bool, error) {
-	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.table, Key: key("CACHE#"+hash, "CACHE")})
-	if err != nil {
-		return satellite.Series{}, false, coded("read cache", err)
-	}
-	packed, ok := out.Item["series"].(*types.AttributeValueMemberB)
-	if !ok || !now.Before(reader(out.Item).time("until")) {
-		return satellite.Series{}, false, nil
-	}
-	var series satellite.Series
-	unpacked, err := gzip.NewReader(bytes.NewReader(packed.Value))
-	if err == nil {
-		err = json.NewDecoder(io.LimitReader(unpacked, maxCached)).Decode(&series) //nolint:musttag // only Keep writes it
-	}
-	if err != nil {
-		return satellite.Series{}, false, fmt.Errorf("unpack cached series: %w", err)
-	}
-	return series, true, nil
-}
-
-// maxCached is the longest series that is read from the cache, in bytes.
-const maxCached = 1 << 20
-
-// Keep implements kinds.Cache. Packed, two weeks of days fit into two write units.
-func (s *Store) Keep(ctx context.Context, hash string, series satellite.Series, until time.Time) error {
-	var packed bytes.Buffer
-	pack := gzip.NewWriter(&packed)
-	if err := json.NewEncoder(pack).Encode(series); err != nil { //nolint:musttag // only Cached reads it
-		return fmt.Errorf("pack series: %w", err)
-	}
-	if err := pack.Close(); err != nil {
-		return fmt.Errorf("pack series: %w", err)
-	}
-	w := writer(key("CACHE#"+hash, "CACHE"))
-	w["series"] = &types.AttributeValueMemberB{Value: packed.Bytes()}
-	w.time("until", until)
-	w["ttl"] = num(until.Unix())
-	_, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.table, Item: item(w)})
-	if err != nil {
-		return coded("keep series", err)
-	}
-	return nil
 }

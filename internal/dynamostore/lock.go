@@ -1,7 +1,6 @@
 package dynamostore
 
 import (
-	"errors"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -36,11 +35,8 @@ func (s *Store) lock(j *job.Job) types.TransactWriteItem {
 // lockHolder returns the job that holds the unique key which a transaction wanted:
 // the old image of the lock, which is the second item wherever there is one.
 func lockHolder(err error) string {
-	var cancelled *types.TransactionCanceledException
-	if !errors.As(err, &cancelled) {
-		return ""
-	}
-	row, _ := refused(cancelled.CancellationReasons, 1)
+	rs, _ := reasons(err)
+	row, _ := refused(rs, 1)
 	if reader(row).str("sk") != "LOCK" {
 		return ""
 	}

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
 	"orbitq/internal/job"
 )
 
@@ -45,12 +43,7 @@ func (s *Store) Amend(ctx context.Context, id string, decide func(job.Job) (job.
 
 // Dead implements deadletter.Rows: an owner's dead jobs, the latest death first.
 func (s *Store) Dead(ctx context.Context, owner, after string, n int) ([]job.Job, string, error) {
-	index, expr, latestFirst := openIndex, "ok = :grave", false
-	limit := int32(min(n, 100)) //nolint:gosec // G115: at most 100
-	in := &dynamodb.QueryInput{
-		TableName: &s.table, IndexName: &index, KeyConditionExpression: &expr, Limit: &limit, ScanIndexForward: &latestFirst,
-		ExpressionAttributeValues: item{":grave": str(graveKey(owner))},
-	}
+	in := s.openQuery(graveKey(owner), min(n, 100), false)
 	if died, id, ok := strings.Cut(after, "#"); ok {
 		at, err := strconv.ParseInt(died, 10, 64)
 		if err != nil {

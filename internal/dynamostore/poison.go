@@ -40,11 +40,11 @@ func (s *Store) RecordPoison(ctx context.Context, l deadletter.Letter, reason st
 
 // Poisoned implements deadletter.Poisons.
 func (s *Store) Poisoned(ctx context.Context, n int) ([]deadletter.Poison, error) {
-	keys, err := s.latest(ctx, poisonsKey, n)
+	out, err := s.db.Query(ctx, s.openQuery(poisonsKey, min(n, 100), false))
 	if err != nil {
-		return nil, err
+		return nil, coded("query open index", err)
 	}
-	rows, err := s.rows(ctx, keys)
+	rows, err := s.rows(ctx, keysOf(out.Items))
 	all := make([]deadletter.Poison, 0, len(rows))
 	for _, row := range rows {
 		r := reader(row)
@@ -56,17 +56,4 @@ func (s *Store) Poisoned(ctx context.Context, n int) ([]deadletter.Poison, error
 	}
 	slices.SortFunc(all, func(a, b deadletter.Poison) int { return b.At.Compare(a.At) })
 	return all, err
-}
-
-// latest returns the keys of the n newest rows of a partition of the open index.
-func (s *Store) latest(ctx context.Context, partition string, n int) ([]item, error) {
-	index, expr, latestFirst, limit := openIndex, "ok = :ok", false, int32(min(n, 100)) //nolint:gosec // G115: at most 100
-	out, err := s.db.Query(ctx, &dynamodb.QueryInput{
-		TableName: &s.table, IndexName: &index, KeyConditionExpression: &expr, Limit: &limit, ScanIndexForward: &latestFirst,
-		ExpressionAttributeValues: item{":ok": str(partition)},
-	})
-	if err != nil {
-		return nil, coded("query open index", err)
-	}
-	return keysOf(out.Items), nil
 }

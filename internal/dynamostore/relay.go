@@ -24,19 +24,26 @@ func (s *Store) Due(ctx context.Context, shard int, now time.Time, n int) ([]rel
 // due returns up to n rows of a partition of the open index whose look is not after
 // now, the oldest first; the zero time means all.
 func (s *Store) due(ctx context.Context, partition string, now time.Time, n int) ([]item, error) {
-	index, expr, limit := openIndex, "ok = :ok", int32(min(n, 1000)) //nolint:gosec // G115: at most 1000
-	values := item{":ok": str(partition)}
+	in := s.openQuery(partition, min(n, 1000), true)
 	if !now.IsZero() {
-		expr += " AND look <= :now"
-		values[":now"] = num(ms(now))
+		expr := *in.KeyConditionExpression + " AND look <= :now"
+		in.KeyConditionExpression, in.ExpressionAttributeValues[":now"] = &expr, num(ms(now))
 	}
-	out, err := s.db.Query(ctx, &dynamodb.QueryInput{
-		TableName: &s.table, IndexName: &index, KeyConditionExpression: &expr, Limit: &limit, ExpressionAttributeValues: values,
-	})
+	out, err := s.db.Query(ctx, in)
 	if err != nil {
 		return nil, coded("query open index", err)
 	}
 	return out.Items, nil
+}
+
+// openQuery returns the query for up to n rows of a partition of the open index, in
+// the order of their look or against it.
+func (s *Store) openQuery(partition string, n int, forward bool) *dynamodb.QueryInput {
+	index, expr, limit := openIndex, "ok = :ok", int32(n) //nolint:gosec // G115: at most 1000
+	return &dynamodb.QueryInput{
+		TableName: &s.table, IndexName: &index, KeyConditionExpression: &expr, Limit: &limit, ScanIndexForward: &forward,
+		ExpressionAttributeValues: item{":ok": str(partition)},
+	}
 }
 
 // hintsOf reads rows of the open index.

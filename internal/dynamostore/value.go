@@ -87,10 +87,7 @@ func (r reader) has(name string) bool {
 }
 
 func (r reader) time(name string) time.Time {
-	if n := r.num(name); n != 0 {
-		return time.UnixMilli(int64(n)).UTC()
-	}
-	return time.Time{}
+	return moment(int64(r.num(name)))
 }
 
 func (r reader) texts(name string) []string {

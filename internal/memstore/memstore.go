@@ -202,11 +202,8 @@ func (s *Store) Jobs(_ context.Context, owner, after string, n int) ([]job.Job, 
 			all = append(all, *j)
 		}
 	}
-	sort.Slice(all, func(i, k int) bool { return all[i].Position() > all[k].Position() })
-	if len(all) <= n {
-		return all, "", nil
-	}
-	return all[:n], all[n-1].Position(), nil
+	page, next := newest(all, n, (*job.Job).Position)
+	return page, next, nil
 }
 
 // Meter implements query.Store.

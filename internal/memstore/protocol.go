@@ -3,7 +3,6 @@ package memstore
 import (
 	"context"
 	"reflect"
-	"sort"
 	"time"
 
 	"orbitq/internal/deadletter"
@@ -51,7 +50,7 @@ func (s *Store) reserve(row *job.Job, r *job.ClaimRequest) job.Claim {
 		m := s.meters[k]
 		switch s.rules.JudgeQuota(m, j.Limit) {
 		case job.UsedUp:
-			next := job.SkippedByQuota(j, usage.CycleAt(usage.Tier(j.Tier), j.Anchor, r.Now).End, r.Now)
+			next := job.SkippedByQuota(j, usage.CycleOf(&j, r.Now).End, r.Now)
 			s.write(row, &next)
 			return job.Claim{Verdict: job.Skip, Job: next}
 		case job.Reserved:
@@ -174,11 +173,8 @@ func (s *Store) Dead(_ context.Context, owner, after string, n int) ([]job.Job, 
 			all = append(all, *j)
 		}
 	}
-	sort.Slice(all, func(i, k int) bool { return all[i].Grave() > all[k].Grave() })
-	if len(all) <= n {
-		return all, "", nil
-	}
-	return all[:n], all[n-1].Grave(), nil
+	page, next := newest(all, n, (*job.Job).Grave)
+	return page, next, nil
 }
 
 // mine reports whether the row is still under held's lease, and if not, what

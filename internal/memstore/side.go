@@ -166,9 +166,16 @@ func (s *Store) Ledger(_ context.Context, owner, after string, n int) ([]satelli
 			all = append(all, a)
 		}
 	}
-	sort.Slice(all, func(i, k int) bool { return all[i].Entry() > all[k].Entry() })
+	page, next := newest(all, n, (*satellite.Analysis).Entry)
+	return page, next, nil
+}
+
+// newest orders rows by their positions, the highest first, and returns up to n of them
+// and the position after the last one, if there are more.
+func newest[T any](all []T, n int, position func(*T) string) (page []T, next string) {
+	sort.Slice(all, func(i, k int) bool { return position(&all[i]) > position(&all[k]) })
 	if len(all) <= n {
-		return all, "", nil
+		return all, ""
 	}
-	return all[:n], all[n-1].Entry(), nil
+	return all[:n], position(&all[n-1])
 }

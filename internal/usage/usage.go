@@ -110,5 +110,8 @@ func meterKey(resource string, t Tier, anchor, now time.Time) string {
 	return "USAGE#" + resource + "#" + string(t) + "#" + CycleAt(t, anchor, now).Start.Format(time.DateOnly)
 }
 
+// CycleOf returns the cycle of a job's owner that holds now.
+func CycleOf(j *job.Job, now time.Time) Cycle { return CycleAt(Tier(j.Tier), j.Anchor, now) }
+
 // KeyOf returns the sort key of the meter row that counts a job now.
 func KeyOf(j *job.Job, now time.Time) string { return MeterKey(Tier(j.Tier), j.Anchor, now) }
