@@ -133,11 +133,9 @@ func (r *Reconciler) Sweep(ctx context.Context) (Swept, error) {
 	s := &sweep{seen: map[string]bool{}, dead: map[string]bool{}}
 	// What is received has to be given back in time, too: a sweep that is killed would
 	// hide its letters from the console until their visibility timeout.
-	stop := r.now().Add(24 * time.Hour)
-	if deadline, ok := ctx.Deadline(); ok {
-		stop = r.now().Add(deadline.Sub(r.now()) / 2)
-	}
-	for more := true; more && ctx.Err() == nil && r.now().Before(stop); {
+	began := r.now()
+	deadline, limited := ctx.Deadline()
+	for more := true; more && ctx.Err() == nil && (!limited || r.now().Sub(began) < deadline.Sub(began)/2); {
 		more = r.page(ctx, s)
 	}
 	giveBack := context.WithoutCancel(ctx)

@@ -13,7 +13,7 @@ import (
 const (
 	canaryFirst  = 5   // jobs of the first step
 	canaryFactor = 4   // each further step is so many times larger
-	maxStep      = 200 // jobs of the largest step: their ids live in one row
+	MaxRate      = 200 // jobs of the largest step, which is a minute's: their ids live in one row
 )
 
 // Operation is a retry of many that goes on by itself, step by step, and can be
@@ -86,8 +86,8 @@ func (o *Operator) Start(ctx context.Context, op Operation) (Operation, error) {
 	now := o.Now()
 	op.ID, op.State, op.Version = job.NewID(now, o.Entropy()), OperationRunning, 1
 	op.Created, op.Updated = now, now
-	if op.Rate == 0 || op.Rate > maxStep {
-		op.Rate = maxStep
+	if op.Rate == 0 || op.Rate > MaxRate {
+		op.Rate = MaxRate
 	}
 	// What dies from now on is not meant: it would be retried for ever.
 	if op.Filter.Until.IsZero() || op.Filter.Until.After(now) {
@@ -105,7 +105,7 @@ func (o *Operator) Find(ctx context.Context, owner, id string) (Operation, error
 		return Operation{}, job.Errorf(job.NotFound, "no operation %q", id)
 	}
 	op, err := o.Operations.Operation(ctx, id)
-	if job.CodeOf(err) == job.NotFound && err != nil || err == nil && op.Owner != owner {
+	if job.CodeOf(err) == job.NotFound || err == nil && op.Owner != owner {
 		return Operation{}, job.Errorf(job.NotFound, "no operation %q", id)
 	}
 	if err != nil {
@@ -202,7 +202,7 @@ func (o *Operator) watch(ctx context.Context, op *Operation) ([]string, error) {
 	for _, w := range op.Watched {
 		j, err := o.Operations.Job(ctx, w.Job)
 		switch {
-		case job.CodeOf(err) == job.NotFound && err != nil:
+		case job.CodeOf(err) == job.NotFound:
 			op.Mended++ // final for so long that its row is gone
 		case err != nil:
 			return nil, fmt.Errorf("read job: %w", err)
@@ -234,7 +234,7 @@ func (o *Operator) choose(ctx context.Context, op *Operation) ([]string, error) 
 		}
 		size = min(size, op.Rate)
 	}
-	size = min(size, maxStep-len(op.Watched))
+	size = min(size, MaxRate-len(op.Watched))
 	var chosen []job.Job
 	failures := NewFailures(o.Rows)
 	for pages := 0; pages < maxPages && len(chosen) < size && !op.AtEnd; pages++ {

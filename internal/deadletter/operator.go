@@ -3,6 +3,7 @@ package deadletter
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"orbitq/internal/job"
@@ -160,64 +161,56 @@ type Bulk struct {
 // RetryMany retries the owner's dead jobs that the filter means, up to MaxRetry. A
 // job that changed meanwhile is passed over: somebody else was quicker.
 func (o *Operator) RetryMany(ctx context.Context, owner string, f Filter, after string, dryRun bool) (Bulk, error) {
-	return o.each(ctx, owner, f, after, dryRun, o.Retry)
+	return o.each(after, MaxRetry, dryRun, o.deadOf(ctx, owner, f), func(id string) (job.Job, error) { return o.Retry(ctx, owner, id) })
 }
 
 // Flush forgets the owner's dead jobs that the filter means, up to MaxRetry.
 func (o *Operator) Flush(ctx context.Context, owner string, f Filter, after string, dryRun bool) (Bulk, error) {
-	return o.each(ctx, owner, f, after, dryRun, o.Forget)
+	return o.each(after, MaxRetry, dryRun, o.deadOf(ctx, owner, f), func(id string) (job.Job, error) { return o.Forget(ctx, owner, id) })
 }
 
 // MakeUp runs the owner's skipped jobs again under the plan that the owner has now.
 // They are sent by the relay, as slots of the limiter allow. Those of many pages are
 // made up page by page: the rest has a position.
 func (o *Operator) MakeUp(ctx context.Context, owner string, p job.Plan, after string, dryRun bool) (Bulk, error) {
-	total := Bulk{Next: after}
-	for range maxPages {
-		page, next, err := o.Rows.Jobs(ctx, owner, total.Next, MaxPage)
+	skipped := func(after string, n int) ([]job.Job, string, error) {
+		found, next, err := o.Rows.Jobs(ctx, owner, after, n)
 		if err != nil {
-			return total, fmt.Errorf("list jobs: %w", err)
+			return nil, "", fmt.Errorf("list jobs: %w", err)
 		}
-		for i := range page {
-			if page[i].State != job.Skipped {
-				continue
-			}
-			total.Matched++
-			if dryRun {
-				continue
-			}
-			_, err := o.amend(ctx, owner, page[i].ID, func(j job.Job) (job.Job, error) { return job.Upgraded(j, p, o.Timing, o.Now()) })
-			switch code := job.CodeOf(err); {
-			case err == nil:
-				total.Done++
-			case code != job.StateConflict && code != job.UniqueHeld:
-				return total, err
-			}
-		}
-		if total.Next = next; next == "" {
-			break
-		}
+		return slices.DeleteFunc(found, func(j job.Job) bool { return j.State != job.Skipped }), next, nil
 	}
-	return total, nil
+	return o.each(after, maxPages*MaxPage, dryRun, skipped, func(id string) (job.Job, error) {
+		return o.amend(ctx, owner, id, func(j job.Job) (job.Job, error) { return job.Upgraded(j, p, o.Timing, o.Now()) })
+	})
 }
 
-// each does the same with every dead job that the filter means, up to MaxRetry.
-func (o *Operator) each(
-	ctx context.Context, owner string, f Filter, after string, dryRun bool, act func(ctx context.Context, owner, id string) (job.Job, error),
-) (Bulk, error) {
-	total, failures := Bulk{Next: after}, NewFailures(o.Rows)
-	for pages := 0; pages < maxPages && total.Matched < MaxRetry; pages++ {
-		page, next, err := failures.List(ctx, owner, f, total.Next, min(MaxPage, MaxRetry-total.Matched))
+// page returns up to n jobs after a position, and the position of the rest.
+type page func(after string, n int) ([]job.Job, string, error)
+
+// deadOf lists the owner's dead jobs that the filter means.
+func (o *Operator) deadOf(ctx context.Context, owner string, f Filter) page {
+	return func(after string, n int) ([]job.Job, string, error) {
+		return NewFailures(o.Rows).List(ctx, owner, f, after, n)
+	}
+}
+
+// each does the same with every job of a list, up to most of them. A job that has
+// changed since it was listed, or whose unique key is taken, is passed over.
+func (*Operator) each(after string, most int, dryRun bool, list page, act func(id string) (job.Job, error)) (Bulk, error) {
+	total := Bulk{Next: after}
+	for pages := 0; pages < maxPages && total.Matched < most; pages++ {
+		found, next, err := list(total.Next, min(MaxPage, most-total.Matched))
 		if err != nil {
 			return total, err
 		}
 		total.Next = next
-		for i := range page {
+		for i := range found {
 			total.Matched++
 			if dryRun {
 				continue
 			}
-			_, err := act(ctx, owner, page[i].ID)
+			_, err := act(found[i].ID)
 			switch code := job.CodeOf(err); {
 			case err == nil:
 				total.Done++

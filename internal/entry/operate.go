@@ -117,14 +117,11 @@ func viewOperation(o *deadletter.Operation) operationView {
 	}
 }
 
-// maxRate is the most jobs that an operation retries in a minute.
-const maxRate = 200
-
 // operation returns how the body wants to go on by itself, and whether it does.
 func (b *retryBody) operation() (deadletter.Operation, bool, error) {
 	op := deadletter.Operation{Canary: b.Canary != nil && *b.Canary}
 	if b.Rate != nil {
-		if op.Rate = *b.Rate; op.Rate < 1 || op.Rate > maxRate {
+		if op.Rate = *b.Rate; op.Rate < 1 || op.Rate > deadletter.MaxRate {
 			return op, true, job.Invalid(job.Violation{Field: "rate", Rule: "range", Detail: "must be from 1 to 200 jobs per minute"})
 		}
 	}
