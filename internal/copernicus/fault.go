@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"orbitq/internal/job"
+	"orbitq/internal/limit"
 )
 
 // quotaCode is the provider's code for a month without units left.
@@ -51,7 +52,7 @@ func fault(status int, a answer, now time.Time, hide *strings.Replacer) error {
 	case status == http.StatusTooManyRequests:
 		e.Code, e.RetryAfter = job.ProviderRateLimit, retryAfter(a.header.Get("Retry-After"))
 	case status == http.StatusForbidden && b.Code == quotaCode:
-		e.Code, e.RetryAfter = job.ProviderQuota, untilNextMonth(now)
+		e.Code, e.RetryAfter = job.ProviderQuota, limit.NextMonth(now).Sub(now)
 	// Our credentials are wrong; repeating the call would only lock them out.
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		e.Code = job.ProviderDenied
@@ -79,12 +80,6 @@ func retryAfter(header string) time.Duration {
 	default:
 		return max(time.Duration(n)*time.Millisecond, time.Second)
 	}
-}
-
-// untilNextMonth is how long the provider's monthly allowance stays used up.
-func untilNextMonth(now time.Time) time.Duration {
-	now = now.UTC()
-	return time.Date(now.Year(), now.Month()+1, 1, 0, 0, 0, 0, time.UTC).Sub(now)
 }
 
 // clip keeps a provider's message short enough for a row.

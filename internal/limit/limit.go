@@ -183,12 +183,7 @@ func (p Policy) Book(r Row, high bool, n int, now time.Time) (Row, []time.Time) 
 	r.Shared, r.Reserved = slices.Clone(r.Shared), slices.Clone(r.Reserved)
 	var slots []time.Time
 	for len(slots) < n {
-		lane, size, slot := &r.Shared, p.Shared, p.next(r.Shared, p.Shared, now)
-		if high {
-			if s := p.next(r.Reserved, p.Reserved, now); !s.After(slot) {
-				lane, size, slot = &r.Reserved, p.Reserved, s
-			}
-		}
+		lane, size, slot := p.first(&r, high, now)
 		if slot.Sub(now) > p.Horizon {
 			break
 		}
@@ -196,6 +191,19 @@ func (p Policy) Book(r Row, high bool, n int, now time.Time) (Row, []time.Time) 
 		slots = append(slots, slot)
 	}
 	return r, slots
+}
+
+// first returns the lane of the next free slot of a queue, the lane's size, and the
+// slot.
+func (p Policy) first(r *Row, high bool, now time.Time) (lane *[]time.Time, size int, slot time.Time) {
+	lane, size, slot = &r.Shared, p.Shared, p.next(r.Shared, p.Shared, now)
+	if !high {
+		return lane, size, slot
+	}
+	if s := p.next(r.Reserved, p.Reserved, now); !s.After(slot) {
+		return &r.Reserved, p.Reserved, s
+	}
+	return lane, size, slot
 }
 
 // next returns the next free slot of a lane of the given size. Slots in the future
@@ -237,11 +245,6 @@ func (p Policy) Free(r *Row, high bool, now time.Time) int {
 
 // Wait returns how long the next slot of a queue is away.
 func (p Policy) Wait(r *Row, high bool, now time.Time) time.Duration {
-	slot := p.next(r.Shared, p.Shared, now)
-	if high {
-		if s := p.next(r.Reserved, p.Reserved, now); s.Before(slot) {
-			slot = s
-		}
-	}
+	_, _, slot := p.first(r, high, now)
 	return slot.Sub(now)
 }
