@@ -57,7 +57,7 @@ func newRoad() *road {
 	table := &faulty.Store{Table: r.store, Process: p}
 	r.Relay = relay.New(relay.Config{
 		Store: table, Skipped: table, Outbox: table, Sender: &faulty.Queue{Inner: r.queues, Process: p}, Pacer: r.lanes,
-		Paced: map[string]bool{"paced": true}, Now: func() time.Time { return r.now }, Timing: job.DefaultTiming(),
+		Policies: map[string]job.Policy{"paced": {Paced: true}}, Now: func() time.Time { return r.now }, Timing: job.DefaultTiming(),
 		Tell: func(_ context.Context, e job.Event) error {
 			if r.mute != nil && strings.Contains(e.ID, job.DerivedID("mute")) {
 				return r.mute

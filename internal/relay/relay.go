@@ -83,16 +83,16 @@ type Outbox interface {
 
 // Config has the parts of a Relay.
 type Config struct {
-	Store   Store
-	Skipped Skipped
-	Sender  Sender
-	Pacer   Pacer
-	Paced   map[string]bool // kinds whose messages need a slot
-	Outbox  Outbox
-	Tell    func(ctx context.Context, e job.Event) error
-	Now     func() time.Time
-	Timing  job.Timing
-	PerTurn int // most sends per shard and sweep; default 50
+	Store    Store
+	Skipped  Skipped
+	Sender   Sender
+	Pacer    Pacer
+	Policies map[string]job.Policy // of the kinds, by name: whose messages need a slot
+	Outbox   Outbox
+	Tell     func(ctx context.Context, e job.Event) error
+	Now      func() time.Time
+	Timing   job.Timing
+	PerTurn  int // most sends per shard and sweep; default 50
 }
 
 // Relay sweeps the open index.
@@ -168,7 +168,7 @@ func (r *Relay) lane(ctx context.Context, s *sweep, high bool, seen []job.Job) {
 	for i := range seen {
 		switch j := &seen[i]; {
 		case (j.Queue == "high") != high:
-		case r.Paced[j.Kind] && !j.Doomed(r.Now()):
+		case r.Policies[j.Kind].Paced && !j.Doomed(r.Now()):
 			paced = append(paced, j)
 		default:
 			r.resend(ctx, s, j, time.Time{})

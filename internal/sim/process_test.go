@@ -61,7 +61,7 @@ func newProcess() *process {
 		Deadline: timing().RetryUntil, Resend: timing().Resend, Tries: tries,
 	})
 	p.relay = relay.New(relay.Config{
-		Store: &p.store, Skipped: &p.store, Sender: &p.queue, Pacer: pacer{}, Paced: map[string]bool{kinds.EnrichName: true},
+		Store: &p.store, Skipped: &p.store, Sender: &p.queue, Pacer: pacer{}, Policies: kinds.Policies(),
 		Outbox: &p.store, Tell: faulty.Tell(&p.Process, func(ctx context.Context, e job.Event) error { return p.w.sabotage.tell(ctx, e) }),
 		Now: p.now, Timing: timing(),
 	})

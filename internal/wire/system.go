@@ -256,13 +256,9 @@ func (s *System) Failures() *deadletter.Failures { return deadletter.NewFailures
 
 // Relay returns the use case of the relay's schedule.
 func (s *System) Relay() *relay.Relay {
-	paced := map[string]bool{}
-	for name, p := range kinds.Policies() {
-		paced[name] = p.Paced
-	}
 	topic := account.NewTopic(sns.NewFromConfig(s.aws), s.env.text("ORBITQ_EVENTS_TOPIC"))
 	return relay.New(relay.Config{
-		Store: s.store(), Skipped: s.store(), Sender: s.queues(), Pacer: s.Gate(), Paced: paced,
+		Store: s.store(), Skipped: s.store(), Sender: s.queues(), Pacer: s.Gate(), Policies: kinds.Policies(),
 		Outbox: s.store(), Tell: topic.Tell, Now: now, Timing: s.timing(),
 	})
 }
