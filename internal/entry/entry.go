@@ -21,6 +21,7 @@
 package entry
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"log/slog"
@@ -116,16 +117,9 @@ func principal(r *request) (intake.Principal, error) {
 	if len(claims["sub"]) > maxOwner {
 		return intake.Principal{}, job.Errorf(job.Forbidden, "the token's subject has more than %d bytes", maxOwner)
 	}
-	tier := claims["tier"]
-	if tier == "" {
-		tier = claims["custom:tier"] // Cognito prefixes its own attributes
-	}
-	p := intake.Principal{Owner: claims["sub"], Tier: usage.ParseTier(tier)}
-	anchor := claims["cycle_anchor"]
-	if anchor == "" {
-		anchor = claims["custom:cycle_anchor"]
-	}
-	if anchor != "" {
+	own := func(name string) string { return cmp.Or(claims[name], claims["custom:"+name]) } // Cognito prefixes its own attributes
+	p := intake.Principal{Owner: claims["sub"], Tier: usage.ParseTier(own("tier"))}
+	if anchor := own("cycle_anchor"); anchor != "" {
 		day, err := time.Parse(time.DateOnly, anchor)
 		if err != nil {
 			return intake.Principal{}, job.Errorf(job.Forbidden, "the token's cycle_anchor is not a date such as 2026-01-31")

@@ -174,8 +174,9 @@ func set(f *query.Filter, name, value string) *job.Violation {
 			return &job.Violation{Field: name, Rule: "length", Detail: "must have 1 to 64 characters"}
 		}
 	case "tag":
-		if f.Tag = value; !intake.ValidTag(value) {
-			return &job.Violation{Field: name, Rule: "charset", Detail: "must have 1 to 100 visible ASCII characters"}
+		f.Tag = value
+		if wrong := intake.CheckTag(name, value); wrong != nil {
+			return &wrong[0]
 		}
 	case "data_point_id":
 		if f.Point = value; !job.ValidID(value) {

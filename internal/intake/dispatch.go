@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"orbitq/internal/job"
@@ -56,8 +57,8 @@ func (in *Intake) check(d *Dispatch, key string, now time.Time) (time.Time, erro
 	if d.MaxWait != nil && (*d.MaxWait < 1 || int64(*d.MaxWait) > ahead) {
 		broken = append(broken, job.Violation{Field: "max_wait", Rule: "range", Detail: "must be from 1 to 31622400 seconds, which are 366 days"})
 	}
-	if d.Unique != "" && !ValidTag(d.Unique) {
-		broken = append(broken, job.Violation{Field: "unique_key", Rule: "charset", Detail: "must have 1 to 100 visible ASCII characters"})
+	if d.Unique != "" {
+		broken = append(broken, CheckTag("unique_key", d.Unique)...)
 	}
 	d.Tags, broken = checkTags(d.Tags, broken)
 	if d.Now && (d.Delay != nil || d.RunAt != nil) {
@@ -106,10 +107,8 @@ func checkTags(tags []string, broken []job.Violation) ([]string, []job.Violation
 		return nil, append(broken, job.Violation{Field: "tags", Rule: "max_items", Detail: "must be at most 10"})
 	}
 	for i, t := range tags {
-		if !ValidTag(t) {
-			return nil, append(broken, job.Violation{
-				Field: "tags[" + strconv.Itoa(i) + "]", Rule: "charset", Detail: "must have 1 to 100 visible ASCII characters",
-			})
+		if wrong := CheckTag("tags["+strconv.Itoa(i)+"]", t); wrong != nil {
+			return nil, append(broken, wrong...)
 		}
 	}
 	tags = slices.Clone(tags)
@@ -117,15 +116,18 @@ func checkTags(tags []string, broken []job.Violation) ([]string, []job.Violation
 	return slices.Compact(tags), broken
 }
 
-// ValidTag reports whether s may be a tag or a unique key: 1 to MaxTagLength visible
-// ASCII characters.
-func ValidTag(s string) bool {
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' {
-			return false
-		}
+// CheckTag returns what is wrong with a tag or a unique key, if anything: it has 1 to
+// MaxTagLength visible ASCII characters.
+func CheckTag(field, s string) []job.Violation {
+	if s != "" && len(s) <= MaxTagLength && visible(s) {
+		return nil
 	}
-	return s != "" && len(s) <= MaxTagLength
+	return []job.Violation{{Field: field, Rule: "charset", Detail: "must have 1 to 100 visible ASCII characters"}}
+}
+
+// visible reports whether s has visible ASCII characters only.
+func visible(s string) bool {
+	return !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' })
 }
 
 // DispatchNow accepts a job and runs it here, so that the answer has its result. A

@@ -248,10 +248,8 @@ func checkKey(key string, broken []job.Violation) []job.Violation {
 	if len(key) > MaxKeyLength {
 		return append(broken, job.Violation{Field: "Idempotency-Key", Rule: "max_length", Detail: "must have at most 255 bytes"})
 	}
-	for i := range len(key) {
-		if key[i] <= ' ' || key[i] > '~' {
-			return append(broken, job.Violation{Field: "Idempotency-Key", Rule: "charset", Detail: "must have visible ASCII characters only"})
-		}
+	if !visible(key) {
+		return append(broken, job.Violation{Field: "Idempotency-Key", Rule: "charset", Detail: "must have visible ASCII characters only"})
 	}
 	return broken
 }
