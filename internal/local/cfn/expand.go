@@ -67,15 +67,29 @@ func (s *Source) expanded(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(s.Cache, 0o750); err != nil {
-		return nil, fmt.Errorf("make cache: %w", err)
+	return raw, place(cached, raw)
+}
+
+// place writes a file of the cache. It is renamed into place, and has a name of its own
+// until then: two runs at once, also of one process, must neither read half a file nor
+// take each other's away.
+func place(path string, raw []byte) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return fmt.Errorf("make cache: %w", err)
 	}
-	// Renamed into place: two runs at once must not read half a file.
-	half := fmt.Sprintf("%s.%d", cached, os.Getpid())
-	if err := errors.Join(os.WriteFile(half, raw, 0o600), os.Rename(half, cached)); err != nil {
-		return nil, fmt.Errorf("write cache: %w", err)
+	half, err := os.CreateTemp(dir, "half-*")
+	if err != nil {
+		return fmt.Errorf("write cache: %w", err)
 	}
-	return raw, nil
+	_, err = half.Write(raw)
+	if err = errors.Join(err, half.Close()); err == nil {
+		err = os.Rename(half.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("write cache: %w", errors.Join(err, os.Remove(half.Name())))
+	}
+	return nil
 }
 
 // translate runs SAM's translator.
