@@ -62,7 +62,7 @@ func besides(ctx context.Context, s *dynamostore.Store) map[string]func() error 
 			_, _, err := s.Retake(ctx, &j, time.Time{}, job.DefaultTiming(), now)
 			return err
 		},
-		"Pending":        func() error { _, err := s.Pending(ctx, 1); return err },
+		"Pending":        func() error { _, err := s.Pending(ctx, now, 1); return err },
 		"Told":           func() error { return s.Told(ctx, "e", now) },
 		"Door":           func() error { _, err := s.Door(ctx); return err },
 		"SaveDoor":       func() error { _, _, err := s.SaveDoor(ctx, limit.Row{Version: 1}); return err },

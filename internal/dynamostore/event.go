@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"orbitq/internal/flow"
 	"orbitq/internal/job"
 	"orbitq/internal/relay"
 )
@@ -42,13 +44,13 @@ func decodeEvent(row item) job.Event {
 	return job.Event{
 		ID: afterHash(r.str("pk")), Type: r.str("type"), At: r.time("at"), Job: r.str("job"), Generation: r.num("gen"),
 		Kind: r.str("kd"), Owner: r.str("who"), Point: r.str("pt"), Queue: r.str("q"), Code: job.Code(r.str("code")),
-		Reason: r.str("why"), Print: r.str("fp"), Attempts: r.num("att"),
+		Reason: r.str("why"), Print: r.str("fp"), Attempts: r.num("att"), Tries: r.num("tries"),
 	}
 }
 
 // Pending implements relay.Outbox.
-func (s *Store) Pending(ctx context.Context, n int) ([]job.Event, error) {
-	keys, err := s.due(ctx, eventKey, time.Time{}, n)
+func (s *Store) Pending(ctx context.Context, now time.Time, n int) ([]job.Event, error) {
+	keys, err := s.due(ctx, eventKey, now, n)
 	if err != nil {
 		return nil, err
 	}
@@ -67,16 +69,54 @@ func (s *Store) Pending(ctx context.Context, n int) ([]job.Event, error) {
 
 // Told implements relay.Outbox. The row stays for a while, out of the index.
 func (s *Store) Told(ctx context.Context, id string, now time.Time) error {
-	expr, names := "SET #ttl = :ttl REMOVE ok, look", map[string]string{"#ttl": "ttl"}
-	guard := "attribute_exists(pk)"
+	return s.mailed(ctx, id, "SET #ttl = :ttl, told = :now REMOVE ok, look, miss", item{
+		":ttl": num(now.Add(keepEvent).Unix()), ":now": num(ms(now)),
+	})
+}
+
+// Missed implements relay.Outbox.
+func (s *Store) Missed(ctx context.Context, id, reason string, next, now time.Time) error {
+	if next.IsZero() {
+		return s.mailed(ctx, id, "SET #ttl = :ttl, miss = :why REMOVE ok, look ADD tries :one", item{
+			":ttl": num(now.Add(keepFinal).Unix()), ":why": str(reason), ":one": num(1),
+		})
+	}
+	// Another relay may have told it meanwhile: then it is not pending any more.
+	return s.mailed(ctx, id, "SET look = :next, miss = :why ADD tries :one", item{
+		":next": num(ms(next)), ":why": str(reason), ":one": num(1),
+	})
+}
+
+// mailed changes the row of an event that is still to be told.
+func (s *Store) mailed(ctx context.Context, id, expr string, values item) error {
+	names := map[string]string(nil)
+	if strings.Contains(expr, "#ttl") {
+		names = map[string]string{"#ttl": "ttl"}
+	}
+	guard := "attribute_exists(ok)"
 	_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.table, Key: key("EVENT#"+id, "EVENT"), UpdateExpression: &expr, ConditionExpression: &guard,
-		ExpressionAttributeNames: names, ExpressionAttributeValues: item{":ttl": num(now.Add(keepEvent).Unix())},
+		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
 	})
 	if _, gone := oldImage(err); err == nil || gone {
 		return nil
 	}
-	return coded("remove event", err)
+	return coded("change event", err)
+}
+
+// Deliveries implements flow.Mail.
+func (s *Store) Deliveries(ctx context.Context, ids []string) ([]flow.Delivery, error) {
+	keys := make([]item, 0, len(ids))
+	for _, id := range ids {
+		keys = append(keys, key("EVENT#"+id, "EVENT"))
+	}
+	rows, err := s.rows(ctx, keys)
+	all := make([]flow.Delivery, 0, len(rows))
+	for _, row := range rows {
+		r := reader(row)
+		all = append(all, flow.Delivery{Event: decodeEvent(row), Tries: r.num("tries"), Told: r.time("told"), Next: r.time("look"), Reason: r.str("miss")})
+	}
+	return all, err
 }
 
 // Lapsed implements relay.Skipped.

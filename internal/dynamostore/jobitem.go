@@ -33,6 +33,7 @@ func encodeJob(j *job.Job) item {
 	w.num("rev", j.Revision)
 	w.str("bh", j.BodyHash)
 	w.str("uq", j.Unique)
+	w.str("fl", string(j.Flow))
 	w.list("tags", j.Tags)
 	w.time("an", j.Anchor)
 	w["st"] = str(string(j.State))
@@ -68,6 +69,10 @@ func encodeJob(j *job.Job) item {
 // index sets what the open index and the table's TTL look at. Both are functions
 // of the state, so no write can forget them.
 func (w writer) index(j *job.Job) {
+	if j.State.Open() && j.Flow != "" {
+		w.time("look", j.Look) // its chain or batch is looked at, not it
+		return
+	}
 	if j.State.Open() {
 		w["ok"] = str(shardKey(job.Shard(j.ID, relay.Shards)))
 		w.time("look", j.Look)
@@ -95,6 +100,7 @@ const (
 	eventKey     = "event"
 	operationKey = "operation"
 	poisonsKey   = "poison"
+	flowKey      = "flow"
 )
 
 // graveKey returns the partition of an owner's dead jobs in the open index.
@@ -126,7 +132,7 @@ func decodeJob(row item) job.Job {
 	j := job.Job{
 		ID: afterHash(r.str("pk")), Kind: r.str("kd"), Owner: afterHash(r.str("own")), Tier: r.str("tier"),
 		Limit: job.Unlimited, Queue: r.str("q"), Point: r.str("pt"), Revision: r.num("rev"), BodyHash: r.str("bh"),
-		Unique: r.str("uq"), Tags: r.texts("tags"), Anchor: r.time("an"),
+		Unique: r.str("uq"), Flow: job.Flow(r.str("fl")), Tags: r.texts("tags"), Anchor: r.time("an"),
 		State: job.State(r.str("st")), Generation: r.num("gen"), Ticket: r.num("tk"), ValidTicket: r.num("vtk"),
 		Attempts: r.num("att"), Exceptions: r.num("ex"), MaxAttempts: r.num("max"), Resends: r.num("rs"), Passes: r.num("ps"),
 		Lease: r.str("lt"), LeaseUntil: r.time("lu"), UsageKey: r.str("uk"),

@@ -2,6 +2,7 @@ package dynamostore
 
 import (
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -13,7 +14,11 @@ import (
 // encodePoint returns the row of a data point.
 func encodePoint(p *point.Point) item {
 	w := writer(pointKey(p.ID))
-	w.str("own", "USER#"+p.Owner)
+	w.str("own", "POINTS#"+p.Owner)
+	if p.CampaignID != "" {
+		// Points of a campaign are found by it: for a batch, and as each other's peers.
+		w.str("os", readingPlace(p.CampaignID, p.MetricID, p.CollectedAt)+"#"+p.ID)
+	}
 	if p.Latitude != nil {
 		w["lat"] = float(*p.Latitude)
 	}
@@ -31,7 +36,18 @@ func encodePoint(p *point.Point) item {
 	w["rev"] = num(p.Revision)
 	w.str("bh", p.BodyHash)
 	w.time("cr", p.CreatedAt)
+	if p.Status != point.Pending {
+		w.str("status", string(p.Status))
+	}
+	w.time("rvat", p.ReviewedAt)
+	w.str("rvnotes", p.ReviewNotes)
 	return item(w)
+}
+
+// readingPlace returns where a reading stands among its campaign's, as text that sorts.
+// Names are escaped: a # in one must not look like the end of it.
+func readingPlace(campaign, metric string, at time.Time) string {
+	return fmt.Sprintf("%s#%s#%013d", url.QueryEscape(campaign), url.QueryEscape(metric), at.UnixMilli())
 }
 
 // decodePoint reads a data point's row.
@@ -44,6 +60,10 @@ func decodePoint(row item) point.Point {
 		MetricID: r.str("metric"), CampaignID: r.str("campaign"), DeviceModel: r.str("device"),
 		SensorType: r.str("sensor"), Notes: r.str("notes"),
 		Revision: r.num("rev"), BodyHash: r.str("bh"), CreatedAt: r.time("cr"),
+		Status: point.Pending, ReviewedAt: r.time("rvat"), ReviewNotes: r.str("rvnotes"),
+	}
+	if status := r.str("status"); status != "" {
+		p.Status = point.Status(status)
 	}
 	if r.has("lat") {
 		lat := r.float("lat")

@@ -182,7 +182,7 @@ func TestWhatATableLeavesUndoneIsAskedForAgain(t *testing.T) {
 		"jobs":   func(s *dynamostore.Store) error { _, _, err := s.Jobs(t.Context(), "u", "", 10); return err },
 		"ledger": func(s *dynamostore.Store) error { _, _, err := s.Ledger(t.Context(), "u", "", 10); return err },
 		"poison": func(s *dynamostore.Store) error { _, err := s.Poisoned(t.Context(), 10); return err },
-		"events": func(s *dynamostore.Store) error { _, err := s.Pending(t.Context(), 10); return err },
+		"events": func(s *dynamostore.Store) error { _, err := s.Pending(t.Context(), time.Now(), 10); return err },
 	} {
 		if err := read(on(&partial{})); job.CodeOf(err) != job.Throttled {
 			t.Errorf("%s: %v", name, err)

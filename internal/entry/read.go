@@ -175,7 +175,7 @@ func set(f *query.Filter, name, value string) *job.Violation {
 		}
 	case "tag":
 		f.Tag = value
-		if wrong := intake.CheckTag(name, value); wrong != nil {
+		if wrong := job.CheckTag(name, value); wrong != nil {
 			return &wrong[0]
 		}
 	case "data_point_id":

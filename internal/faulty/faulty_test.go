@@ -45,7 +45,7 @@ func ports(ctx context.Context, p *faulty.Process) map[string]func() error {
 			return err
 		},
 		"Peek":        func() error { _, err := s.Peek(ctx, nil, now); return err },
-		"Pending":     func() error { _, err := s.Pending(ctx, 1); return err },
+		"Pending":     func() error { _, err := s.Pending(ctx, now, 1); return err },
 		"Told":        func() error { return s.Told(ctx, "", now) },
 		"Lapsed":      func() error { _, err := s.Lapsed(ctx, now, 1); return err },
 		"Door":        func() error { _, err := s.Door(ctx); return err },

@@ -11,6 +11,7 @@ import (
 	"orbitq/internal/kinds"
 	"orbitq/internal/limit"
 	"orbitq/internal/point"
+	"orbitq/internal/quality"
 	"orbitq/internal/relay"
 	"orbitq/internal/satellite"
 	"orbitq/internal/worker"
@@ -47,6 +48,11 @@ func (s *Store) Claim(ctx context.Context, r job.ClaimRequest) (job.Claim, error
 // Settle implements worker.Store.
 func (s *Store) Settle(ctx context.Context, held, ended *job.Job, a *satellite.Analysis) (worker.Settlement, error) {
 	return call(s.Process, "Settle", func() (worker.Settlement, error) { return s.Table.Settle(ctx, held, ended, a) })
+}
+
+// Record implements worker.Store.
+func (s *Store) Record(ctx context.Context, held, ended *job.Job, q *quality.Record, n *job.Notice) (worker.Settlement, error) {
+	return call(s.Process, "Record", func() (worker.Settlement, error) { return s.Table.Record(ctx, held, ended, q, n) })
 }
 
 // Conclude implements worker.Store.
@@ -149,13 +155,18 @@ func (s *Store) Peek(ctx context.Context, hints []relay.Hint, now time.Time) ([]
 }
 
 // Pending implements relay.Outbox.
-func (s *Store) Pending(ctx context.Context, n int) ([]job.Event, error) {
-	return read(s.Process, "Pending", func() ([]job.Event, error) { return s.Table.Pending(ctx, n) })
+func (s *Store) Pending(ctx context.Context, now time.Time, n int) ([]job.Event, error) {
+	return read(s.Process, "Pending", func() ([]job.Event, error) { return s.Table.Pending(ctx, now, n) })
 }
 
 // Told implements relay.Outbox.
 func (s *Store) Told(ctx context.Context, id string, now time.Time) error {
 	return do(s.Process, "Told", func() error { return s.Table.Told(ctx, id, now) })
+}
+
+// Missed implements relay.Outbox.
+func (s *Store) Missed(ctx context.Context, id, reason string, next, now time.Time) error {
+	return do(s.Process, "Missed", func() error { return s.Table.Missed(ctx, id, reason, next, now) })
 }
 
 // Lapsed implements relay.Skipped.

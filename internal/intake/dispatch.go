@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"orbitq/internal/job"
@@ -16,10 +14,6 @@ import (
 const (
 	// MaxAhead is how far ahead a job may be scheduled.
 	MaxAhead = 366 * 24 * time.Hour
-	// MaxTags is the most tags of a job.
-	MaxTags = 10
-	// MaxTagLength is the longest tag or unique key, in bytes.
-	MaxTagLength = 100
 	// ahead is MaxAhead in seconds.
 	ahead = int64(MaxAhead / time.Second)
 )
@@ -52,15 +46,16 @@ type Dispatch struct {
 func (in *Intake) check(d *Dispatch, key string, now time.Time) (time.Time, error) {
 	var broken []job.Violation
 	d.Queue, broken = checkQueue(d.Queue, broken)
-	broken = checkKey(key, broken)
+	broken = append(broken, job.CheckKey(key)...)
 	due, broken := d.due(now, broken)
 	if d.MaxWait != nil && (*d.MaxWait < 1 || int64(*d.MaxWait) > ahead) {
 		broken = append(broken, job.Violation{Field: "max_wait", Rule: "range", Detail: "must be from 1 to 31622400 seconds, which are 366 days"})
 	}
 	if d.Unique != "" {
-		broken = append(broken, CheckTag("unique_key", d.Unique)...)
+		broken = append(broken, job.CheckTag("unique_key", d.Unique)...)
 	}
-	d.Tags, broken = checkTags(d.Tags, broken)
+	broken = append(broken, job.CheckTags(d.Tags)...)
+	d.Tags = sorted(d.Tags)
 	if d.Now && (d.Delay != nil || d.RunAt != nil) {
 		broken = append(broken, job.Violation{Field: "mode", Rule: "exclusive", Detail: "sync cannot be given together with delay or run_at"})
 	}
@@ -101,33 +96,11 @@ func (d *Dispatch) due(now time.Time, broken []job.Violation) (time.Time, []job.
 	return at, broken
 }
 
-// checkTags returns the tags in order, each once.
-func checkTags(tags []string, broken []job.Violation) ([]string, []job.Violation) {
-	if len(tags) > MaxTags {
-		return nil, append(broken, job.Violation{Field: "tags", Rule: "max_items", Detail: "must be at most 10"})
-	}
-	for i, t := range tags {
-		if wrong := CheckTag("tags["+strconv.Itoa(i)+"]", t); wrong != nil {
-			return nil, append(broken, wrong...)
-		}
-	}
+// sorted returns the tags in order, each once.
+func sorted(tags []string) []string {
 	tags = slices.Clone(tags)
 	slices.Sort(tags)
-	return slices.Compact(tags), broken
-}
-
-// CheckTag returns what is wrong with a tag or a unique key, if anything: it has 1 to
-// MaxTagLength visible ASCII characters.
-func CheckTag(field, s string) []job.Violation {
-	if s != "" && len(s) <= MaxTagLength && visible(s) {
-		return nil
-	}
-	return []job.Violation{{Field: field, Rule: "charset", Detail: "must have 1 to 100 visible ASCII characters"}}
-}
-
-// visible reports whether s has visible ASCII characters only.
-func visible(s string) bool {
-	return !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' })
+	return slices.Compact(tags)
 }
 
 // DispatchNow accepts a job and runs it here, so that the answer has its result. A

@@ -11,8 +11,6 @@ package intake
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -20,9 +18,6 @@ import (
 	"orbitq/internal/point"
 	"orbitq/internal/usage"
 )
-
-// MaxKeyLength is the longest Idempotency-Key, in bytes.
-const MaxKeyLength = 255
 
 // Store keeps points and jobs.
 type Store interface {
@@ -121,11 +116,11 @@ func (in *Intake) CreatePoint(ctx context.Context, r Request, reading point.Inpu
 	now := in.Now()
 	p, broken := point.New(reading, now)
 	queue, broken = checkQueue(queue, broken)
-	broken = checkKey(r.Key, broken)
+	broken = append(broken, job.CheckKey(r.Key)...)
 	if len(broken) > 0 {
 		return Accepted{}, job.Invalid(broken...)
 	}
-	p.Owner, p.BodyHash = r.Principal.Owner, bodyHash(r.Body)
+	p.Owner, p.BodyHash = r.Principal.Owner, job.BodyHash(r.Body)
 	p.ID = in.id(now, r, "POST /v1/data-points", "point")
 	j := in.job(ctx, now, r, Dispatch{Kind: "enrich", Point: p.ID, Queue: queue}, time.Time{}, p.Revision)
 	j.ID = in.id(now, r, "POST /v1/data-points", "job")
@@ -134,7 +129,7 @@ func (in *Intake) CreatePoint(ctx context.Context, r Request, reading point.Inpu
 		return Accepted{}, fmt.Errorf("accept point: %w", err)
 	}
 	if existed && stored.BodyHash != p.BodyHash {
-		return Accepted{}, errKeyReused()
+		return Accepted{}, job.ErrKeyReused()
 	}
 	return in.send(ctx, Accepted{Point: stored, Job: accepted, Repeated: existed}), nil
 }
@@ -169,7 +164,7 @@ func (in *Intake) accept(ctx context.Context, r Request, d Dispatch) (Accepted, 
 		return Accepted{}, fmt.Errorf("accept job: %w", err)
 	}
 	if existed && accepted.ID == j.ID && accepted.BodyHash != j.BodyHash {
-		return Accepted{}, errKeyReused()
+		return Accepted{}, job.ErrKeyReused()
 	}
 	return Accepted{Point: p, Job: accepted, Repeated: existed, Duplicate: existed && accepted.ID != j.ID}, nil
 }
@@ -200,7 +195,10 @@ func (in *Intake) job(ctx context.Context, now time.Time, r Request, d Dispatch,
 	j := job.Job{
 		Kind: d.Kind, Owner: r.Principal.Owner, Tier: string(r.Principal.Tier), Anchor: r.Principal.Anchor, Limit: r.Principal.Tier.Limit(),
 		Queue: d.Queue, Point: d.Point, Revision: revision, Unique: d.Unique, Tags: d.Tags,
-		BodyHash: bodyHash(r.Body), MaxAttempts: tries, Due: due,
+		BodyHash: job.BodyHash(r.Body), MaxAttempts: tries, Due: due,
+	}
+	if policy.Free {
+		j.Limit = job.Unlimited
 	}
 	if d.MaxWait != nil {
 		first := now
@@ -224,38 +222,10 @@ func (in *Intake) id(now time.Time, r Request, route, thing string) string {
 	return job.DerivedID(r.Principal.Owner, route, r.Key, thing)
 }
 
-// errKeyReused says that a key was used for two different requests.
-func errKeyReused() error {
-	e := job.Errorf(job.KeyReused, "the Idempotency-Key was used before with another body")
-	e.Violations = []job.Violation{{Field: "Idempotency-Key", Rule: "same_body", Detail: "use a new key for a new request"}}
-	return e
-}
-
 // checkQueue returns the queue's name, with the default filled in.
 func checkQueue(queue string, broken []job.Violation) (string, []job.Violation) {
-	switch queue {
-	case "":
+	if queue == "" {
 		return "default", broken
-	case "high", "default", "low":
-		return queue, broken
-	default:
-		return "", append(broken, job.Violation{Field: "queue", Rule: "enum", Detail: "must be high, default or low"})
 	}
-}
-
-// checkKey refuses keys that cannot be told apart reliably.
-func checkKey(key string, broken []job.Violation) []job.Violation {
-	if len(key) > MaxKeyLength {
-		return append(broken, job.Violation{Field: "Idempotency-Key", Rule: "max_length", Detail: "must have at most 255 bytes"})
-	}
-	if !visible(key) {
-		return append(broken, job.Violation{Field: "Idempotency-Key", Rule: "charset", Detail: "must have visible ASCII characters only"})
-	}
-	return broken
-}
-
-// bodyHash returns the SHA-256 of a request body in hex.
-func bodyHash(body []byte) string {
-	sum := sha256.Sum256(body)
-	return hex.EncodeToString(sum[:])
+	return queue, append(broken, job.CheckQueue(queue)...)
 }

@@ -127,10 +127,10 @@ func TestIdempotencyKey(t *testing.T) {
 	if _, err = b.DispatchJob(t.Context(), by("u", "key", "other"), intake.Dispatch{Kind: "enrich", Point: first.Point.ID}); job.CodeOf(err) != job.KeyReused {
 		t.Errorf("another body on that route: %v", err)
 	}
-	if longest := strings.Repeat("k", intake.MaxKeyLength); b.create(t, by("u", longest, "b")).Repeated {
+	if longest := strings.Repeat("k", job.MaxKeyLength); b.create(t, by("u", longest, "b")).Repeated {
 		t.Error("the longest key is no key")
 	}
-	if _, err = b.CreatePoint(t.Context(), by("u", strings.Repeat("k", intake.MaxKeyLength+1), "b"), reading(), ""); !violates(err, "Idempotency-Key max_length") {
+	if _, err = b.CreatePoint(t.Context(), by("u", strings.Repeat("k", job.MaxKeyLength+1), "b"), reading(), ""); !violates(err, "Idempotency-Key max_length") {
 		t.Errorf("too long a key: %v", err)
 	}
 	if a, b2 := b.create(t, by("u", "", "b")), b.create(t, by("u", "", "b")); a.Job.ID == b2.Job.ID {

@@ -118,7 +118,7 @@ func TestWhoDoesNotSendNowAsksForNoRoom(t *testing.T) {
 func TestRulesOfPromises(t *testing.T) {
 	t.Parallel()
 	b := newBench()
-	p, long := b.mine(t), strings.Repeat("x", intake.MaxTagLength)
+	p, long := b.mine(t), strings.Repeat("x", job.MaxTagLength)
 	year := 366 * 24 * 60 * 60
 	for _, c := range []struct {
 		name string

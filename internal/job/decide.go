@@ -23,6 +23,8 @@ type Policy struct {
 	Backoff    []time.Duration // wait after the 1st, 2nd, ... failed attempt
 	Timeout    time.Duration   // of one attempt, at most the function's own
 	Paced      bool            // calls the provider, so that its messages need a slot of the limiter
+	Free       bool            // takes no unit of its owner's plan
+	Before     []string        // kinds that build upon it, and so come behind it in a chain
 }
 
 // For returns the timing for jobs of a kind.
@@ -190,7 +192,14 @@ func MadeUp(j Job, t Timing, now time.Time) (Job, error) {
 	if j.State != Skipped || now.Before(j.Look) {
 		return j, Errorf(StateConflict, "the job is %s", j.State)
 	}
-	return Held(Revived(j, t, now), now), nil
+	return Held(Revived(detached(j), t, now), now), nil
+}
+
+// detached returns a skipped job without its chain or batch, which went on without it: it
+// runs by message now.
+func detached(j Job) Job {
+	j.Flow = ""
+	return j
 }
 
 // WaitingForQuota returns the row of a job whose owner's last units are reserved
@@ -262,7 +271,7 @@ func Upgraded(j Job, p Plan, t Timing, now time.Time) (Job, error) {
 		return j, Errorf(StateConflict, "the job is %s; only a skipped job can be made up", j.State)
 	}
 	j.Tier, j.Limit, j.Anchor = p.Tier, p.Limit, p.Anchor
-	return Held(Revived(j, t, now), now), nil
+	return Held(Revived(detached(j), t, now), now), nil
 }
 
 // Cancel returns the row of a job that its owner took back. A running worker is
@@ -282,6 +291,18 @@ func Cancel(j Job, now time.Time) (Job, error) {
 func Rerun(j Job, t Timing, now time.Time) (Job, error) {
 	if j.State != Dead && j.State != Skipped {
 		return j, Errorf(StateConflict, "the job is %s; only a dead or skipped job can be retried", j.State)
+	}
+	if j.Flow != "" && j.State == Dead {
+		return j, Errorf(StateConflict, "the job belongs to %s, which goes on from here when it is restarted", j.Flow)
+	}
+	return Revived(detached(j), t, now), nil
+}
+
+// Restarted returns the row of a job whose chain or batch goes on with it in another
+// round: it has all its attempts again.
+func Restarted(j Job, t Timing, now time.Time) (Job, error) {
+	if j.State != Dead && j.State != Cancelled {
+		return j, Errorf(StateConflict, "the job is %s; only a dead or cancelled job can be restarted", j.State)
 	}
 	return Revived(j, t, now), nil
 }
@@ -350,7 +371,7 @@ func HeldBy(row, held *Job) bool {
 
 // MayResend reports whether the relay may act on the row.
 func MayResend(j *Job, now time.Time) bool {
-	return j.State.Open() && !now.Before(j.Look) && !j.LeaseLive(now)
+	return j.State.Open() && j.Flow == "" && !now.Before(j.Look) && !j.LeaseLive(now)
 }
 
 // MayBury reports whether a dead letter with message m ends the job: only the

@@ -25,6 +25,19 @@ type Event struct {
 	Reason     string
 	Print      string
 	Attempts   int
+	// Tries: how often it could not be told.
+	Tries int
+}
+
+// NextTry returns when an event that could not be told is tried again: after a minute,
+// doubling to an hour. False means that it is given up: a receiver of a user's that is down
+// for a day, or that refuses. What is told to operators is never given up.
+func (e *Event) NextTry(code Code, wish time.Duration, now time.Time) (time.Time, bool) {
+	const first, longest, patience = time.Minute, time.Hour, 24 * time.Hour
+	if code == WebhookRefused || code == WebhookFailed && now.Sub(e.At) >= patience {
+		return time.Time{}, false
+	}
+	return now.Add(max(min(first<<min(e.Tries, 10), longest), wish)), true
 }
 
 // Death returns the event of a job that just died.

@@ -55,7 +55,9 @@ type Job struct {
 	Revision int
 	// Unique: key of which only one open job may exist, empty for none.
 	Unique string
-	Tags   []string
+	// Flow: the chain or batch that drives the job, empty for one that messages carry.
+	Flow Flow
+	Tags []string
 	// BodyHash: SHA-256 of the request body, for the Idempotency-Key.
 	BodyHash string
 

@@ -17,6 +17,9 @@ const (
 	Clouded           Outcome = "CLOUDED"             // images exist, all under cloud
 	UserQuotaExceeded Outcome = "USER_QUOTA_EXCEEDED" // the owner's limit is used up
 	PointDeleted      Outcome = "POINT_DELETED"       // the point is gone
+	Analysed          Outcome = "ANALYSED"            // the quality of the reading was analysed
+	Notified          Outcome = "NOTIFIED"            // the owner was told
+	NotWanted         Outcome = "NOT_WANTED"          // the owner wants no such message
 )
 
 // Billable reports whether the owner pays for the outcome.

@@ -64,6 +64,8 @@ func Transitions() []Transition {
 		Transition{Dead, "retry", Queued, "its owner asks"},
 		Transition{Skipped, "retry", Queued, "its owner asks, or a cycle with new units begins"},
 		Transition{Dead, "forget", Forgotten, "its owner asks"},
+		Transition{Dead, "restart", Queued, "its chain or batch goes on with it in another round"},
+		Transition{Cancelled, "restart", Queued, "its batch goes on with it in another round"},
 	)
 	for _, from := range []State{Scheduled, Queued, Waiting, Retrying, Running} {
 		guard := "generation and ticket valid"

@@ -45,6 +45,39 @@ type Point struct {
 	Revision     int // grows when place or time of the reading change
 	BodyHash     string
 	CreatedAt    time.Time
+	Status       Status
+	ReviewedAt   time.Time // zero while nobody has
+	ReviewNotes  string
+}
+
+// Status is what a review has said about a reading.
+type Status string
+
+// The statuses of a reading.
+const (
+	Pending  Status = "pending"
+	Approved Status = "approved"
+	Rejected Status = "rejected"
+)
+
+// CheckReview returns what is wrong with a review, if anything.
+func CheckReview(s Status, notes string) []job.Violation {
+	var v violations
+	if s != Pending && s != Approved && s != Rejected {
+		v.add("status", "enum", "must be pending, approved or rejected")
+	}
+	v.length("notes", notes, MaxNotes)
+	return v
+}
+
+// Reviewed returns the point as a review leaves it. Setting it back to pending clears the
+// review (domain brief 5.2).
+func (p Point) Reviewed(s Status, notes string, now time.Time) Point {
+	p.Status, p.ReviewedAt, p.ReviewNotes = s, now, notes
+	if s == Pending {
+		p.ReviewedAt, p.ReviewNotes = time.Time{}, ""
+	}
+	return p
 }
 
 // Input is a reading as it was submitted; nil means absent.
@@ -87,7 +120,7 @@ func New(in Input, now time.Time) (Point, []job.Violation) {
 		Value: *rounded(in.Value, 1e2), CollectedAt: now,
 		MetricID: in.MetricID, CampaignID: in.CampaignID,
 		DeviceModel: in.DeviceModel, SensorType: in.SensorType,
-		Notes: in.Notes, Revision: 1, CreatedAt: now,
+		Notes: in.Notes, Revision: 1, CreatedAt: now, Status: Pending,
 	}
 	if in.Accuracy != nil {
 		p.Accuracy = *rounded(in.Accuracy, 1e2)

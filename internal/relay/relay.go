@@ -75,10 +75,13 @@ type Pacer interface {
 
 // Outbox holds the events that are still to be told.
 type Outbox interface {
-	// Pending returns up to n events, the oldest first.
-	Pending(ctx context.Context, n int) ([]job.Event, error)
-	// Told removes an event.
+	// Pending returns up to n events that are due, the oldest first.
+	Pending(ctx context.Context, now time.Time, n int) ([]job.Event, error)
+	// Told takes an event that was told out of the list.
 	Told(ctx context.Context, id string, now time.Time) error
+	// Missed takes note that an event could not be told, and when it is due again; the
+	// zero time gives it up.
+	Missed(ctx context.Context, id, reason string, next, now time.Time) error
 }
 
 // Config has the parts of a Relay.
@@ -236,13 +239,14 @@ func (r *Relay) makeUp(ctx context.Context, s *sweep) {
 // tell tells what happened. An event is removed after it was told, so that a crash
 // in between tells it twice, with one id, and never not at all.
 func (r *Relay) tell(ctx context.Context, s *sweep) {
-	events, err := r.Outbox.Pending(ctx, 10*r.PerTurn)
+	events, err := r.Outbox.Pending(ctx, r.Now(), 10*r.PerTurn)
 	if err != nil {
 		s.errs = append(s.errs, fmt.Errorf("find events: %w", err))
 	}
-	for _, e := range events {
-		if err := r.Tell(ctx, e); err != nil {
-			s.errs = append(s.errs, fmt.Errorf("tell event %s: %w", e.ID, err))
+	for i := range events {
+		e := &events[i]
+		if err := r.Tell(ctx, *e); err != nil {
+			s.errs = append(s.errs, r.missed(ctx, e, err))
 			continue
 		}
 		if err := r.Outbox.Told(ctx, e.ID, r.Now()); err != nil {
@@ -251,4 +255,25 @@ func (r *Relay) tell(ctx context.Context, s *sweep) {
 		}
 		s.total.Told++
 	}
+}
+
+// missed puts off an event that could not be told, so that one that nobody hears does not
+// hold up the others. A receiver of a user that is down is no error of the sweep: its
+// function would be reported as failing for a day.
+func (r *Relay) missed(ctx context.Context, e *job.Event, cause error) error {
+	code, wish := job.CodeOf(cause), time.Duration(0)
+	if coded, ok := errors.AsType[*job.Error](cause); ok {
+		wish = coded.RetryAfter
+	}
+	next, _ := e.NextTry(code, wish, r.Now())
+	err := r.Outbox.Missed(ctx, e.ID, cause.Error(), next, r.Now())
+	if code == job.WebhookFailed || code == job.WebhookRefused {
+		cause = nil
+	} else {
+		cause = fmt.Errorf("tell event %s: %w", e.ID, cause)
+	}
+	if err != nil {
+		err = fmt.Errorf("put off event %s: %w", e.ID, err)
+	}
+	return errors.Join(cause, err)
 }

@@ -95,7 +95,7 @@ func (w *world) overdue() (todo int) {
 			todo += 1 + j.Ticket
 		}
 	}
-	events, err := w.table.Pending(context.Background(), 100)
+	events, err := w.table.Pending(context.Background(), w.now, 100)
 	w.oracle.mustf(i17, err == nil, "read events: %v", err)
 	running, err := w.table.OpenOperations(context.Background(), 100)
 	w.oracle.mustf(i25, err == nil, "read operations: %v", err)
@@ -109,7 +109,9 @@ func (w *world) atRest() bool {
 			return false
 		}
 	}
-	return w.oracle.open == 0 && w.overdue() == 0
+	late, err := w.table.Pending(context.Background(), w.now.AddDate(1, 0, 0), 1) // told again later
+	w.oracle.mustf(i17, err == nil, "read events: %v", err)
+	return w.oracle.open == 0 && w.overdue() == 0 && len(late) == 0
 }
 
 // untilNext returns how long nothing happens: until a message is visible, a job
@@ -149,7 +151,7 @@ func (w *world) quiet() {
 		}
 	}
 	w.oracle.rest(w.queues.Depth("dead") - len(w.poison))
-	events, err := w.table.Pending(context.Background(), 1)
+	events, err := w.table.Pending(context.Background(), w.now.AddDate(1, 0, 0), 1)
 	w.oracle.mustf(i17, err == nil && len(events) == 0 && w.oracle.untold == 0, "%d deaths were not told, %d events are left, %v", w.oracle.untold, len(events), err)
 	recorded, err := w.table.Poisoned(context.Background(), 1000)
 	w.oracle.mustf(i12, err == nil, "read poison: %v", err)

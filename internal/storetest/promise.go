@@ -22,7 +22,7 @@ const all = 1000
 // order.
 func pending(t *testing.T, s Store, jobs ...string) []job.Event {
 	t.Helper()
-	events, err := s.Pending(context.Background(), all)
+	events, err := s.Pending(context.Background(), later(), all)
 	if err != nil {
 		t.Fatalf("pending: %v", err)
 	}
@@ -95,7 +95,7 @@ func eventsInOrder(t *testing.T, s Store) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v\nwant %v", got, want)
 	}
-	if few, err := s.Pending(context.Background(), 2); err != nil || len(few) > 2 {
+	if few, err := s.Pending(context.Background(), later(), 2); err != nil || len(few) > 2 {
 		t.Errorf("%d of at most 2, %v", len(few), err)
 	}
 }

@@ -22,8 +22,8 @@ import (
 // The error says what went wrong on the way; the row already regards it.
 func (w *Worker) RunNow(ctx context.Context, j *job.Job) (job.Job, error) {
 	inline := *w
-	inline.Queue = noMessage{w.Queue}
-	h := inline.Handle(ctx, Delivery{Body: j.Message().Encode(), Inline: true})
+	inline.Queue = unhidden{w.Queue}
+	h := inline.Handle(ctx, Delivery{Body: j.Message().Encode(), Inline: true, Brief: true})
 	row := h.Job
 	if row.State == "" {
 		row = *j // nothing was written, or nobody knows: the message is the next to ask
@@ -41,8 +41,30 @@ func (w *Worker) RunNow(ctx context.Context, j *job.Job) (job.Job, error) {
 	return row, h.Err
 }
 
-// noMessage is a queue for a job without a delivery: there is nothing to hide.
-type noMessage struct{ Queue }
+// RunStep works on a job that a chain or batch drives, and returns its row as it then
+// stands; a row without a state says that nobody knows, and must be read. Nothing is sent:
+// whoever drives the job comes again when it is due. It is the same claim, run and
+// settlement as a delivery's.
+//
+// The error says what went wrong on the way; the row already regards it.
+func (w *Worker) RunStep(ctx context.Context, j *job.Job, requestID string) (job.Job, error) {
+	inline := *w
+	inline.Queue = silent{}
+	h := inline.Handle(ctx, Delivery{Body: j.Message().Encode(), Inline: true, RequestID: requestID})
+	return h.Job, h.Err
+}
+
+// unhidden is a queue for a job without a delivery: there is nothing to hide.
+type unhidden struct{ Queue }
 
 // Hide implements Queue.
-func (noMessage) Hide(context.Context, string, string, time.Duration) error { return nil }
+func (unhidden) Hide(context.Context, string, string, time.Duration) error { return nil }
+
+// silent is a queue for a job that no message carries.
+type silent struct{}
+
+// Send implements Queue.
+func (silent) Send(context.Context, string, job.Message, time.Duration) error { return nil }
+
+// Hide implements Queue.
+func (silent) Hide(context.Context, string, string, time.Duration) error { return nil }

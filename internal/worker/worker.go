@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"orbitq/internal/job"
+	"orbitq/internal/quality"
 	"orbitq/internal/satellite"
 )
 
@@ -43,10 +44,12 @@ type Kind interface {
 	Run(ctx context.Context, j *job.Job) (Result, error)
 }
 
-// Result is how a run ended: an outcome, and the analysis if it has one.
+// Result is how a run ended: an outcome, and at most one thing that is settled with it.
 type Result struct {
 	Outcome  job.Outcome
 	Analysis *satellite.Analysis
+	Quality  *quality.Record
+	Notice   *job.Notice
 	Again    bool // the outcome may still change: look again later
 }
 
@@ -78,6 +81,9 @@ type Store interface {
 	// Settle writes, in one transaction, the ended row, the analysis and the
 	// billed unit, if held's lease is still the row's.
 	Settle(ctx context.Context, held, ended *job.Job, a *satellite.Analysis) (Settlement, error)
+	// Record writes, in one transaction, the ended row and what the owner is not billed
+	// for: the quality of a reading, or a notice with the events that tell of it.
+	Record(ctx context.Context, held, ended *job.Job, q *quality.Record, n *job.Notice) (Settlement, error)
 	// Conclude writes a row that ends the attempt without an effect, if held's
 	// lease is still the row's; a final row gives a reserved unit back.
 	Conclude(ctx context.Context, held, next *job.Job) (Settlement, error)
@@ -132,7 +138,8 @@ type Delivery struct {
 	Sent      time.Time // SentTimestamp of the message
 	Receives  int       // ApproximateReceiveCount
 	RequestID string    // of the Lambda invocation
-	Inline    bool      // no message: the job runs in the process that accepted it
+	Inline    bool      // no message: the job runs in the process of who asks for it
+	Brief     bool      // whoever asks has less time than the job's queue would give it
 }
 
 // carried returns what buries the job if this delivery carries it to death; without
@@ -225,15 +232,28 @@ func (w *Worker) run(ctx context.Context, d Delivery, carried job.Carried, held 
 		return w.release(ctx, &held, next, report.Now)
 	}
 	ended := job.Ended(held, result.Outcome, report)
-	if result.Analysis == nil {
-		return w.conclude(ctx, &held, ended)
-	}
-	result.Analysis.Job, result.Analysis.CreatedAt = held.ID, report.Now
-	s, err := w.Store.Settle(ctx, &held, &ended, result.Analysis)
+	s, err := w.settle(ctx, &held, &ended, &result, report.Now)
 	if err == nil && s == Duplicate {
 		return w.conclude(ctx, &held, job.Ended(held, job.AlreadyDone, report))
 	}
 	return settled(s, err, ended)
+}
+
+// settle writes the ended row with what the run came to.
+func (w *Worker) settle(ctx context.Context, held, ended *job.Job, r *Result, now time.Time) (s Settlement, err error) {
+	switch {
+	case r.Analysis != nil:
+		r.Analysis.Job, r.Analysis.CreatedAt = held.ID, now
+		s, err = w.Store.Settle(ctx, held, ended, r.Analysis)
+	case r.Quality != nil || r.Notice != nil:
+		s, err = w.Store.Record(ctx, held, ended, r.Quality, r.Notice)
+	default:
+		s, err = w.Store.Conclude(ctx, held, ended)
+	}
+	if err != nil {
+		return s, fmt.Errorf("write result: %w", err)
+	}
+	return s, nil
 }
 
 // policy returns how jobs of a kind are tried; an unknown kind has none of its own.
@@ -264,7 +284,7 @@ func (w *Worker) attempt(ctx context.Context, held *job.Job) (r Result, err erro
 
 // fail settles a failed attempt: released, retrying or dead.
 func (w *Worker) fail(ctx context.Context, d Delivery, c job.Carried, held job.Job, f *job.Error, r job.Report) Handled {
-	if d.Inline && f.Code == job.AttemptTimeout {
+	if d.Brief && f.Code == job.AttemptTimeout {
 		// Only the request was too short for it; in its queue it has more time.
 		return w.release(ctx, &held, job.Released(held, "", "took longer than its request; goes on in its queue", 0, w.Timing, r.Now), r.Now)
 	}

@@ -1,0 +1,80 @@
+package dynamostore
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"orbitq/internal/flow"
+	"orbitq/internal/point"
+)
+
+// Points implements flow.Points: a hundred rows in one request.
+func (s *Store) Points(ctx context.Context, ids []string) ([]point.Point, error) {
+	keys := make([]item, len(ids))
+	for i, id := range ids {
+		keys[i] = pointKey(id)
+	}
+	rows, err := s.rows(ctx, keys)
+	points := make([]point.Point, 0, len(rows))
+	for _, row := range rows {
+		points = append(points, decodePoint(row))
+	}
+	return points, err
+}
+
+// FindPoints implements flow.Points.
+func (s *Store) FindPoints(ctx context.Context, owner string, f flow.Filter, n int) ([]point.Point, error) {
+	return s.findPoints(ctx, owner, f, n, func(*point.Point) bool { return true })
+}
+
+// findPoints returns up to n points of an owner that a filter and a function choose, the
+// newest of a metric first. The index narrows the choice as far as its order allows; the
+// rows decide.
+func (s *Store) findPoints(ctx context.Context, owner string, f flow.Filter, n int, wanted func(*point.Point) bool) ([]point.Point, error) {
+	in := s.campaignQuery(owner, f)
+	var all []point.Point
+	for {
+		out, err := s.db.Query(ctx, in)
+		if err != nil {
+			return nil, coded("query owner index", err)
+		}
+		rows, err := s.rows(ctx, keysOf(out.Items))
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			p := decodePoint(row)
+			if f.Chooses(&p) && wanted(&p) {
+				all = append(all, p)
+			}
+		}
+		if out.LastEvaluatedKey == nil || len(all) >= n {
+			return all[:min(n, len(all))], nil
+		}
+		in.ExclusiveStartKey = out.LastEvaluatedKey
+	}
+}
+
+// campaignQuery returns the query for the points of a campaign.
+func (s *Store) campaignQuery(owner string, f flow.Filter) *dynamodb.QueryInput {
+	index, newestFirst, limit := ownerIndex, false, int32(1000)
+	expr, values := "own = :own AND begins_with(os, :campaign)", item{":own": str("POINTS#" + owner), ":campaign": str(url.QueryEscape(f.Campaign) + "#")}
+	if f.Metric != "" {
+		expr = "own = :own AND os BETWEEN :from AND :until"
+		delete(values, ":campaign")
+		prefix := url.QueryEscape(f.Campaign) + "#" + url.QueryEscape(f.Metric) + "#"
+		values[":from"], values[":until"] = str(prefix), str(prefix+"~")
+		if !f.From.IsZero() {
+			values[":from"] = str(readingPlace(f.Campaign, f.Metric, f.From))
+		}
+		if !f.Until.IsZero() {
+			values[":until"] = str(readingPlace(f.Campaign, f.Metric, f.Until) + "~")
+		}
+	}
+	return &dynamodb.QueryInput{
+		TableName: &s.table, IndexName: &index, KeyConditionExpression: &expr, Limit: &limit, ScanIndexForward: &newestFirst,
+		ExpressionAttributeValues: values,
+	}
+}

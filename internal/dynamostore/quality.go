@@ -1,0 +1,185 @@
+package dynamostore
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"orbitq/internal/flow"
+	"orbitq/internal/job"
+	"orbitq/internal/kinds"
+	"orbitq/internal/point"
+	"orbitq/internal/quality"
+	"orbitq/internal/worker"
+)
+
+// Record implements worker.Store: the job's row first, as in Settle.
+func (s *Store) Record(ctx context.Context, held, ended *job.Job, q *quality.Record, n *job.Notice) (worker.Settlement, error) {
+	after := encodeJob(ended)
+	items := []types.TransactWriteItem{{Update: s.jobUpdate(held.ID, changeOf(encodeJob(held), after), mine(held))}}
+	if q != nil {
+		w, err := document(qualityKey(q.Point, q.Revision), q)
+		if err != nil {
+			return worker.LeaseLost, err
+		}
+		items = append(items, s.stillRevision(q, ended.Finished), types.TransactWriteItem{Put: &types.Put{TableName: &s.table, Item: item(w)}})
+	}
+	if n != nil {
+		put, err := s.putNotice(n)
+		if err != nil {
+			return worker.LeaseLost, err
+		}
+		items = append(items, put...)
+	}
+	err := s.transact(ctx, append(items, s.besides(held, ended)...)...)
+	if err == nil {
+		return worker.Written, nil
+	}
+	rs, _ := reasons(err)
+	if row, ok := refused(rs, 0); ok {
+		if landed(row, after) {
+			return worker.Written, nil
+		}
+		return s.lost(row), nil
+	}
+	if _, ok := refused(rs, 1); ok {
+		return worker.Duplicate, nil // told before, or about a reading that is not so any more
+	}
+	w, err := s.readBack(ctx, held.ID, after, err)
+	if err != nil || !w.ok {
+		return worker.LeaseLost, err
+	}
+	return worker.Written, nil
+}
+
+// stillRevision is the condition that a reading is still the one that was analysed; if the
+// rules approve it by themselves, it is approved with it.
+func (s *Store) stillRevision(q *quality.Record, now time.Time) types.TransactWriteItem {
+	guard, values := "rev = :rev", item{":rev": num(q.Revision)}
+	if !q.AutoApproved {
+		return types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{
+			TableName: &s.table, Key: pointKey(q.Point), ConditionExpression: &guard, ExpressionAttributeValues: values,
+		}}
+	}
+	expr := "SET #status = :approved, rvat = :now"
+	values[":approved"], values[":now"] = str(string(point.Approved)), num(ms(now))
+	return types.TransactWriteItem{Update: &types.Update{
+		TableName: &s.table, Key: pointKey(q.Point), UpdateExpression: &expr, ConditionExpression: &guard,
+		ExpressionAttributeNames: map[string]string{"#status": "status"}, ExpressionAttributeValues: values,
+	}}
+}
+
+// qualityKey returns the key of what the rules say about a revision. It is a partition of
+// its own: a point's is read from its end, where its newest analysis is.
+func qualityKey(point string, revision int) item {
+	return key("QUALITY#"+point, fmt.Sprintf("RULES#%06d", revision))
+}
+
+// Quality implements kinds.Readings: what the rules say about a revision, or nil.
+func (s *Store) Quality(ctx context.Context, point string, revision int) (*quality.Record, error) {
+	row, err := s.get(ctx, qualityKey(point, revision))
+	if err != nil || row == nil {
+		return nil, err
+	}
+	q, err := undocument[quality.Record](row)
+	return &q, err
+}
+
+// Flags implements query.Qualities: what people have said about a point, the oldest first.
+func (s *Store) Flags(ctx context.Context, point string) ([]quality.Flag, error) {
+	rows, err := s.partition(ctx, "QUALITY#"+point, true, 0)
+	if err != nil {
+		return nil, err
+	}
+	var all []quality.Flag
+	for _, row := range rows {
+		if afterHash(reader(row).str("sk")) == "" || reader(row).str("sk")[:5] != "FLAG#" {
+			continue
+		}
+		f, err := undocument[quality.Flag](row)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, f)
+	}
+	sort.SliceStable(all, func(i, k int) bool { return all[i].At.Before(all[k].At) })
+	return all, nil
+}
+
+// Review implements intake.Reviews: the status of a reading, and a flag of a person's,
+// which is a row of its own so that no analysis can ever write over it.
+func (s *Store) Review(ctx context.Context, p *point.Point, f *quality.Flag) error {
+	old, next := encodePoint(p), encodePoint(p)
+	delete(old, "status")
+	delete(old, "rvat")
+	delete(old, "rvnotes")
+	ch := changeOf(old, next)
+	if ch.expr == "" {
+		ch.expr, ch.names, ch.values = "REMOVE #status, rvat, rvnotes", map[string]string{"#status": "status"}, nil
+	}
+	c := equals("rev", num(p.Revision))
+	items := []types.TransactWriteItem{{Update: &types.Update{
+		TableName: &s.table, Key: pointKey(p.ID), UpdateExpression: &ch.expr, ConditionExpression: &c.expr,
+		ExpressionAttributeNames: merged(ch.names, c.names), ExpressionAttributeValues: merged(ch.values, c.values),
+	}}}
+	if f != nil {
+		w, err := document(key("QUALITY#"+p.ID, "FLAG#"+job.DerivedID(f.Type, f.Reason)), f)
+		if err != nil {
+			return err
+		}
+		items = append(items, types.TransactWriteItem{Put: &types.Put{TableName: &s.table, Item: item(w)}})
+	}
+	if err := s.transact(ctx, items...); err != nil {
+		return coded("write review", err)
+	}
+	return nil
+}
+
+// campaignKey returns the key of an owner's campaign.
+func campaignKey(owner, id string) item { return key("CAMPAIGN#"+owner+"#"+id, "CAMPAIGN") }
+
+// SaveZones implements intake.Reviews.
+func (s *Store) SaveZones(ctx context.Context, owner, campaign string, zones []quality.Zone) error {
+	w, err := document(campaignKey(owner, campaign), zones)
+	if err != nil {
+		return err
+	}
+	return s.repeat(ctx, func() error {
+		if err := s.put(ctx, &types.Put{TableName: &s.table, Item: item(w)}); err != nil {
+			return coded("put zones", err)
+		}
+		return nil
+	})
+}
+
+// Zones implements kinds.Readings.
+func (s *Store) Zones(ctx context.Context, owner, campaign string) ([]quality.Zone, error) {
+	row, err := s.get(ctx, campaignKey(owner, campaign))
+	if err != nil || row == nil {
+		return nil, err
+	}
+	return undocument[[]quality.Zone](row)
+}
+
+// maxPeers is the most readings that another one is compared with: the newest ones.
+const maxPeers = 500
+
+// Peers implements kinds.Readings: values of approved readings of the same campaign and
+// metric, collected in a time before the reading.
+func (s *Store) Peers(ctx context.Context, p *point.Point, window time.Duration) ([]float64, error) {
+	if p.CampaignID == "" {
+		return nil, nil
+	}
+	f := flow.Filter{Campaign: p.CampaignID, Metric: p.MetricID, From: p.CollectedAt.Add(-window), Until: p.CollectedAt}
+	found, err := s.findPoints(ctx, p.Owner, f, maxPeers, func(q *point.Point) bool {
+		return kinds.Peer(p, q)
+	})
+	values := make([]float64, 0, len(found))
+	for i := range found {
+		values = append(values, found[i].Value)
+	}
+	return values, err
+}

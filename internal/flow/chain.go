@@ -1,0 +1,218 @@
+package flow
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"orbitq/internal/job"
+)
+
+// ChainWish is what a request wants done with one data point.
+type ChainWish struct {
+	Point string
+	Steps []string // kinds in their order; none for DefaultSteps
+	Queue string   // empty for default
+	Tags  []string
+}
+
+// DefaultSteps are the steps of a chain that names none: the statistics, what they say
+// about the reading, and a message about both.
+func DefaultSteps() []string { return []string{"enrich", "analyze", "notify"} }
+
+// MaxSteps is the most steps of a chain or of a batch's items.
+const MaxSteps = 10
+
+// StartChain accepts a chain and starts its execution. A start that fails now is made up
+// by the sweep: the chain is accepted.
+func (f *Flow) StartChain(ctx context.Context, r Request, w ChainWish) (c job.Chain, startErr, err error) {
+	now := f.Now()
+	if len(w.Steps) == 0 {
+		w.Steps = DefaultSteps()
+	}
+	if w.Queue == "" {
+		w.Queue = "default"
+	}
+	broken := append(job.CheckKey(r.Key), job.CheckQueue(w.Queue)...)
+	broken = append(append(broken, f.checkSteps(w.Steps)...), job.CheckTags(w.Tags)...)
+	if !job.ValidID(w.Point) {
+		broken = append(broken, job.Violation{Field: "data_point_id", Rule: "id", Detail: "must be an id of 26 characters"})
+	}
+	if len(broken) > 0 {
+		return c, nil, job.Invalid(broken...)
+	}
+	points, err := f.owned(ctx, r.Owner, "data_point_id", []string{w.Point})
+	if err != nil {
+		return c, nil, err
+	}
+	c = job.NewChain(job.Chain{
+		ID: f.id(now, r, "POST /v1/chains"), Account: r.Account, Queue: w.Queue, Tags: w.Tags, BodyHash: job.BodyHash(r.Body),
+		Track: job.Track{Point: w.Point, Revision: points[0].Revision, Steps: w.Steps},
+	}, now, f.Lookback)
+	stored, existed, err := f.Chains.AcceptChain(ctx, &c)
+	if err != nil {
+		return c, nil, fmt.Errorf("accept chain: %w", err)
+	}
+	if existed && stored.BodyHash != c.BodyHash {
+		return c, nil, job.ErrKeyReused()
+	}
+	return stored, f.execute(ctx, &stored), nil
+}
+
+// checkSteps returns what is wrong with the steps of a request.
+func (f *Flow) checkSteps(steps []string) []job.Violation {
+	if len(steps) > MaxSteps {
+		return []job.Violation{{Field: "steps", Rule: "max_items", Detail: "must be at most 10"}}
+	}
+	return job.OrderSteps("steps", steps, f.Policies)
+}
+
+// id returns a new id, or the one that belongs to the request's key.
+func (f *Flow) id(now time.Time, r Request, route string) string {
+	if r.Key == "" {
+		return job.NewID(now, f.Entropy())
+	}
+	return job.DerivedID(r.Owner, route, r.Key)
+}
+
+// execute starts the newest execution of a chain that goes on.
+func (f *Flow) execute(ctx context.Context, c *job.Chain) error {
+	if c.State.Final() {
+		return nil
+	}
+	input, err := json.Marshal(map[string]any{"chain": c.ID, "next": c.Kind()})
+	if err != nil {
+		return fmt.Errorf("encode input: %w", err)
+	}
+	if err := f.Executions.Start(ctx, ChainMachine, job.ExecutionName(c.ID, c.Generation), input); err != nil {
+		return fmt.Errorf("start chain %s: %w", c.ID, err)
+	}
+	return nil
+}
+
+// VisitChain does what can be done now for a chain's next step.
+func (f *Flow) VisitChain(ctx context.Context, id, requestID string) (Answer, error) {
+	c, err := f.Chains.Chain(ctx, id)
+	if err != nil {
+		return Answer{}, fmt.Errorf("read chain: %w", err)
+	}
+	if c.State.Final() {
+		return f.leave(ctx, &c)
+	}
+	row, note, err := f.run(ctx, &c.Track, c.Job(), requestID)
+	if err != nil {
+		return Answer{Job: row}, err
+	}
+	next := c.After(&row, f.Now())
+	if row.State.Open() {
+		next = next.Begun()
+	}
+	seen := c
+	c, err = f.Chains.AmendChain(ctx, id, func(now job.Chain) (job.Chain, error) {
+		if now.State.Final() || now.At != seen.At || now.Round != seen.Round {
+			return now, nil // cancelled meanwhile, or another visit was quicker
+		}
+		return now.On(next), nil
+	})
+	if err != nil {
+		return Answer{Job: row}, fmt.Errorf("write chain: %w", err)
+	}
+	a := Answer{State: c.State, Next: c.Kind(), Job: row, Err: note}
+	if !c.State.Final() && row.State.Open() {
+		a.Wait = again(&row, f.Now())
+	}
+	return a, nil
+}
+
+// leave answers for a chain that has ended. If it was cancelled, so is a step of it that
+// was about to begin.
+func (f *Flow) leave(ctx context.Context, c *job.Chain) (Answer, error) {
+	if c.State == job.TrackCancelled && c.Kind() != "" {
+		if _, err := f.stop(ctx, &c.Track, c.Job()); err != nil {
+			return Answer{}, err
+		}
+	}
+	row := job.Job{ID: job.StepID(c.Key, c.Kind()), Kind: c.Kind(), State: job.Dead, Code: c.Code, Reason: c.Reason}
+	return Answer{State: c.State, Next: c.Kind(), Job: row}, nil
+}
+
+// TroubleChain takes note that an execution gave up on a step that is not at its end:
+// the sweep goes on with it soon.
+func (f *Flow) TroubleChain(ctx context.Context, id string, code job.Code, reason string) (job.Chain, error) {
+	c, err := f.Chains.AmendChain(ctx, id, func(c job.Chain) (job.Chain, error) {
+		if !c.State.Final() {
+			c.Code, c.Reason, c.Look = code, reason, f.Now()
+		}
+		return c, nil
+	})
+	if err != nil {
+		return c, fmt.Errorf("write chain: %w", err)
+	}
+	return c, nil
+}
+
+// CancelChain takes a chain back: the step that runs is counted if it ends, but is the
+// last one.
+func (f *Flow) CancelChain(ctx context.Context, owner, id string) (job.Chain, error) {
+	c, err := f.chain(ctx, owner, id)
+	if err != nil {
+		return c, err
+	}
+	c, err = f.Chains.AmendChain(ctx, id, func(c job.Chain) (job.Chain, error) { return job.CancelChain(c, f.Now()) })
+	if err != nil {
+		return c, fmt.Errorf("cancel chain: %w", err)
+	}
+	_, err = f.leave(ctx, &c)
+	return c, err
+}
+
+// RedriveChain lets a failed chain go on from the step that failed.
+func (f *Flow) RedriveChain(ctx context.Context, owner, id string) (c job.Chain, startErr, err error) {
+	if _, err = f.chain(ctx, owner, id); err != nil {
+		return c, nil, err
+	}
+	c, err = f.Chains.AmendChain(ctx, id, func(c job.Chain) (job.Chain, error) { return job.RedriveChain(c, f.Now(), f.Lookback) })
+	if err != nil {
+		return c, nil, fmt.Errorf("redrive chain: %w", err)
+	}
+	return c, f.execute(ctx, &c), nil
+}
+
+// chain returns an owner's chain.
+func (f *Flow) chain(ctx context.Context, owner, id string) (job.Chain, error) {
+	c, err := f.Chains.Chain(ctx, id)
+	if err != nil {
+		return c, fmt.Errorf("read chain: %w", err)
+	}
+	if c.Owner != owner {
+		return job.Chain{}, job.Errorf(job.NotFound, "no chain %s", id)
+	}
+	return c, nil
+}
+
+// ChainStep is one step of a chain as a person sees it: its job, if it has one.
+type ChainStep struct {
+	Kind string
+	Job  *job.Job
+}
+
+// ShowChain returns an owner's chain with its steps.
+func (f *Flow) ShowChain(ctx context.Context, owner, id string) (job.Chain, []ChainStep, error) {
+	c, err := f.chain(ctx, owner, id)
+	if err != nil {
+		return c, nil, err
+	}
+	steps := make([]ChainStep, len(c.Steps))
+	for i, kind := range c.Steps {
+		steps[i].Kind = kind
+		j, err := f.Jobs.Job(ctx, job.StepID(c.Key, kind))
+		switch {
+		case err == nil:
+			steps[i].Job = &j
+		case job.CodeOf(err) != job.NotFound:
+			return c, nil, fmt.Errorf("read step: %w", err)
+		}
+	}
+	return c, steps, nil
+}

@@ -1,0 +1,149 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"orbitq/internal/job"
+)
+
+// VisitItem does what can be done now for an item of a batch: its steps one after the
+// other, until one must be waited for. A failed item is no error: it is counted.
+func (f *Flow) VisitItem(ctx context.Context, id, point, requestID string) (Answer, error) {
+	b, err := f.Batches.Batch(ctx, id)
+	if err != nil {
+		return Answer{}, fmt.Errorf("read batch: %w", err)
+	}
+	it, err := f.Items.Item(ctx, &b, point)
+	if err != nil {
+		return Answer{}, fmt.Errorf("read item: %w", err)
+	}
+	var a Answer
+	for it = b.Now(it); !it.State.Final(); {
+		var row job.Job
+		if row, a.Err, err = f.advance(ctx, &b, &it, requestID); err != nil {
+			return Answer{Job: row, Err: a.Err}, err
+		}
+		a.Job = row
+		if row.State.Open() {
+			a.Wait = again(&row, f.Now())
+			break
+		}
+	}
+	if it.State == job.TrackFailed {
+		if err := f.caught(ctx, &b); err != nil {
+			return a, err
+		}
+	}
+	a.State, a.Next = it.State, it.Kind()
+	return a, nil
+}
+
+// advance runs, or in a stopped batch stops, the next step of an item, and writes what it
+// came to.
+func (f *Flow) advance(ctx context.Context, b *job.Batch, it *job.Item, requestID string) (row job.Job, note, err error) {
+	if b.Stop != "" {
+		row, err = f.stop(ctx, &it.Track, b.Job(it))
+	} else {
+		row, note, err = f.run(ctx, &it.Track, b.Job(it), requestID)
+	}
+	if err != nil {
+		return row, note, err
+	}
+	next := it.After(&row, f.Now())
+	if row.State.Open() {
+		next = next.Begun()
+	}
+	seen := *it
+	now, err := f.Items.AmendItem(ctx, b, it.Point, func(now job.Item) (job.Item, error) {
+		now = b.Now(now)
+		if now.State.Final() || now.At != seen.At || now.Round != seen.Round {
+			return now, nil // another visit was quicker
+		}
+		now.Track = next
+		return now, nil
+	})
+	if err != nil {
+		return row, note, fmt.Errorf("write item: %w", err)
+	}
+	*it = now
+	return row, note, nil
+}
+
+// caught takes note that an item has failed: once in a round. If that stops the batch,
+// what waits for its time is taken back at once, because it might wait for days.
+func (f *Flow) caught(ctx context.Context, b *job.Batch) error {
+	before := b.Stop
+	after, err := f.Batches.AmendBatch(ctx, b.ID, func(b job.Batch) (job.Batch, Change, error) {
+		next, events := job.CatchBatch(b, f.Now())
+		return next, Change{Events: events}, nil
+	})
+	if err != nil {
+		return fmt.Errorf("write first failure: %w", err)
+	}
+	*b = after
+	if before != "" || after.Stop == "" || after.Closed {
+		return nil
+	}
+	return f.stopItems(ctx, b)
+}
+
+// stopItems takes back all items of a batch that have not started. Those that cannot be
+// stopped now are stopped when they are visited.
+func (f *Flow) stopItems(ctx context.Context, b *job.Batch) error {
+	items, err := f.items(ctx, b)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for i := range items {
+		it := b.Now(items[i])
+		if it.State.Final() {
+			continue
+		}
+		if _, _, err := f.advance(ctx, b, &it, ""); err != nil {
+			errs = append(errs, err)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Summarise counts a batch's items from their rows and closes it if all are final. What
+// it writes is conditional on the batch being the one that was counted: an item that is
+// added meanwhile keeps it open.
+func (f *Flow) Summarise(ctx context.Context, id string) (job.Batch, error) {
+	b, err := f.Batches.Batch(ctx, id)
+	if err != nil {
+		return b, fmt.Errorf("read batch: %w", err)
+	}
+	if b.Closed {
+		return b, nil
+	}
+	items, err := f.items(ctx, &b)
+	if err != nil {
+		return b, err
+	}
+	counts := b.Count(items)
+	if counts.Failed > 0 && !b.Caught {
+		// Whoever saw the first failure died before it could say so.
+		if err := f.caught(ctx, &b); err != nil {
+			return b, err
+		}
+	}
+	round, total := b.Round, b.Total
+	b, err = f.Batches.AmendBatch(ctx, id, func(b job.Batch) (job.Batch, Change, error) {
+		if b.Round != round || b.Total != total {
+			return b, Change{}, nil // not what was counted
+		}
+		next, events, _ := job.CloseBatch(b, counts, f.Now())
+		return next, Change{Events: events}, nil
+	})
+	if err != nil {
+		return b, fmt.Errorf("close batch: %w", err)
+	}
+	return b, nil
+}

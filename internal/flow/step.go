@@ -1,0 +1,128 @@
+package flow
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"orbitq/internal/job"
+)
+
+// run does what can be done now for the next step of a track, and returns the row of its
+// job: final, or not due yet, or held by somebody else.
+func (f *Flow) run(ctx context.Context, t *job.Track, j job.Job, requestID string) (row job.Job, note, err error) {
+	row, err = f.accepted(ctx, t, j)
+	if err != nil {
+		return row, nil, err
+	}
+	if !ready(&row, f.Now()) {
+		return row, nil, nil
+	}
+	ran, note := f.Runner.RunStep(ctx, &row, requestID)
+	if ran.State != "" {
+		return ran, note, nil
+	}
+	// Nobody knows what became of the run: the row does.
+	row, err = f.Jobs.Job(ctx, row.ID)
+	if err != nil {
+		return row, note, fmt.Errorf("read step: %w", err)
+	}
+	if ready(&row, f.Now()) {
+		return row, note, job.Errorf(job.Throttled, "the step did not run: %w", note)
+	}
+	return row, note, nil
+}
+
+// ready reports whether a job's attempt may begin.
+func ready(j *job.Job, now time.Time) bool {
+	return j.State.Open() && !j.LeaseLive(now) && !j.Due.After(now)
+}
+
+// accepted returns the row of a step's job: a new one, or the one that is there. One that
+// ended in an earlier round is revived.
+func (f *Flow) accepted(ctx context.Context, t *job.Track, j job.Job) (job.Job, error) {
+	if t.State == job.TrackRunning {
+		// Mostly there already, and a read costs half of what a refused write does.
+		row, err := f.Jobs.Job(ctx, j.ID)
+		if err == nil || job.CodeOf(err) != job.NotFound {
+			return f.renewed(ctx, t, row, err)
+		}
+	}
+	fresh := f.fresh(j)
+	row, _, err := f.Jobs.Accept(ctx, &fresh)
+	return f.renewed(ctx, t, row, err)
+}
+
+// fresh returns the row of a step's job as it is accepted.
+func (f *Flow) fresh(j job.Job) job.Job {
+	policy := f.Policies[j.Kind]
+	if j.MaxAttempts = policy.Tries; j.MaxAttempts == 0 {
+		j.MaxAttempts = f.Tries
+	}
+	if policy.Free {
+		j.Limit = job.Unlimited
+	}
+	return job.Accepted(j, f.Now(), f.Timing.RetryUntil, f.Timing.Resend)
+}
+
+// renewed revives the row of a step that ended in an earlier round.
+func (f *Flow) renewed(ctx context.Context, t *job.Track, row job.Job, err error) (job.Job, error) {
+	if err != nil {
+		return row, fmt.Errorf("accept step: %w", err)
+	}
+	if !t.Renewed(&row) {
+		return row, nil
+	}
+	row, err = f.Jobs.Amend(ctx, row.ID, func(j job.Job) (job.Job, error) {
+		if !t.Renewed(&j) {
+			return j, nil // another visit was quicker
+		}
+		return job.Restarted(j, f.Timing, f.Now())
+	})
+	if err != nil {
+		return row, fmt.Errorf("restart step: %w", err)
+	}
+	return row, nil
+}
+
+// stop takes a step back that has not started, and returns the row of its job. One that
+// runs is left alone: what has begun is counted. A step that has no job yet gets one that
+// is cancelled from the start, because only the row of the job can decide between whoever
+// stops it and whoever is about to start it.
+func (f *Flow) stop(ctx context.Context, t *job.Track, j job.Job) (job.Job, error) {
+	never, err := job.Cancel(f.fresh(j), f.Now())
+	if err != nil {
+		return never, fmt.Errorf("cancel step: %w", err)
+	}
+	row, existed, err := f.Jobs.Accept(ctx, &never)
+	if err != nil {
+		return row, fmt.Errorf("accept cancelled step: %w", err)
+	}
+	if !existed || !row.State.Open() || t.Renewed(&row) {
+		return row, nil
+	}
+	row, err = f.Jobs.Amend(ctx, row.ID, func(j job.Job) (job.Job, error) {
+		if !j.State.Open() || j.LeaseLive(f.Now()) {
+			return j, nil
+		}
+		return job.Cancel(j, f.Now())
+	})
+	if err != nil {
+		return row, fmt.Errorf("cancel step: %w", err)
+	}
+	return row, nil
+}
+
+// again returns how long to wait before a job that is open can go on: whole seconds, at
+// least one, because that is what a Wait state knows.
+func again(j *job.Job, now time.Time) time.Duration {
+	at := j.Due
+	if j.LeaseLive(now) {
+		at = j.LeaseUntil
+	}
+	wait := at.Sub(now)
+	if whole := wait.Truncate(time.Second); whole < wait {
+		wait = whole + time.Second
+	}
+	return max(wait, time.Second)
+}

@@ -1,0 +1,122 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"orbitq/internal/job"
+)
+
+// PerSweep is the most chains and batches that one sweep asks after.
+const PerSweep = 200
+
+// Swept counts what a sweep did.
+type Swept struct {
+	Seen    int // chains and batches whose look passed
+	Resumed int // executions started
+}
+
+// Sweep asks after the executions of chains and batches that have been silent for long.
+// One that goes on is left alone; one that never began is started; and where it ended
+// before its chain or batch did, another one goes on with what is left. One that cannot be
+// asked after does not keep the others back.
+func (f *Flow) Sweep(ctx context.Context) (Swept, error) {
+	var s Swept
+	flows, err := f.Open.OpenFlows(ctx, f.Now(), PerSweep)
+	if err != nil {
+		return s, fmt.Errorf("find open flows: %w", err)
+	}
+	var errs []error
+	for _, flow := range flows {
+		s.Seen++
+		resumed, err := f.resume(ctx, flow)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("resume %s: %w", flow, err))
+		}
+		if resumed {
+			s.Resumed++
+		}
+	}
+	return s, errors.Join(errs...)
+}
+
+// resume makes sure that a chain or batch has an execution.
+func (f *Flow) resume(ctx context.Context, flow job.Flow) (bool, error) {
+	kind, id := flow.Parts()
+	if kind == "chain" {
+		return f.resumeChain(ctx, id)
+	}
+	return f.resumeBatch(ctx, id)
+}
+
+// resumeChain starts the execution of a chain that has none.
+func (f *Flow) resumeChain(ctx context.Context, id string) (bool, error) {
+	seen, err := f.Chains.Chain(ctx, id)
+	if err != nil || !due(seen.Look, f.Now()) {
+		return false, unlessGone(err)
+	}
+	running, err := f.Executions.Running(ctx, ChainMachine, job.ExecutionName(id, seen.Generation))
+	if err != nil {
+		return false, fmt.Errorf("ask after execution: %w", err)
+	}
+	won := false
+	c, err := f.Chains.AmendChain(ctx, id, func(c job.Chain) (job.Chain, error) {
+		won = !c.State.Final() && c.Generation == seen.Generation && c.Look.Equal(seen.Look)
+		switch {
+		case !won:
+			return c, nil // another sweep was quicker
+		case running:
+			c.Look = f.Now().Add(f.Lookback)
+			return c, nil
+		default:
+			return job.ResumeChain(c, f.Now(), f.Lookback), nil
+		}
+	})
+	if err != nil || running || !won {
+		return false, unlessGone(err)
+	}
+	return true, f.execute(ctx, &c)
+}
+
+// resumeBatch starts an execution of a batch that has none. One that has nothing left to
+// do is closed.
+func (f *Flow) resumeBatch(ctx context.Context, id string) (bool, error) {
+	seen, err := f.Summarise(ctx, id)
+	if err != nil || !due(seen.Look, f.Now()) {
+		return false, unlessGone(err)
+	}
+	running, err := f.Executions.Running(ctx, BatchMachine, job.ExecutionName(id, seen.Runs))
+	if err != nil {
+		return false, fmt.Errorf("ask after execution: %w", err)
+	}
+	won := false
+	b, err := f.Batches.AmendBatch(ctx, id, func(b job.Batch) (job.Batch, Change, error) {
+		won = !b.Closed && b.Runs == seen.Runs && b.Look.Equal(seen.Look)
+		switch {
+		case !won:
+			return b, Change{}, nil // another sweep was quicker
+		case running:
+			b.Look = f.Now().Add(f.Lookback)
+			return b, Change{}, nil
+		default:
+			return job.ResumeBatch(b, f.Now(), f.Lookback), Change{}, nil
+		}
+	})
+	if err != nil || running || !won {
+		return false, unlessGone(err)
+	}
+	return true, f.executeRest(ctx, &b)
+}
+
+// due reports whether a look has passed; the row of what has ended has none.
+func due(look, now time.Time) bool { return !look.IsZero() && !now.Before(look) }
+
+// unlessGone drops the error that a row is not there: an index may still show it.
+func unlessGone(err error) error {
+	if job.CodeOf(err) == job.NotFound {
+		return nil
+	}
+	return err
+}
