@@ -56,6 +56,7 @@ func layers() map[string]layer {
 		"internal/usage":     {pure: true, may: of("internal/job")},
 		"internal/point":     {pure: true, may: of("internal/job")},
 		"internal/satellite": {pure: true, may: of("internal/job", "internal/point")},
+		"internal/quality":   {pure: true, may: of("internal/job", "internal/point", "internal/satellite")},
 
 		// Use cases: they declare their ports and never know who stands behind them, nor each other.
 		"internal/intake":     {quiet: true, may: core},
