@@ -14,6 +14,14 @@
 //	LOCK#<owner>#<key> LOCK                 a unique key and the open job that holds it
 //	OPERATION#<id>    OPERATION             a retry of many that goes on by itself
 //	EVENT#<id>        EVENT                 what happened and must be told
+//	CHAIN#<id>        CHAIN                 a chain: one point and its steps
+//	BATCH#<id>        BATCH                 a batch as a whole
+//	ITEMS#<batch>     <point>               one item of a batch
+//	USER#<owner>      NOTICE#<id>           a message in its owner's inbox
+//	USER#<owner>      PREFERENCES           which messages an owner wants, and where
+//	QUALITY#<point>   RULES#<revision>      what the rules say about a reading
+//	QUALITY#<point>   FLAG#<hash>           what a person says about it
+//	CAMPAIGN#<owner>#<id> CAMPAIGN          the zones of a campaign
 //
 //	index open   ok ("open#<shard>"), look   jobs that somebody may have to look at
 //	             ok ("dead#<owner>"), look   an owner's dead jobs by time of death
@@ -21,8 +29,11 @@
 //	             ok ("event"), look          events that are still to be told
 //	             ok ("operation"), look      operations that go on
 //	             ok ("poison"), look         dead letters that carry no job
+//	             ok ("flow"), look           chains and batches that go on
 //	index owner  own ("USER#<owner>"), os    an owner's jobs by acceptance
 //	             own ("LEDGER#<owner>"), os  an owner's billed analyses by time
+//	             own ("CHAINS#<owner>"), os  chains; BATCHES#, NOTICES#: batches and messages
+//	             own ("POINTS#<owner>"), os  points of a campaign by metric and time of reading
 //
 // It promises what storetest demands, by the conditions of the job protocol:
 // every write of a job row says in its condition what must still hold, and the
@@ -67,6 +78,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"orbitq/internal/deadletter"
+	"orbitq/internal/flow"
 	"orbitq/internal/gate"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
@@ -91,6 +103,14 @@ var (
 	_ gate.Store            = (*Store)(nil)
 	_ kinds.Points          = (*Store)(nil)
 	_ kinds.Cache           = (*Store)(nil)
+	_ kinds.Readings        = (*Store)(nil)
+	_ kinds.Audience        = (*Store)(nil)
+	_ flow.Chains           = (*Store)(nil)
+	_ flow.Batches          = (*Store)(nil)
+	_ flow.Items            = (*Store)(nil)
+	_ flow.Points           = (*Store)(nil)
+	_ flow.Open             = (*Store)(nil)
+	_ flow.Mail             = (*Store)(nil)
 )
 
 // Client is the part of the DynamoDB client that the store calls.

@@ -18,12 +18,14 @@ import (
 	"time"
 
 	"orbitq/internal/deadletter"
+	"orbitq/internal/flow"
 	"orbitq/internal/gate"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
 	"orbitq/internal/limit"
 	"orbitq/internal/point"
+	"orbitq/internal/quality"
 	"orbitq/internal/query"
 	"orbitq/internal/relay"
 	"orbitq/internal/satellite"
@@ -46,6 +48,14 @@ var (
 	_ gate.Store            = (*Store)(nil)
 	_ kinds.Points          = (*Store)(nil)
 	_ kinds.Cache           = (*Store)(nil)
+	_ kinds.Readings        = (*Store)(nil)
+	_ kinds.Audience        = (*Store)(nil)
+	_ flow.Chains           = (*Store)(nil)
+	_ flow.Batches          = (*Store)(nil)
+	_ flow.Items            = (*Store)(nil)
+	_ flow.Points           = (*Store)(nil)
+	_ flow.Open             = (*Store)(nil)
+	_ flow.Mail             = (*Store)(nil)
 )
 
 // revision is the key of an analysis: one for each revision of a point is what
@@ -73,12 +83,19 @@ type Store struct {
 	meters   map[meterKey]job.Meter
 	poison   map[string]deadletter.Poison
 	locks    map[lockKey]string // holder of a unique key
-	events   map[string]job.Event
-	door     limit.Row
-	calls    []limit.Call
-	cache    map[string]cached
-	ops      map[string]deadletter.Operation
-	token    sharedToken
+	events   map[string]*mailed
+	flows    flows
+	notices  map[noticeKey]job.Notice
+	wishes   map[string]job.Preferences // by owner
+	// qualities, flags and zones are what people and rules say about points.
+	qualities map[revision]quality.Record
+	flags     map[string]map[string]quality.Flag // by point
+	zones     map[zonesKey][]quality.Zone
+	door      limit.Row
+	calls     []limit.Call
+	cache     map[string]cached
+	ops       map[string]deadletter.Operation
+	token     sharedToken
 }
 
 // lockKey is an owner's unique key.
@@ -99,9 +116,11 @@ func NewWith(t job.Timing, r Rules) *Store {
 		meters:   map[meterKey]job.Meter{},
 		poison:   map[string]deadletter.Poison{},
 		locks:    map[lockKey]string{},
-		events:   map[string]job.Event{},
-		cache:    map[string]cached{},
-		ops:      map[string]deadletter.Operation{},
+		events:   map[string]*mailed{},
+		flows:    newFlows(), notices: map[noticeKey]job.Notice{}, wishes: map[string]job.Preferences{},
+		qualities: map[revision]quality.Record{}, flags: map[string]map[string]quality.Flag{}, zones: map[zonesKey][]quality.Zone{},
+		cache: map[string]cached{},
+		ops:   map[string]deadletter.Operation{},
 	}
 }
 
@@ -219,7 +238,7 @@ func (s *Store) Due(_ context.Context, shard int, now time.Time, n int) ([]relay
 	defer s.mu.Unlock()
 	var hints []relay.Hint
 	for _, id := range s.shards[shard] {
-		if j := s.jobs[id]; j.State.Open() && !now.Before(j.Look) {
+		if j := s.jobs[id]; j.State.Open() && j.Flow == "" && !now.Before(j.Look) {
 			hints = append(hints, relay.Hint{ID: id, Look: j.Look})
 		}
 	}

@@ -200,8 +200,7 @@ func (s *Store) write(old, next *job.Job) {
 		s.meters[k] = m
 	}
 	if next.State == job.Dead && old.State != job.Dead {
-		e := job.Death(next)
-		s.events[e.ID] = e
+		s.event(job.Death(next))
 	}
 	s.put(next)
 }

@@ -12,31 +12,6 @@ import (
 	"orbitq/internal/satellite"
 )
 
-// Pending implements relay.Outbox.
-func (s *Store) Pending(_ context.Context, n int) ([]job.Event, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := make([]job.Event, 0, len(s.events))
-	for _, e := range s.events {
-		all = append(all, e)
-	}
-	sort.Slice(all, func(i, k int) bool {
-		if all[i].At.Equal(all[k].At) {
-			return all[i].ID < all[k].ID
-		}
-		return all[i].At.Before(all[k].At)
-	})
-	return all[:min(n, len(all))], nil
-}
-
-// Told implements relay.Outbox.
-func (s *Store) Told(_ context.Context, id string, _ time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.events, id)
-	return nil
-}
-
 // Lapsed implements relay.Skipped.
 func (s *Store) Lapsed(_ context.Context, now time.Time, n int) ([]relay.Hint, error) {
 	s.mu.Lock()

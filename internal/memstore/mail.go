@@ -1,0 +1,141 @@
+package memstore
+
+import (
+	"context"
+	"sort"
+	"time"
+
+	"orbitq/internal/flow"
+	"orbitq/internal/job"
+)
+
+// mailed is an event with what became of it; it is pending while it has a next time.
+type mailed struct {
+	flow.Delivery
+}
+
+// event writes an event that is to be told.
+func (s *Store) event(e job.Event) {
+	s.events[e.ID] = &mailed{flow.Delivery{Event: e, Next: e.At}}
+}
+
+// Pending implements relay.Outbox.
+func (s *Store) Pending(_ context.Context, now time.Time, n int) ([]job.Event, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]job.Event, 0, len(s.events))
+	for _, m := range s.events {
+		if !m.Next.IsZero() && (now.IsZero() || !now.Before(m.Next)) {
+			e := m.Event
+			e.Tries = m.Tries
+			all = append(all, e)
+		}
+	}
+	sort.Slice(all, func(i, k int) bool {
+		if all[i].At.Equal(all[k].At) {
+			return all[i].ID < all[k].ID
+		}
+		return all[i].At.Before(all[k].At)
+	})
+	return all[:min(n, len(all))], nil
+}
+
+// Told implements relay.Outbox.
+func (s *Store) Told(_ context.Context, id string, now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m, ok := s.events[id]; ok && !m.Next.IsZero() {
+		m.Told, m.Next, m.Reason = now, time.Time{}, ""
+	}
+	return nil
+}
+
+// Missed implements relay.Outbox.
+func (s *Store) Missed(_ context.Context, id, reason string, next, _ time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m, ok := s.events[id]; ok && !m.Next.IsZero() {
+		m.Tries++
+		m.Next, m.Reason = next, reason
+	}
+	return nil
+}
+
+// Deliveries implements flow.Mail.
+func (s *Store) Deliveries(_ context.Context, ids []string) ([]flow.Delivery, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := []flow.Delivery{}
+	for _, id := range ids {
+		if m, ok := s.events[id]; ok {
+			d := m.Delivery
+			d.Event.Tries = d.Tries
+			all = append(all, d)
+		}
+	}
+	return all, nil
+}
+
+// noticeKey is the key of a notice.
+type noticeKey struct{ owner, id string }
+
+// putNotice writes a notice and its events, unless it is there.
+func (s *Store) putNotice(n *job.Notice) bool {
+	k := noticeKey{n.Owner, n.ID}
+	if _, there := s.notices[k]; there {
+		return false
+	}
+	s.notices[k] = copied(*n)
+	for _, e := range n.Events() {
+		s.event(e)
+	}
+	return true
+}
+
+// PutNotice implements flow.Mail.
+func (s *Store) PutNotice(_ context.Context, n *job.Notice) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.putNotice(n)
+	return nil
+}
+
+// Notice implements flow.Mail.
+func (s *Store) Notice(_ context.Context, owner, id string) (job.Notice, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, ok := s.notices[noticeKey{owner, id}]
+	if !ok {
+		return n, job.Errorf(job.NotFound, "no notification %s", id)
+	}
+	return copied(n), nil
+}
+
+// Notices implements query.Inbox.
+func (s *Store) Notices(_ context.Context, owner, after string, n int) ([]job.Notice, string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []job.Notice
+	for k, v := range s.notices {
+		if k.owner == owner && (after == "" || place(v.At, v.ID) < after) {
+			all = append(all, copied(v))
+		}
+	}
+	page, next := newestOf(all, n, func(v *job.Notice) string { return place(v.At, v.ID) })
+	return page, next, nil
+}
+
+// Preferences implements kinds.Audience.
+func (s *Store) Preferences(_ context.Context, owner string) (job.Preferences, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.wishes[owner], nil
+}
+
+// SavePreferences implements intake.Reviews.
+func (s *Store) SavePreferences(_ context.Context, owner string, p job.Preferences) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wishes[owner] = p
+	return nil
+}

@@ -1,0 +1,148 @@
+package memstore
+
+import (
+	"context"
+	"sort"
+	"time"
+
+	"orbitq/internal/flow"
+	"orbitq/internal/job"
+	"orbitq/internal/kinds"
+	"orbitq/internal/point"
+	"orbitq/internal/quality"
+	"orbitq/internal/worker"
+)
+
+// zonesKey is the key of an owner's campaign.
+type zonesKey struct{ owner, campaign string }
+
+// Record implements worker.Store. The order of the questions is that of Settle.
+func (s *Store) Record(_ context.Context, held, ended *job.Job, q *quality.Record, n *job.Notice) (worker.Settlement, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r, mine := s.mine(held); !mine {
+		return r, nil
+	}
+	if q != nil {
+		p, ok := s.points[q.Point]
+		if !ok || p.Revision != q.Revision {
+			return worker.Duplicate, nil
+		}
+		if q.AutoApproved {
+			s.points[q.Point] = p.Reviewed(point.Approved, p.ReviewNotes, ended.Finished)
+		}
+		s.qualities[revision{q.Point, q.Revision}] = copied(*q)
+	}
+	if n != nil && !s.putNotice(n) {
+		return worker.Duplicate, nil
+	}
+	s.write(held, s.resent(ended))
+	return worker.Written, nil
+}
+
+// Quality implements kinds.Audience.
+func (s *Store) Quality(_ context.Context, point string, number int) (*quality.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q, ok := s.qualities[revision{point, number}]
+	if !ok {
+		return nil, nil //nolint:nilnil // nobody has judged it: that is an answer
+	}
+	c := copied(q)
+	return &c, nil
+}
+
+// Flags implements query.Qualities.
+func (s *Store) Flags(_ context.Context, point string) ([]quality.Flag, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []quality.Flag
+	for _, f := range s.flags[point] {
+		all = append(all, f)
+	}
+	sort.Slice(all, func(i, k int) bool { return all[i].At.Before(all[k].At) })
+	return all, nil
+}
+
+// Review implements intake.Reviews.
+func (s *Store) Review(_ context.Context, p *point.Point, f *quality.Flag) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.points[p.ID] = *p
+	if f == nil {
+		return nil
+	}
+	if s.flags[p.ID] == nil {
+		s.flags[p.ID] = map[string]quality.Flag{}
+	}
+	s.flags[p.ID][job.DerivedID(f.Type, f.Reason)] = *f
+	return nil
+}
+
+// SaveZones implements intake.Reviews.
+func (s *Store) SaveZones(_ context.Context, owner, campaign string, zones []quality.Zone) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.zones[zonesKey{owner, campaign}] = copied(zones)
+	return nil
+}
+
+// Zones implements kinds.Readings.
+func (s *Store) Zones(_ context.Context, owner, campaign string) ([]quality.Zone, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.zones[zonesKey{owner, campaign}], nil
+}
+
+// Peers implements kinds.Readings.
+func (s *Store) Peers(_ context.Context, p *point.Point, window time.Duration) ([]float64, error) {
+	if p.CampaignID == "" {
+		return nil, nil
+	}
+	f := flow.Filter{Campaign: p.CampaignID, Metric: p.MetricID, From: p.CollectedAt.Add(-window), Until: p.CollectedAt}
+	var values []float64
+	for _, q := range s.find(p.Owner, f) {
+		if kinds.Peer(p, &q) {
+			values = append(values, q.Value)
+		}
+	}
+	return values, nil
+}
+
+// Points implements flow.Points.
+func (s *Store) Points(_ context.Context, ids []string) ([]point.Point, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []point.Point
+	for _, id := range ids {
+		if p, ok := s.points[id]; ok {
+			all = append(all, p)
+		}
+	}
+	return all, nil
+}
+
+// FindPoints implements flow.Points.
+func (s *Store) FindPoints(_ context.Context, owner string, f flow.Filter, n int) ([]point.Point, error) {
+	all := s.find(owner, f)
+	return all[:min(n, len(all))], nil
+}
+
+// find returns an owner's points that a filter chooses, the newest first.
+func (s *Store) find(owner string, f flow.Filter) []point.Point {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []point.Point
+	for _, p := range s.points {
+		if p.Owner == owner && f.Chooses(&p) {
+			all = append(all, p)
+		}
+	}
+	sort.Slice(all, func(i, k int) bool {
+		if all[i].CollectedAt.Equal(all[k].CollectedAt) {
+			return all[i].ID > all[k].ID
+		}
+		return all[i].CollectedAt.After(all[k].CollectedAt)
+	})
+	return all
+}
