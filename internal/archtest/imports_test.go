@@ -75,11 +75,11 @@ func layers() map[string]layer {
 		// Adapters: one technology each, never each other.
 		"internal/dynamostore": {may: of(core, cases, awsSDK, smithy)},
 		"internal/sqsqueue":    {may: of(core, cases, awsSDK, smithy)},
-		"internal/account":     {may: of(core, awsSDK, smithy)},
+		"internal/account":     {may: of(core, "internal/flow", awsSDK, smithy)},
 		"internal/copernicus":  {may: of(core, "internal/kinds")},
 
 		// Wiring.
-		"internal/wire": {may: of(core, cases, "internal/entry", "internal/openapi", "internal/dynamostore", "internal/sqsqueue", "internal/account", "internal/copernicus", awsSDK, smithy)},
+		"internal/wire": {may: of(core, cases, "internal/entry", "internal/openapi", "internal/dynamostore", "internal/sqsqueue", "internal/account", "internal/copernicus", "internal/webhook", awsSDK, smithy)},
 		"functions/...": {may: of("internal/wire", "internal/entry", awsLambda)},
 
 		// The command line and the local run. The local run speaks AWS's protocols to the real binaries; it knows no

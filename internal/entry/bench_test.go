@@ -167,7 +167,7 @@ func start(tb testing.TB) *bench {
 	b.operator = op
 	b.write = entry.Write(in, op, b.door, b.logger)
 	b.read = entry.Read(entry.ReadParts{
-		Query: query.New(b.store, b.store, clock), Failures: deadletter.NewFailures(b.store), Poisons: b.store, Gate: b.door, Queues: b.feeds, Feeds: b.feeds, Version: "0.1.0+7",
+		Query: query.New(query.Config{Store: b.store, Books: b.store, Now: clock}), Failures: deadletter.NewFailures(b.store), Poisons: b.store, Gate: b.door, Queues: b.feeds, Feeds: b.feeds, Version: "0.1.0+7",
 	}, b.logger)
 	return b
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"orbitq/internal/deadletter"
+	"orbitq/internal/flow"
 	"orbitq/internal/gate"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
@@ -19,6 +20,7 @@ import (
 // ReadParts are the parts of the read API.
 type ReadParts struct {
 	Query    *query.Query
+	Flow     *flow.Flow
 	Failures *deadletter.Failures
 	Poisons  deadletter.Poisons
 	Gate     *gate.Gate
@@ -49,6 +51,15 @@ func Read(parts ReadParts, log *slog.Logger) func(context.Context, request) (res
 			"GET /v1/usage/ledger":              r.ledger,
 			"GET /v1/queues":                    r.queues,
 			"GET /v1/provider":                  r.provider,
+			"GET /v1/chains":                    r.chains,
+			"GET /v1/chains/{id}":               r.chain,
+			"GET /v1/batches":                   r.batches,
+			"GET /v1/batches/{id}":              r.batch,
+			"GET /v1/batches/{id}/items":        r.items,
+			"GET /v1/notifications":             r.notices,
+			"GET /v1/notifications/preferences": r.preferences,
+			"GET /v1/data-points/{id}/quality":  r.quality,
+			"GET /v1/campaigns/{id}/zones":      r.zones,
 		},
 	}
 	return a.serve

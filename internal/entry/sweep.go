@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"orbitq/internal/deadletter"
+	"orbitq/internal/flow"
 	"orbitq/internal/job"
 	"orbitq/internal/relay"
 )
@@ -29,15 +30,17 @@ func Sweep(r *deadletter.Reconciler, log *slog.Logger) func(context.Context) err
 }
 
 // Relay returns the handler of the relay's schedule. It fails as Sweep does.
-// It also does the next step of every retry of many.
-func Relay(r *relay.Relay, op *deadletter.Operator, log *slog.Logger) func(context.Context) error {
+// It also does the next step of every retry of many, and asks after silent executions.
+func Relay(r *relay.Relay, op *deadletter.Operator, f *flow.Flow, log *slog.Logger) func(context.Context) error {
 	return func(ctx context.Context) error {
 		swept, err := r.Sweep(ctx)
 		operations, stepErr := op.Advance(ctx)
-		err = errors.Join(err, stepErr)
+		flows, flowErr := f.Sweep(ctx)
+		err = errors.Join(err, stepErr, flowErr)
 		attrs := append([]slog.Attr{
 			slog.Int("seen", swept.Seen), slog.Int("sent", swept.Sent), slog.Int("paced", swept.Paced),
 			slog.Int("made_up", swept.MadeUp), slog.Int("told", swept.Told), slog.Int("operations", operations),
+			slog.Int("flows", flows.Seen), slog.Int("resumed", flows.Resumed),
 		}, metrics(time.Now(), map[string]float64{
 			"RelaySent": float64(swept.Sent), "RelayPaced": float64(swept.Paced), "OldestLookSeconds": swept.Oldest.Seconds(),
 		})...)

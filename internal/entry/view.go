@@ -36,17 +36,19 @@ type pointView struct {
 	SensorType   string     `json:"sensor_type,omitempty"`
 	Notes        string     `json:"notes,omitempty"`
 	Status       string     `json:"status"`
+	ReviewedAt   *time.Time `json:"reviewed_at,omitempty"`
+	ReviewNotes  string     `json:"review_notes,omitempty"`
 	Revision     int        `json:"revision"`
 	CreatedAt    time.Time  `json:"created_at"`
 }
 
-// viewPoint shows the status that every point has until there is a review.
+// viewPoint shows a point.
 func viewPoint(p *point.Point) pointView {
 	return pointView{
 		ID: p.ID, Latitude: p.Latitude, Longitude: p.Longitude, Accuracy: p.Accuracy, Value: p.Value,
 		CollectedAt: p.CollectedAt, CalibratedAt: when(p.CalibratedAt), MetricID: p.MetricID, CampaignID: p.CampaignID,
 		DeviceModel: p.DeviceModel, SensorType: p.SensorType, Notes: p.Notes,
-		Status: "pending", Revision: p.Revision, CreatedAt: p.CreatedAt,
+		Status: string(p.Status), ReviewedAt: when(p.ReviewedAt), ReviewNotes: p.ReviewNotes, Revision: p.Revision, CreatedAt: p.CreatedAt,
 	}
 }
 
@@ -68,6 +70,7 @@ type jobView struct {
 	NextAt      *time.Time    `json:"next_at,omitempty"`
 	StartBy     *time.Time    `json:"start_by,omitempty"`
 	UniqueKey   string        `json:"unique_key,omitempty"`
+	Flow        job.Flow      `json:"flow,omitempty"` // chain or batch that drives the job
 	Tags        []string      `json:"tags,omitempty"`
 	Fingerprint string        `json:"fingerprint,omitempty"`
 	Duplicate   bool          `json:"duplicate,omitempty"` // of a dispatch: this job holds the unique key, nothing was accepted
@@ -99,7 +102,7 @@ func viewJob(j *job.Job) jobView {
 		ID: j.ID, Kind: j.Kind, State: j.State, Outcome: j.Outcome, DataPointID: j.Point, Queue: j.Queue,
 		Attempts: j.Attempts, MaxAttempts: j.MaxAttempts, Generation: j.Generation, CreatedAt: j.Created,
 		StartedAt: when(j.Started), FinishedAt: when(j.Finished),
-		UniqueKey: j.Unique, Tags: j.Tags, Fingerprint: j.Print,
+		UniqueKey: j.Unique, Flow: j.Flow, Tags: j.Tags, Fingerprint: j.Print,
 	}
 	if j.State.Open() && j.Attempts == 0 && j.Passes == 0 { // the promise to start is open, too
 		v.StartBy = when(j.StartBy)

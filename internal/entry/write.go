@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"time"
 
 	"orbitq/internal/deadletter"
+	"orbitq/internal/flow"
 	"orbitq/internal/gate"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
@@ -16,25 +18,29 @@ import (
 
 // Write returns the handler of the write API. The gate is flushed after a job that
 // ran in this process.
-func Write(in *intake.Intake, op *deadletter.Operator, g *gate.Gate, log *slog.Logger) func(context.Context, request) (response, error) {
+func Write(in *intake.Intake, op *deadletter.Operator, f *flow.Flow, g *gate.Gate, log *slog.Logger) func(context.Context, request) (response, error) {
 	w := &writer{in: in, gate: g, log: log}
 	o := &operator{op: op}
 	a := &api{log: log, routes: map[string]route{
-		"POST /v1/data-points":           w.createPoint,
-		"POST /v1/jobs":                  w.dispatchJob,
-		"POST /v1/jobs:batch-dispatch":   w.dispatchMany,
-		"POST /v1/jobs/{id}/cancel":      amend(http.StatusOK, op.Cancel),
-		"POST /v1/jobs/{id}/snooze":      o.snooze,
-		"POST /v1/failed/{id}/retry":     amend(http.StatusAccepted, op.Retry),
-		"POST /v1/failed:retry":          o.retryMany,
-		"POST /v1/failed:flush":          o.flush,
-		"DELETE /v1/failed/{id}":         amend(http.StatusOK, op.Forget),
-		"GET /v1/operations/{id}":        o.operation(op.Find),
-		"POST /v1/operations/{id}/abort": o.operation(op.Abort),
-		"POST /v1/usage:make-up":         o.makeUp,
-		"POST /v1/queues/{queue}/pause":  w.setQueue(false),
-		"POST /v1/queues/{queue}/resume": w.setQueue(true),
+		"POST /v1/data-points":              w.createPoint,
+		"POST /v1/jobs":                     w.dispatchJob,
+		"POST /v1/jobs:batch-dispatch":      w.dispatchMany,
+		"POST /v1/jobs/{id}/cancel":         amend(http.StatusOK, op.Cancel),
+		"POST /v1/jobs/{id}/snooze":         o.snooze,
+		"POST /v1/failed/{id}/retry":        amend(http.StatusAccepted, op.Retry),
+		"POST /v1/failed:retry":             o.retryMany,
+		"POST /v1/failed:flush":             o.flush,
+		"DELETE /v1/failed/{id}":            amend(http.StatusOK, op.Forget),
+		"GET /v1/operations/{id}":           o.operation(op.Find),
+		"POST /v1/operations/{id}/abort":    o.operation(op.Abort),
+		"POST /v1/usage:make-up":            o.makeUp,
+		"POST /v1/queues/{queue}/pause":     w.setQueue(false),
+		"POST /v1/queues/{queue}/resume":    w.setQueue(true),
+		"POST /v1/data-points/{id}/review":  w.review,
+		"PUT /v1/campaigns/{id}/zones":      w.setZones,
+		"PUT /v1/notifications/preferences": w.setPreferences,
 	}}
+	maps.Copy(a.routes, (&conductor{flow: f, log: log}).routes())
 	return a.serve
 }
 

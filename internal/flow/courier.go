@@ -149,7 +149,7 @@ func nilTime(t time.Time) *time.Time {
 // notify tells the owner of a batch as a whole: one message, however many items it had.
 func (f *Flow) notify(ctx context.Context, b *job.Batch, e job.Event) error {
 	n := job.Notice{
-		ID: e.ID, Owner: b.Owner, Type: e.Type, At: e.At, Batch: b.ID, Title: b.Name + ": " + b.View(), Text: summary(b, e.Type),
+		ID: job.DerivedID("notice", e.ID), Owner: b.Owner, Type: e.Type, At: e.At, Batch: b.ID, Title: b.Name + ": " + b.View(), Text: summary(b, e.Type),
 		Facts: map[string]any{"total": b.Total, "succeeded": b.Ended.Succeeded, "skipped": b.Ended.Skipped, "failed": b.Ended.Failed, "cancelled": b.Ended.Cancelled},
 	}
 	if err := f.Courier.Mail.PutNotice(ctx, &n); err != nil {

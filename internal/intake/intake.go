@@ -46,6 +46,9 @@ type Config struct {
 	Runner Runner
 	// Feeds: for SetQueue only.
 	Feeds Feeds
+	// Reviews and CheckURL: for what people say only.
+	Reviews  Reviews
+	CheckURL func(field, url string) []job.Violation
 	// Policies: of the registered kinds, by name.
 	Policies map[string]job.Policy
 	Now      func() time.Time

@@ -63,3 +63,8 @@ func (p *Preferences) Wants(kind string) bool {
 	}
 	return true
 }
+
+// NoticeTypes lists the types of notices that an owner may not want.
+func NoticeTypes() []string {
+	return []string{"enrichment.succeeded", "enrichment.partial", "enrichment.no_data", "enrichment.skipped"}
+}

@@ -16,7 +16,7 @@ func (q *Query) Calls(ctx context.Context, owner, id string) ([]limit.Call, erro
 	if _, err := q.Job(ctx, owner, id); err != nil {
 		return nil, err
 	}
-	calls, err := q.books.Calls(ctx, id)
+	calls, err := q.Books.Calls(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("read calls: %w", err)
 	}
@@ -36,7 +36,7 @@ func (q *Query) Ledger(ctx context.Context, owner, cursor string, n int) (Entrie
 	if err != nil {
 		return Entries{}, err
 	}
-	found, next, err := q.books.Ledger(ctx, owner, after, n)
+	found, next, err := q.Books.Ledger(ctx, owner, after, n)
 	if err != nil {
 		return Entries{}, fmt.Errorf("read ledger: %w", err)
 	}

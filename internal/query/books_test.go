@@ -50,7 +50,7 @@ func (s *shelf) Calls(context.Context, string) ([]limit.Call, error) { return s.
 func TestTheLedgerPageByPage(t *testing.T) {
 	t.Parallel()
 	books := &shelf{entries: []string{"e", "d", "c", "b", "a"}}
-	q := query.New(memstore.New(job.DefaultTiming()), books, now)
+	q := query.New(query.Config{Store: memstore.New(job.DefaultTiming()), Books: books, Now: now})
 	var got []string
 	for cursor, pages := "", 0; pages < 5; pages++ {
 		page, err := q.Ledger(t.Context(), "me", cursor, 2)
@@ -75,7 +75,7 @@ func TestTheLedgerPageByPage(t *testing.T) {
 func TestLedgerRefusals(t *testing.T) {
 	t.Parallel()
 	books := &shelf{entries: []string{"c", "b", "a"}}
-	q := query.New(memstore.New(job.DefaultTiming()), books, now)
+	q := query.New(query.Config{Store: memstore.New(job.DefaultTiming()), Books: books, Now: now})
 	good := (&satellite.Analysis{Point: job.DerivedID("point"), Revision: 2, CreatedAt: now()}).Entry()
 	encode := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 	if _, err := q.Ledger(t.Context(), "me", encode("1"+good), 2); err != nil || books.after != good {
@@ -102,7 +102,7 @@ func TestCallsOfAJob(t *testing.T) {
 	s := memstore.New(job.DefaultTiming())
 	mine := accept(t, s, "me", 1, nil)[0]
 	books := &shelf{calls: []limit.Call{{Type: limit.Enrichment}, {Type: limit.Search}}}
-	q := query.New(s, books, now)
+	q := query.New(query.Config{Store: s, Books: books, Now: now})
 	if got, err := q.Calls(t.Context(), "me", mine.ID); err != nil || len(got) != 2 {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -125,7 +125,7 @@ func TestJobsAreFoundByWhatTheyAreAbout(t *testing.T) {
 		j.Kind = map[bool]string{true: "enrich", false: "notify"}[i%2 == 0]
 		j.Tags = []string{"all", "third-" + strconv.Itoa(i%3)}
 	})
-	q := query.New(s, s, now)
+	q := query.New(query.Config{Store: s, Books: s, Now: now})
 	for _, c := range []struct {
 		name string
 		f    query.Filter
@@ -157,7 +157,7 @@ func TestUsageOfPoints(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	q := query.New(s, s, now)
+	q := query.New(query.Config{Store: s, Books: s, Now: now})
 	got, err := q.Usage(t.Context(), "me", usage.Free, time.Time{})
 	if err != nil || got.Points != (job.Meter{Used: 3, Taken: 3}) || got.PointLimit != 50 {
 		t.Errorf("got %+v, %v", got, err)
@@ -165,7 +165,7 @@ func TestUsageOfPoints(t *testing.T) {
 	if got, err = q.Usage(t.Context(), "me", usage.Enterprise, time.Time{}); err != nil || got.Points != (job.Meter{}) || got.PointLimit != job.Unlimited {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	q = query.New(&fading{Store: s}, s, now)
+	q = query.New(query.Config{Store: &fading{Store: s}, Books: s, Now: now})
 	if _, err = q.Usage(t.Context(), "me", usage.Free, time.Time{}); job.CodeOf(err) != job.Throttled || !strings.Contains(err.Error(), "read usage of data points") {
 		t.Errorf("got %v", err)
 	}

@@ -55,20 +55,27 @@ type Books interface {
 
 // Query answers reads.
 type Query struct {
-	store Store
-	books Books
-	now   func() time.Time
+	Config
+}
+
+// Config has the parts of a Query.
+type Config struct {
+	Store     Store
+	Books     Books
+	Qualities Qualities // for Quality and Zones only
+	Inbox     Inbox     // for Notices and Preferences only
+	Now       func() time.Time
 }
 
 // New returns a Query.
-func New(s Store, b Books, now func() time.Time) *Query { return &Query{store: s, books: b, now: now} }
+func New(c Config) *Query { return &Query{c} }
 
 // Point returns the owner's point.
 func (q *Query) Point(ctx context.Context, owner, id string) (point.Point, error) {
 	if !job.ValidID(id) {
 		return point.Point{}, job.Errorf(job.NotFound, "no data point %q", id)
 	}
-	p, err := q.store.Point(ctx, id)
+	p, err := q.Store.Point(ctx, id)
 	if hidden(p.Owner, owner, err) {
 		return point.Point{}, job.Errorf(job.NotFound, "no data point %q", id)
 	}
@@ -83,7 +90,7 @@ func (q *Query) Analyses(ctx context.Context, owner, id string) ([]satellite.Ana
 	if _, err := q.Point(ctx, owner, id); err != nil {
 		return nil, err
 	}
-	all, err := q.store.Analyses(ctx, id)
+	all, err := q.Store.Analyses(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("read analyses: %w", err)
 	}
@@ -95,7 +102,7 @@ func (q *Query) Job(ctx context.Context, owner, id string) (job.Job, error) {
 	if !job.ValidID(id) {
 		return job.Job{}, job.Errorf(job.NotFound, "no job %q", id)
 	}
-	j, err := q.store.Job(ctx, id)
+	j, err := q.Store.Job(ctx, id)
 	if hidden(j.Owner, owner, err) {
 		return job.Job{}, job.Errorf(job.NotFound, "no job %q", id)
 	}
@@ -137,7 +144,7 @@ func (q *Query) Jobs(ctx context.Context, owner string, f Filter) (Page, error) 
 	}
 	page := Page{Jobs: []job.Job{}}
 	for range maxScans {
-		found, next, err := q.store.Jobs(ctx, owner, after, f.Limit-len(page.Jobs))
+		found, next, err := q.Store.Jobs(ctx, owner, after, f.Limit-len(page.Jobs))
 		if err != nil {
 			return Page{}, fmt.Errorf("list jobs: %w", err)
 		}
@@ -174,8 +181,8 @@ type Usage struct {
 
 // Usage returns the owner's usage of the current cycle.
 func (q *Query) Usage(ctx context.Context, owner string, tier usage.Tier, anchor time.Time) (Usage, error) {
-	now := q.now()
-	m, err := q.store.Meter(ctx, owner, usage.MeterKey(tier, anchor, now))
+	now := q.Now()
+	m, err := q.Store.Meter(ctx, owner, usage.MeterKey(tier, anchor, now))
 	if err != nil {
 		return Usage{}, fmt.Errorf("read usage: %w", err)
 	}
@@ -183,7 +190,7 @@ func (q *Query) Usage(ctx context.Context, owner string, tier usage.Tier, anchor
 	if u.PointLimit == job.Unlimited {
 		return u, nil
 	}
-	if u.Points, err = q.store.Meter(ctx, owner, usage.PointKey(tier, anchor, now)); err != nil {
+	if u.Points, err = q.Store.Meter(ctx, owner, usage.PointKey(tier, anchor, now)); err != nil {
 		return Usage{}, fmt.Errorf("read usage of data points: %w", err)
 	}
 	return u, nil
@@ -224,3 +231,7 @@ func jobPosition(s string) bool {
 	_, err := strconv.ParseUint(millis, 10, 64)
 	return err == nil && len(millis) == 13 && job.ValidID(id)
 }
+
+// ItemPosition reads the cursor of a list of items back; their positions are ids of data
+// points.
+func ItemPosition(cursor string) (string, error) { return positionOf(cursor, job.ValidID) }

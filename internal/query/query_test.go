@@ -42,7 +42,7 @@ func TestForeignAndMissingAreTheSame(t *testing.T) {
 	t.Parallel()
 	s := memstore.New(job.DefaultTiming())
 	mine := accept(t, s, "me", 1, nil)[0]
-	q := query.New(s, s, now)
+	q := query.New(query.Config{Store: s, Books: s, Now: now})
 	ctx := t.Context()
 	if j, err := q.Job(ctx, "me", mine.ID); err != nil || j.ID != mine.ID {
 		t.Errorf("my job: %v", err)
@@ -82,7 +82,7 @@ func TestJobsPageByPage(t *testing.T) {
 	accept(t, s, "you", 3, nil)
 	queues := []string{"high", "low", "default"}
 	all := accept(t, s, "me", 25, func(i int, j *job.Job) { j.Queue = queues[i%3] })
-	q := query.New(s, s, now)
+	q := query.New(query.Config{Store: s, Books: s, Now: now})
 	for _, c := range []struct {
 		name  string
 		f     query.Filter
@@ -128,7 +128,7 @@ func TestCursorsAreOpaqueAndBoundToNobody(t *testing.T) {
 	s := memstore.New(job.DefaultTiming())
 	accept(t, s, "me", 3, nil)
 	accept(t, s, "you", 3, nil)
-	q := query.New(s, s, now)
+	q := query.New(query.Config{Store: s, Books: s, Now: now})
 	page, err := q.Jobs(t.Context(), "me", query.Filter{Limit: 2})
 	if err != nil || page.Next == "" || strings.Contains(page.Next, page.Jobs[1].ID) {
 		t.Fatalf("next %q, %v", page.Next, err)
@@ -162,7 +162,7 @@ func TestUsage(t *testing.T) {
 	if c, err := s.Claim(t.Context(), job.ClaimRequest{Message: j.Message(), Now: now(), Lease: job.Lease{Token: "t", Until: now().Add(time.Minute)}}); err != nil || c.Verdict != job.Run {
 		t.Fatal(c, err)
 	}
-	q := query.New(s, s, now)
+	q := query.New(query.Config{Store: s, Books: s, Now: now})
 	for _, c := range []struct {
 		owner string
 		tier  usage.Tier
@@ -213,7 +213,7 @@ func (halfBroken) Point(context.Context, string) (point.Point, error) {
 
 func TestABrokenTableIsNotAnEmptyOne(t *testing.T) {
 	t.Parallel()
-	q, half, id := query.New(brokenStore{}, nil, now), query.New(halfBroken{}, nil, now), job.DerivedID("x")
+	q, half, id := query.New(query.Config{Store: brokenStore{}, Books: nil, Now: now}), query.New(query.Config{Store: halfBroken{}, Books: nil, Now: now}), job.DerivedID("x")
 	for name, ask := range map[string]func() error{
 		"point":         func() error { _, err := q.Point(t.Context(), "me", id); return err },
 		"job":           func() error { _, err := q.Job(t.Context(), "me", id); return err },

@@ -26,7 +26,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"orbitq/internal/account"
@@ -34,6 +33,7 @@ import (
 	"orbitq/internal/deadletter"
 	"orbitq/internal/dynamostore"
 	"orbitq/internal/entry"
+	"orbitq/internal/flow"
 	"orbitq/internal/gate"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
@@ -65,6 +65,7 @@ type System struct {
 	table *dynamostore.Store
 	work  *sqsqueue.Queues
 	door  *gate.Gate
+	flows *flow.Flow
 }
 
 // New returns a System over an environment; out gets the log.
@@ -192,7 +193,7 @@ const spare = 2
 // process, with a worker that waits for its slot rather than come again.
 func (s *System) Intake() *intake.Intake {
 	return intake.New(intake.Config{
-		Store: s.store(), Sender: s.queues(), Bulk: s.queues(), Pacer: s.Gate(), Runner: s.workerWith(syncPatience), Feeds: s.feeds(),
+		Store: s.store(), Sender: s.queues(), Bulk: s.queues(), Pacer: s.Gate(), Runner: s.workerWith(syncPatience), Feeds: s.feeds(), Reviews: s.store(), CheckURL: s.checkURL,
 		Policies: s.policies(), Now: now, Entropy: entropy,
 		Deadline: s.env.seconds("ORBITQ_DEADLINE_SECONDS"), Resend: s.env.seconds("ORBITQ_RESEND_AFTER_SECONDS"), Tries: Tries,
 	})
@@ -203,14 +204,16 @@ func (s *System) Intake() *intake.Intake {
 const syncPatience = 15 * time.Second
 
 // Query returns the use case of the read API.
-func (s *System) Query() *query.Query { return query.New(s.store(), s.store(), now) }
+func (s *System) Query() *query.Query {
+	return query.New(query.Config{Store: s.store(), Books: s.store(), Qualities: s.store(), Inbox: s.store(), Now: now})
+}
 
 // Reads returns the parts of the read API.
 func (s *System) Reads() entry.ReadParts {
 	dead := map[string]string{"dead": s.env.text("ORBITQ_DLQ_URL")}
 	maps.Copy(dead, s.urls())
 	return entry.ReadParts{
-		Query: s.Query(), Failures: s.Failures(), Poisons: s.store(), Gate: s.Gate(),
+		Query: s.Query(), Flow: s.shown(), Failures: s.Failures(), Poisons: s.store(), Gate: s.Gate(),
 		Queues: sqsqueue.New(sqs.NewFromConfig(s.aws), dead), Feeds: s.feeds(), Version: s.Version(),
 	}
 }
@@ -240,7 +243,11 @@ func (s *System) workerWith(patience time.Duration) *worker.Worker {
 	return worker.New(worker.Config{
 		Store: store, Queue: s.queues(), Now: now, Token: token, Jitter: jitter, Timing: s.timing(),
 		LeaseMargin: s.env.seconds("ORBITQ_LEASE_MARGIN_SECONDS"), Version: s.Version(),
-		Kinds: []worker.Kind{&kinds.Enrich{Points: store, Imagery: remembering, Now: now, Patience: patience}},
+		Kinds: []worker.Kind{
+			&kinds.Enrich{Points: store, Imagery: remembering, Now: now, Patience: patience},
+			&kinds.Analyze{Readings: store, Rules: s.rules(), Now: now},
+			&kinds.Notify{Readings: store, Audience: store, Now: now},
+		},
 	})
 }
 
@@ -256,10 +263,9 @@ func (s *System) Failures() *deadletter.Failures { return deadletter.NewFailures
 
 // Relay returns the use case of the relay's schedule.
 func (s *System) Relay() *relay.Relay {
-	topic := account.NewTopic(sns.NewFromConfig(s.aws), s.env.text("ORBITQ_EVENTS_TOPIC"))
 	return relay.New(relay.Config{
 		Store: s.store(), Skipped: s.store(), Sender: s.queues(), Pacer: s.Gate(), Policies: kinds.Policies(),
-		Outbox: s.store(), Tell: topic.Tell, Now: now, Timing: s.timing(),
+		Outbox: s.store(), Tell: s.Flows().Tell, Now: now, Timing: s.timing(),
 	})
 }
 

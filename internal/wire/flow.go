@@ -1,0 +1,102 @@
+package wire
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+
+	"orbitq/internal/account"
+	"orbitq/internal/flow"
+	"orbitq/internal/job"
+	"orbitq/internal/quality"
+	"orbitq/internal/webhook"
+)
+
+// putTimeout is the longest wait for the bucket.
+const putTimeout = 10 * time.Second
+
+// flowConfig returns what every use of chains and batches needs.
+func (s *System) flowConfig() flow.Config {
+	store := s.store()
+	return flow.Config{
+		Chains: store, Batches: store, Items: store, Jobs: store, Points: store, Open: store,
+		Courier: flow.Courier{Mail: store}, Policies: s.policies(), CheckURL: s.checkURL,
+		Now: now, Entropy: entropy, Timing: s.timing(), Tries: Tries,
+	}
+}
+
+// shown returns the use case of chains and batches for those who only look.
+func (s *System) shown() *flow.Flow { return flow.New(s.flowConfig()) }
+
+// Flows returns the use case of chains and batches for those who start them, and who
+// deliver what they have to tell. The same one serves a function however often it asks.
+func (s *System) Flows() *flow.Flow {
+	if s.flows == nil {
+		c := s.flowConfig()
+		c.Executions, c.Courier = s.executions(), s.courier()
+		s.flows = flow.New(c)
+	}
+	return s.flows
+}
+
+// Flow returns the use case of chains and batches for the tasks of the state machines.
+func (s *System) Flow() *flow.Flow {
+	c := s.flowConfig()
+	c.Runner, c.Executions, c.Courier = s.Worker(), s.executions(), s.courier()
+	return flow.New(c)
+}
+
+// executions returns the state machines.
+func (s *System) executions() *account.Executions {
+	return account.NewExecutions(account.ExecutionsConfig{
+		Client: sfn.NewFromConfig(s.aws),
+		Machines: map[flow.Machine]string{
+			flow.ChainMachine: s.env.text("ORBITQ_CHAIN_MACHINE"), flow.BatchMachine: s.env.text("ORBITQ_BATCH_MACHINE"),
+		},
+		Bucket: s.env.text("ORBITQ_LISTS_BUCKET"), AWS: s.aws, HTTP: &http.Client{Timeout: putTimeout}, Now: now,
+	})
+}
+
+// courier returns what brings events to where they should be heard.
+func (s *System) courier() flow.Courier {
+	secret := account.NewSigning(secretsmanager.NewFromConfig(s.aws), s.env.text("ORBITQ_WEBHOOK_SECRET_ARN"), now)
+	return flow.Courier{
+		Mail: s.store(), Sender: s.queues(), Topic: account.NewTopic(sns.NewFromConfig(s.aws), s.env.text("ORBITQ_EVENTS_TOPIC")).Tell,
+		Poster: webhook.New(webhook.Config{Secret: secret.Get, Allow: s.allowed(), Now: now}),
+	}
+}
+
+// checkURL says what is wrong with the URL of a webhook.
+func (s *System) checkURL(field, url string) []job.Violation {
+	return webhook.CheckURL(field, url, s.allowed())
+}
+
+// allowed reads the private ranges that webhooks may reach, separated by commas: none
+// unless the deployment says so.
+func (s *System) allowed() []netip.Prefix {
+	var all []netip.Prefix
+	for part := range strings.SplitSeq(s.env.get("ORBITQ_WEBHOOK_ALLOW"), ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(part)
+		if err != nil {
+			s.env.add(err)
+			continue
+		}
+		all = append(all, prefix)
+	}
+	return all
+}
+
+// rules reads the rules of the quality analysis.
+func (s *System) rules() quality.Config {
+	c := quality.DefaultConfig()
+	c.AutoApprove = s.env.get("ORBITQ_AUTO_APPROVE") == "true"
+	return c
+}
