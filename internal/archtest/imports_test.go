@@ -77,6 +77,7 @@ func layers() map[string]layer {
 		"internal/sqsqueue":    {may: of(core, cases, awsSDK, smithy)},
 		"internal/account":     {may: of(core, "internal/flow", awsSDK, smithy)},
 		"internal/copernicus":  {may: of(core, "internal/kinds")},
+		"internal/webhook":     {may: of("internal/job")},
 
 		// Wiring.
 		"internal/wire": {may: of(core, cases, "internal/entry", "internal/openapi", "internal/dynamostore", "internal/sqsqueue", "internal/account", "internal/copernicus", "internal/webhook", awsSDK, smithy)},

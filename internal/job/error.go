@@ -30,6 +30,8 @@ const (
 	Snoozed             Code = "SNOOZED"                // put off, by its own kind or by a person
 	MaxWaitExceeded     Code = "MAX_WAIT_EXCEEDED"      // max_wait passed before the first attempt
 	Throttled           Code = "THROTTLED"              // AWS asked us to slow down
+	WebhookRefused      Code = "WEBHOOK_REFUSED"        // callback: the address, or its owner, says never
+	WebhookFailed       Code = "WEBHOOK_FAILED"         // callback: no answer, or one that may be better later
 	Internal            Code = "INTERNAL"               // a defect of ours
 	InvalidJSON         Code = "INVALID_JSON"           // request: not JSON
 	InvalidField        Code = "INVALID_FIELD"          // request: a field breaks a rule

@@ -48,6 +48,7 @@ func TestEveryCodeHasAClass(t *testing.T) {
 		job.Limited: job.Release, job.BreakerOpen: job.Release, job.Snoozed: job.Release,
 		job.InvalidRequest: job.Fatal, job.ProviderDenied: job.Fatal, job.UnknownKind: job.Fatal, job.Poison: job.Fatal,
 		job.ProviderUnavailable: job.Retry, job.ProviderTimeout: job.Retry, job.AttemptTimeout: job.Retry, job.Internal: job.Retry,
+		job.WebhookRefused: job.Fatal, job.WebhookFailed: job.Retry,
 	}
 	// Those that no attempt ends with: written by the protocol itself, or answers to requests.
 	others := []job.Code{
