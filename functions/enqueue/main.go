@@ -17,7 +17,7 @@ import (
 
 func main() {
 	sys := wire.New(os.Getenv, os.Stdout)
-	handler := entry.Write(sys.Intake(), sys.Operator(), sys.Flows(), sys.Gate(), sys.Log())
+	handler := entry.Write(sys.Intake(), sys.Operator(), sys.Starter(), sys.Gate(), sys.Log())
 	if err := sys.Err(); err != nil {
 		sys.Log().Error("configuration is incomplete", slog.String("error", err.Error()))
 		os.Exit(1)

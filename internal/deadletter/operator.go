@@ -33,11 +33,18 @@ type Sender interface {
 	Send(ctx context.Context, queue string, m job.Message, delay time.Duration) error
 }
 
+// Flows restarts the chain or batch that a dead job belongs to.
+type Flows interface {
+	// Restart lets an owner's chain or batch go on with what failed.
+	Restart(ctx context.Context, owner string, f job.Flow) error
+}
+
 // OperatorConfig has the parts of an Operator.
 type OperatorConfig struct {
 	Rows       Rows
 	Operations Operations
 	Sender     Sender
+	Flows      Flows
 	Now        func() time.Time
 	Entropy    func() [10]byte
 	Timing     job.Timing
@@ -70,19 +77,43 @@ func (o *Operator) Forget(ctx context.Context, owner, id string) (job.Job, error
 // Retry runs a dead or skipped job again, as a new generation. A message that
 // could not be sent is not a failure: the relay sends it.
 func (o *Operator) Retry(ctx context.Context, owner, id string) (job.Job, error) {
-	j, err := o.amend(ctx, owner, id, func(j job.Job) (job.Job, error) { return job.Rerun(j, o.Timing, o.Now()) })
+	driven := job.Flow("")
+	j, err := o.amend(ctx, owner, id, func(j job.Job) (job.Job, error) {
+		if driven = ""; j.State == job.Dead && j.Flow != "" {
+			driven = j.Flow
+			return j, nil
+		}
+		return job.Rerun(j, o.Timing, o.Now())
+	})
 	if err != nil {
 		return job.Job{}, err
 	}
+	if driven != "" {
+		return o.restart(ctx, j)
+	}
 	_ = o.Sender.Send(ctx, j.Queue, j.Message(), 0) // the relay repeats it
 	return j, nil
+}
+
+// restart runs a dead job again through the chain or batch that drives it: a message would
+// make it run in two places.
+func (o *Operator) restart(ctx context.Context, j job.Job) (job.Job, error) {
+	if err := o.Flows.Restart(ctx, j.Owner, j.Flow); err != nil {
+		return job.Job{}, fmt.Errorf("restart %s: %w", j.Flow, err)
+	}
+	return o.amend(ctx, j.Owner, j.ID, func(now job.Job) (job.Job, error) {
+		if now.State != job.Dead || now.Generation != j.Generation {
+			return now, nil // its execution was quicker
+		}
+		return job.Restarted(now, o.Timing, o.Now())
+	})
 }
 
 // Snooze puts an open job off that waits for its turn.
 func (o *Operator) Snooze(ctx context.Context, owner, id string, wait time.Duration) (job.Job, error) {
 	now := o.Now()
 	j, err := o.amend(ctx, owner, id, func(j job.Job) (job.Job, error) { return job.Snooze(j, wait, o.Timing, now) })
-	if err != nil || j.Parked() {
+	if err != nil || j.Parked() || j.Flow != "" {
 		return j, err
 	}
 	_ = o.Sender.Send(ctx, j.Queue, j.Message(), max(j.Due.Sub(now), 0)) // the relay repeats it

@@ -34,11 +34,6 @@ type Mail interface {
 	PutNotice(ctx context.Context, n *job.Notice) error
 }
 
-// Poster posts a signed message to a URL of a user.
-type Poster interface {
-	Post(ctx context.Context, id, url string, body []byte, at time.Time) error
-}
-
 // Sender sends a job's message to its queue.
 type Sender interface {
 	Send(ctx context.Context, queue string, m job.Message, delay time.Duration) error
@@ -47,8 +42,9 @@ type Sender interface {
 // Courier brings events to where they should be heard.
 type Courier struct {
 	Mail   Mail
-	Poster Poster
 	Sender Sender
+	// Post posts a signed message to a URL of a user; its id is the same in every try.
+	Post func(ctx context.Context, id, url string, body []byte, at time.Time) error
 	Topic  func(ctx context.Context, e job.Event) error // the operators' topic
 }
 
@@ -109,7 +105,7 @@ func (f *Flow) postNotice(ctx context.Context, e job.Event) error {
 
 // post posts the body of an event.
 func (f *Flow) post(ctx context.Context, e job.Event, url string, body []byte) error {
-	if err := f.Courier.Poster.Post(ctx, e.ID, url, body, f.Now()); err != nil {
+	if err := f.Courier.Post(ctx, e.ID, url, body, f.Now()); err != nil {
 		return fmt.Errorf("post %s: %w", e.Type, err)
 	}
 	return nil

@@ -120,3 +120,14 @@ func unlessGone(err error) error {
 	}
 	return err
 }
+
+// Restart lets an owner's chain or batch go on with what failed.
+func (f *Flow) Restart(ctx context.Context, owner string, flow job.Flow) (err error) {
+	kind, id := flow.Parts()
+	if kind == "chain" {
+		_, _, err = f.RedriveChain(ctx, owner, id)
+	} else {
+		_, _, err = f.RetryBatch(ctx, owner, id)
+	}
+	return err
+}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -33,12 +34,24 @@ func (s *System) flowConfig() flow.Config {
 // shown returns the use case of chains and batches for those who only look.
 func (s *System) shown() *flow.Flow { return flow.New(s.flowConfig()) }
 
-// Flows returns the use case of chains and batches for those who start them, and who
-// deliver what they have to tell. The same one serves a function however often it asks.
+// Starter returns the use case of chains and batches for those who start them. The same
+// one serves a function however often it asks.
+func (s *System) Starter() *flow.Flow {
+	if s.flows == nil {
+		c := s.flowConfig()
+		c.Executions = s.executions()
+		s.flows = flow.New(c)
+	}
+	return s.flows
+}
+
+// Flows returns the use case of chains and batches for the relay: it starts what has
+// fallen silent, and delivers what there is to tell.
 func (s *System) Flows() *flow.Flow {
 	if s.flows == nil {
 		c := s.flowConfig()
 		c.Executions, c.Courier = s.executions(), s.courier()
+		c.Courier.Topic = account.NewTopic(sns.NewFromConfig(s.aws), s.env.text("ORBITQ_EVENTS_TOPIC")).Tell
 		s.flows = flow.New(c)
 	}
 	return s.flows
@@ -47,7 +60,7 @@ func (s *System) Flows() *flow.Flow {
 // Flow returns the use case of chains and batches for the tasks of the state machines.
 func (s *System) Flow() *flow.Flow {
 	c := s.flowConfig()
-	c.Runner, c.Executions, c.Courier = s.Worker(), s.executions(), s.courier()
+	c.Runner, c.Courier = s.Worker(), s.courier()
 	return flow.New(c)
 }
 
@@ -62,12 +75,15 @@ func (s *System) executions() *account.Executions {
 	})
 }
 
-// courier returns what brings events to where they should be heard.
+// courier returns what brings events to where their owners hear them.
 func (s *System) courier() flow.Courier {
 	secret := account.NewSigning(secretsmanager.NewFromConfig(s.aws), s.env.text("ORBITQ_WEBHOOK_SECRET_ARN"), now)
+	sender := webhook.New(webhook.Config{Secret: secret.Get, Allow: s.allowed(), Now: now})
 	return flow.Courier{
-		Mail: s.store(), Sender: s.queues(), Topic: account.NewTopic(sns.NewFromConfig(s.aws), s.env.text("ORBITQ_EVENTS_TOPIC")).Tell,
-		Poster: webhook.New(webhook.Config{Secret: secret.Get, Allow: s.allowed(), Now: now}),
+		Mail: s.store(), Sender: s.queues(),
+		Post: func(ctx context.Context, id, url string, body []byte, at time.Time) error {
+			return sender.Post(ctx, webhook.Message{ID: id, URL: url, Body: body, At: at}) //nolint:wrapcheck // it has a code
+		},
 	}
 }
 

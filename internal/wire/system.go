@@ -254,7 +254,7 @@ func (s *System) workerWith(patience time.Duration) *worker.Worker {
 // Operator returns the use case of a person's hand on a job.
 func (s *System) Operator() *deadletter.Operator {
 	return deadletter.NewOperator(deadletter.OperatorConfig{
-		Rows: s.store(), Operations: s.store(), Sender: s.queues(), Now: now, Entropy: entropy, Timing: s.timing(),
+		Rows: s.store(), Operations: s.store(), Sender: s.queues(), Flows: s.Starter(), Now: now, Entropy: entropy, Timing: s.timing(),
 	})
 }
 
