@@ -33,7 +33,7 @@ type target struct {
 	Input     string `json:"input"`
 }
 
-// resource is the ARN that IAM judges an operation by. Lists of everything and answers to a task token name none.
+// resource is the ARN that IAM judges an operation by. A list of everything names none.
 func (t *target) resource() string {
 	for _, arn := range []string{t.Machine, t.Execution, t.MapRun} {
 		if arn != "" {
@@ -43,13 +43,12 @@ func (t *target) resource() string {
 	return "*"
 }
 
-// stateOperations are those that the engine is trusted with. Definitions are the template's, and changing them would
-// pass by what the stack checks; the engine cannot redrive.
+// stateOperation reports whether an operation is one that the engine is trusted with. Definitions are the template's, and
+// changing them would pass by what the stack checks; the engine cannot redrive, and nothing here waits for a task token.
 func stateOperation(name string) bool {
 	switch name {
 	case "StartExecution", "DescribeExecution", "StopExecution", "GetExecutionHistory", "ListExecutions",
-		"DescribeStateMachine", "DescribeStateMachineForExecution", "ListStateMachines", "DescribeMapRun", "ListMapRuns",
-		"SendTaskSuccess", "SendTaskFailure", "SendTaskHeartbeat":
+		"DescribeStateMachine", "DescribeStateMachineForExecution", "ListStateMachines", "DescribeMapRun", "ListMapRuns":
 		return true
 	default:
 		return false

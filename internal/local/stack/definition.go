@@ -37,11 +37,10 @@ type asl struct {
 	} `json:"ProcessorConfig"`
 }
 
-// Resources that the interpreter calls as AWS does, and whose errors it names as AWS does.
+// callable lists the resources that the interpreter calls as AWS does, and whose errors it names as AWS does.
 func callable(resource string) bool {
 	return slices.Contains([]string{
-		"arn:aws:states:::lambda:invoke", "arn:aws:states:::lambda:invoke.waitForTaskToken",
-		"arn:aws:states:::sqs:sendMessage", "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+		"arn:aws:states:::lambda:invoke", "arn:aws:states:::sqs:sendMessage",
 		"arn:aws:states:::dynamodb:getItem", "arn:aws:states:::dynamodb:putItem",
 		"arn:aws:states:::dynamodb:updateItem", "arn:aws:states:::dynamodb:deleteItem",
 	}, resource)

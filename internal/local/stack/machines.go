@@ -112,4 +112,3 @@ func machineARNs(machines []cfn.StateMachine) map[string]string {
 
 	return all
 }
-

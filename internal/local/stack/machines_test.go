@@ -156,7 +156,12 @@ func TestFirst(t *testing.T) {
 	w.put(t, "lists/a.json", [][]string{{"a", "b"}, {"c"}, {}})
 	for _, in := range []string{`{"do":"x"}`, `{"do":"named"}`, `{"do":"unnamed"}`, `{"do":"panic"}`, `{"do":"exit"}`, `{"do":"slow"}`, `{"do":"wait","seconds":1}`, `{"do":"sleep"}`,
 		`{"do":"flaky","times":3}`, `{"do":"flaky","times":9}`, `{"do":"forbidden"}`, `{"do":"each","items":["a","b"]}`, `{"do":"many","key":"lists/a.json"}`, `{"do":"many","key":"lists/none.json"}`, `{"do":"many","key":"none.json"}`, `{"seconds":3}`} {
-		name := strings.Map(func(r rune) rune { if strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789", r) { return r }; return '-' }, in)
+		name := strings.Map(func(r rune) rune {
+			if strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789", r) {
+				return r
+			}
+			return '-'
+		}, in)
 		d, took := w.ran(t, name, in)
 		t.Log(in, took, d)
 		t.Logf("%+v", w.counted(t, name))
