@@ -86,7 +86,7 @@ func badJSON(text string) error {
 	if err == nil {
 		return errors.New("something follows its end")
 	}
-	return err
+	return fmt.Errorf("read: %w", err)
 }
 
 // addBucket describes a bucket; versions, encryption, life cycles and policies mean nothing to the one that stands in.

@@ -42,20 +42,20 @@ func (r *resolver) secretValue(name string, p properties) (string, error) {
 // password makes letters and digits without what the rules exclude. AWS adds punctuation unless it is excluded, too:
 // nothing may count on it, and everything has to cope without.
 func password(seed string, g properties) (string, error) {
-	allowed := ""
+	var alphabet strings.Builder
 	for _, class := range [][2]string{
 		{"ExcludeLowercase", "abcdefghijklmnopqrstuvwxyz"}, {"ExcludeUppercase", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}, {"ExcludeNumbers", "0123456789"},
 	} {
 		if g.text(class[0]) != "true" {
-			allowed += class[1]
+			alphabet.WriteString(class[1])
 		}
 	}
-	allowed = strings.Map(func(c rune) rune {
+	allowed := strings.Map(func(c rune) rune {
 		if strings.ContainsRune(g.text("ExcludeCharacters"), c) {
 			return -1
 		}
 		return c
-	}, allowed)
+	}, alphabet.String())
 	if allowed == "" {
 		return "", errors.New("GenerateSecretString excludes every character")
 	}

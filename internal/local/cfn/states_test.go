@@ -82,7 +82,7 @@ func TestADefinitionIsReadWhereItLies(t *testing.T) {
 func TestAChangedDefinitionIsSeen(t *testing.T) {
 	t.Parallel()
 
-	root := source(t, "template.yaml")
+	root := source(t)
 	dir := t.TempDir()
 	root.Template, root.Parameters = filepath.Join(dir, "template.yaml"), nil
 

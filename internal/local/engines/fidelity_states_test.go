@@ -13,14 +13,14 @@ import (
 
 // ending is how an execution ended, in one line: status, error, output.
 func ending(out map[string]any) string {
-	line := fmt.Sprint(out["status"])
+	words := []string{fmt.Sprint(out["status"])}
 	for _, field := range []string{"error", "output"} {
 		if v, ok := out[field]; ok {
-			line += " " + strings.ReplaceAll(fmt.Sprint(v), ", ", ",")
+			words = append(words, strings.ReplaceAll(fmt.Sprint(v), ", ", ","))
 		}
 	}
 
-	return line
+	return strings.Join(words, " ")
 }
 
 // each is a Map over the input's items; a state of it may have more fields.
@@ -38,7 +38,7 @@ func lists(more, key string) string {
 
 const (
 	invoke = `{"Type":"Task","Resource":"arn:aws:states:::lambda:invoke","Parameters":{"FunctionName":"f","Payload.$":"$"},"OutputPath":"$.Payload","End":true}`
-	inline = `{"StartAt":"T","States":{"T":` + invoke + `}}`
+	task   = `{"StartAt":"T","States":{"T":` + invoke + `}}`
 	caught = `"Catch":[{"ErrorEquals":["States.ALL"],"ResultPath":null,"Next":"C"}],`
 	// runtime fails because its path finds nothing, which is a States.Runtime.
 	runtime = `{"StartAt":"P","States":{"P":{"Type":"Task","Resource":"arn:aws:states:::lambda:invoke","Parameters":{"FunctionName":"f","Payload.$":"$.not.there"},` +
@@ -51,13 +51,13 @@ func TestWhatTheLauncherPutsRight(t *testing.T) {
 	t.Parallel()
 
 	g := newStandIn(t)
-	ours, moto := states(t, g, 1), plain(t, g)
+	ours, moto := states(t, g), plain(t, g)
 
 	for k, c := range []struct{ name, definition, in, want, plain string }{
-		{"a role that may not", task(""), `{"do":"denied"}`, "FAILED Lambda.AWSLambdaException", "FAILED Lambda.AccessDeniedException"},
-		{"an error that Lambda has", task(""), `{"do":"throttled"}`, "FAILED Lambda.TooManyRequestsException", "FAILED Lambda.TooManyRequestsException"},
-		{"a line that is cut", task(""), `{"do":"cut"}`, "FAILED Lambda.SdkClientException", "FAILED States.Runtime"},
-		{"a function's error", task(""), `{"do":"failed"}`, "FAILED Job.Busy", "FAILED Job.Busy"},
+		{"a role that may not", task, `{"do":"denied"}`, "FAILED Lambda.AWSLambdaException", "FAILED Lambda.AccessDeniedException"},
+		{"an error that Lambda has", task, `{"do":"throttled"}`, "FAILED Lambda.TooManyRequestsException", "FAILED Lambda.TooManyRequestsException"},
+		{"a line that is cut", task, `{"do":"cut"}`, "FAILED Lambda.SdkClientException", "FAILED States.Runtime"},
+		{"a function's error", task, `{"do":"failed"}`, "FAILED Job.Busy", "FAILED Job.Busy"},
 		{"what cannot be caught", runtime, `{}`, "FAILED States.Runtime", "SUCCEEDED caught"},
 		{"children that fail", lists("", "a"), `{}`, "FAILED States.ExceedToleratedFailureThreshold", `SUCCEEDED ["done",null,"done","done"]`},
 		{"failures that are tolerated", lists(`"ToleratedFailureCount":1,`, "a"), `{}`, `SUCCEEDED ["done",null,"done","done"]`, `SUCCEEDED ["done",null,"done","done"]`},
@@ -89,7 +89,7 @@ func (i interpreter) outcome(t *testing.T, name, definition, in string) string {
 		return "refused"
 	}
 
-	return ending(i.end(t, i.start(t, out["stateMachineArn"].(string), "x", in)))
+	return ending(i.end(t, i.start(t, out["stateMachineArn"].(string), in)))
 }
 
 // TestDifferencesThatRemain holds docs/fidelity.md to what it says of Step Functions: what the interpreter does not know
@@ -97,19 +97,19 @@ func (i interpreter) outcome(t *testing.T, name, definition, in string) string {
 func TestDifferencesThatRemain(t *testing.T) {
 	t.Parallel()
 
-	i := states(t, newStandIn(t), 1)
+	i := states(t, newStandIn(t))
 
 	for k, c := range []struct{ name, definition, want string }{
-		{"ItemBatcher", each(`"ItemBatcher":{"MaxItemsPerBatch":2},`, strings.Replace(inline, "{", `{"ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"STANDARD"},`, 1)), "refused"},
-		{"EXPRESS children", each("", strings.Replace(inline, "{", `{"ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"EXPRESS"},`, 1)), "refused"},
+		{"ItemBatcher", each(`"ItemBatcher":{"MaxItemsPerBatch":2},`, strings.Replace(task, "{", `{"ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"STANDARD"},`, 1)), "refused"},
+		{"EXPRESS children", each("", strings.Replace(task, "{", `{"ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"EXPRESS"},`, 1)), "refused"},
 	} {
 		if got := i.outcome(t, fmt.Sprintf("m%d", k), c.definition, `{"items":[1]}`); got != c.want {
 			t.Errorf("%s is known now: got %s, want %s", c.name, got, c.want)
 		}
 	}
 
-	machine := i.machine(t, "m", task(""))
-	x := i.start(t, machine, "x", `{"do":"failed"}`)
+	machine := i.machine(t, task)
+	x := i.start(t, machine, `{"do":"failed"}`)
 	i.end(t, x)
 
 	if status, out, err := i.call(t.Context(), "RedriveExecution", map[string]any{"executionArn": x}); err == nil && status == http.StatusOK {
@@ -121,8 +121,8 @@ func TestDifferencesThatRemain(t *testing.T) {
 func TestNamesAreTakenOnce(t *testing.T) {
 	t.Parallel()
 
-	i := states(t, newStandIn(t), 1)
-	machine := i.machine(t, "m", `{"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":30,"End":true}}}`)
+	i := states(t, newStandIn(t))
+	machine := i.machine(t, `{"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":30,"End":true}}}`)
 
 	var (
 		all  sync.WaitGroup
@@ -162,8 +162,8 @@ func TestNamesAreTakenOnce(t *testing.T) {
 func TestAStoppedExecutionHasStopped(t *testing.T) {
 	t.Parallel()
 
-	i := states(t, newStandIn(t), 1)
-	x := i.start(t, i.machine(t, "m", `{"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":600,"End":true}}}`), "x", `{}`)
+	i := states(t, newStandIn(t))
+	x := i.start(t, i.machine(t, `{"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":600,"End":true}}}`), `{}`)
 
 	first := i.must(t, "StopExecution", map[string]any{"executionArn": x, "error": "Stop", "cause": "enough"})
 	out := i.must(t, "DescribeExecution", map[string]any{"executionArn": x})
@@ -202,8 +202,8 @@ func (i interpreter) history(t *testing.T, execution string) (types []string) {
 func TestHistoryHasPagesAndTwoDirections(t *testing.T) {
 	t.Parallel()
 
-	i := states(t, newStandIn(t), 1)
-	x := i.start(t, i.machine(t, "m", task("")), "x", `{}`)
+	i := states(t, newStandIn(t))
+	x := i.start(t, i.machine(t, task), `{}`)
 	i.end(t, x)
 
 	want := []string{"ExecutionStarted", "TaskStateEntered", "TaskScheduled", "TaskStarted", "TaskSucceeded", "TaskStateExited", "ExecutionSucceeded"}
@@ -220,8 +220,8 @@ func TestHistoryHasPagesAndTwoDirections(t *testing.T) {
 func TestTimedOutExecutionsHaveEnded(t *testing.T) {
 	t.Parallel()
 
-	i := states(t, newStandIn(t), 1)
-	x := i.start(t, i.machine(t, "m", `{"TimeoutSeconds":1,"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":60,"End":true}}}`), "x", `{}`)
+	i := states(t, newStandIn(t))
+	x := i.start(t, i.machine(t, `{"TimeoutSeconds":1,"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":60,"End":true}}}`), `{}`)
 
 	if out := i.end(t, x); out["status"] != "TIMED_OUT" || out["stopDate"] == nil {
 		t.Errorf("got %v", out)
@@ -233,7 +233,7 @@ func TestMapsKeepTheirConcurrency(t *testing.T) {
 	t.Parallel()
 
 	g := newStandIn(t)
-	i := states(t, g, 1)
+	i := states(t, g)
 
 	items := make([]map[string]string, 120)
 	for k := range items {
@@ -247,7 +247,7 @@ func TestMapsKeepTheirConcurrency(t *testing.T) {
 
 	began := time.Now()
 
-	if out := i.end(t, i.start(t, i.machine(t, "m", each("", inline)), "x", string(in))); out["status"] != "SUCCEEDED" {
+	if out := i.end(t, i.start(t, i.machine(t, each("", task)), string(in))); out["status"] != "SUCCEEDED" {
 		t.Errorf("got %v", out)
 	}
 
@@ -262,11 +262,11 @@ func TestMapsKeepTheirConcurrency(t *testing.T) {
 func TestManyItemsOneByOne(t *testing.T) {
 	t.Parallel()
 
-	i := states(t, newStandIn(t), 1)
+	i := states(t, newStandIn(t))
 	in := `{"items":[` + strings.TrimSuffix(strings.Repeat("1,", 1500), ",") + `]}`
 	pass := `{"StartAt":"P","States":{"P":{"Type":"Pass","End":true}}}`
 
-	if out := i.end(t, i.start(t, i.machine(t, "m", each(`"MaxConcurrency":1,`, pass)), "x", in)); out["status"] != "SUCCEEDED" {
+	if out := i.end(t, i.start(t, i.machine(t, each(`"MaxConcurrency":1,`, pass)), in)); out["status"] != "SUCCEEDED" {
 		t.Errorf("got %.300v", out)
 	}
 }
@@ -275,10 +275,10 @@ func TestManyItemsOneByOne(t *testing.T) {
 func TestAFullHistoryEndsAnExecution(t *testing.T) {
 	t.Parallel()
 
-	i := states(t, newStandIn(t), 1)
-	loop := i.machine(t, "m", `{"StartAt":"A","States":{"A":{"Type":"Pass","Next":"B"},"B":{"Type":"Pass","Next":"A"}}}`)
+	i := states(t, newStandIn(t))
+	loop := i.machine(t, `{"StartAt":"A","States":{"A":{"Type":"Pass","Next":"B"},"B":{"Type":"Pass","Next":"A"}}}`)
 
-	out := i.end(t, i.start(t, loop, "x", `{}`))
+	out := i.end(t, i.start(t, loop, `{}`))
 	if out["status"] != "FAILED" || out["error"] != "States.Runtime" || !strings.Contains(fmt.Sprint(out["cause"]), "maximum number of history events (25000)") {
 		t.Errorf("got %v", out)
 	}

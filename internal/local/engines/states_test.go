@@ -120,10 +120,10 @@ func (g *standIn) port() string { return g.Listener.Addr().(*net.TCPAddr).AddrPo
 type interpreter struct{ url string }
 
 // states starts the engine as the stack does.
-func states(t *testing.T, g *standIn, speed float64) interpreter {
+func states(t *testing.T, g *standIn) interpreter {
 	t.Helper()
 
-	e, err := engines.States(t.Context(), statesConfig(t, g, speed))
+	e, err := engines.States(t.Context(), statesConfig(t, g))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,11 +137,11 @@ func states(t *testing.T, g *standIn, speed float64) interpreter {
 	return interpreter{e.URL}
 }
 
-func statesConfig(t *testing.T, g *standIn, speed float64) engines.Config {
+func statesConfig(t *testing.T, g *standIn) engines.Config {
 	t.Helper()
 
 	cfg := installed(t)
-	cfg.Public, cfg.Speed = g.port(), speed
+	cfg.Public = g.port()
 	cfg.Script = filepath.Join(filepath.Dir(filepath.Dir(cfg.Tools)), "local", "states.py")
 
 	return cfg
@@ -248,10 +248,10 @@ func (i interpreter) must(t *testing.T, operation string, in map[string]any) map
 }
 
 // machine makes a machine and returns its ARN.
-func (i interpreter) machine(t *testing.T, name, definition string) string {
+func (i interpreter) machine(t *testing.T, definition string) string {
 	t.Helper()
 
-	arn, ok := i.must(t, "CreateStateMachine", map[string]any{"name": name, "definition": definition, "roleArn": machineRole})["stateMachineArn"].(string)
+	arn, ok := i.must(t, "CreateStateMachine", map[string]any{"name": "m", "definition": definition, "roleArn": machineRole})["stateMachineArn"].(string)
 	if !ok {
 		t.Fatal("no ARN")
 	}
@@ -260,10 +260,10 @@ func (i interpreter) machine(t *testing.T, name, definition string) string {
 }
 
 // start starts an execution and returns its ARN.
-func (i interpreter) start(t *testing.T, machine, name, input string) string {
+func (i interpreter) start(t *testing.T, machine, input string) string {
 	t.Helper()
 
-	return i.must(t, "StartExecution", map[string]any{"stateMachineArn": machine, "name": name, "input": input})["executionArn"].(string)
+	return i.must(t, "StartExecution", map[string]any{"stateMachineArn": machine, "name": "x", "input": input})["executionArn"].(string)
 }
 
 // end waits for the end of an execution and describes it.
@@ -279,20 +279,14 @@ func (i interpreter) end(t *testing.T, execution string) (out map[string]any) {
 	return out
 }
 
-// task is a definition of one task with more fields.
-func task(more string) string {
-	return `{"StartAt":"T","States":{"T":{"Type":"Task","Resource":"arn:aws:states:::lambda:invoke",
-		"Parameters":{"FunctionName":"f","Payload.$":"$"},` + more + `"OutputPath":"$.Payload","End":true}}}`
-}
-
 func TestStatesAnswer(t *testing.T) {
 	t.Parallel()
 
 	g, began := newStandIn(t), time.Now()
-	i := states(t, g, 1)
+	i := states(t, g)
 	t.Logf("started in %v", time.Since(began))
 
-	out := i.end(t, i.start(t, i.machine(t, "m", task("")), "x", `{"do":"it"}`))
+	out := i.end(t, i.start(t, i.machine(t, task), `{"do":"it"}`))
 	if out["status"] != "SUCCEEDED" || out["output"] != `"done"` || out["stopDate"] == nil {
 		t.Errorf("got %v", out)
 	}
@@ -305,7 +299,7 @@ func TestStatesAnswer(t *testing.T) {
 func TestStatesDieAndSaySo(t *testing.T) {
 	t.Parallel()
 
-	e, err := engines.States(t.Context(), statesConfig(t, newStandIn(t), 1))
+	e, err := engines.States(t.Context(), statesConfig(t, newStandIn(t)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/xml"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -175,9 +176,7 @@ func (g *Gateway) get(w http.ResponseWriter, r *http.Request, c *call, b *bucket
 		return
 	}
 	h := w.Header()
-	for name, values := range o.metadata {
-		h[name] = values
-	}
+	maps.Copy(h, o.metadata)
 	h.Set("ETag", o.etag)
 	h.Set("Content-Type", o.kind)
 	h.Set("Last-Modified", o.at.Format(http.TimeFormat))
