@@ -34,6 +34,9 @@ def main():
         if resource.type == "AWS::Serverless::Function":
             # A deployment would have packaged the code. The key tells the local run which folder to build.
             resource.properties["CodeUri"] = "s3://local/" + resource.properties["CodeUri"]
+        if resource.type == "AWS::Serverless::StateMachine" and isinstance(resource.properties.get("DefinitionUri"), str):
+            # Packaged as well. The local run reads the file by its key, so what is in it is no part of this expansion.
+            resource.properties["DefinitionUri"] = "s3://local/" + resource.properties["DefinitionUri"]
     plain = Translator(Policies(None).load(), Parser()).translate(sam_template=template, parameter_values={})
     json.dump(plain, sys.stdout)
 

@@ -13,8 +13,8 @@ import (
 	"orbitq/internal/local/enginestest"
 )
 
-// source returns a Source for a template of this repository, with the translator installed.
-func source(t *testing.T, template string) cfn.Source {
+// source returns a Source for the template of this repository, with the translator installed.
+func source(t *testing.T) cfn.Source {
 	t.Helper()
 
 	root, err := enginestest.Root()
@@ -33,7 +33,7 @@ func source(t *testing.T, template string) cfn.Source {
 	}
 
 	return cfn.Source{
-		Template: filepath.Join(root, template), Python: python, Script: filepath.Join(root, "local", "expand.py"),
+		Template: filepath.Join(root, "template.yaml"), Python: python, Script: filepath.Join(root, "local", "expand.py"),
 		Cache: t.TempDir(), Region: "eu-central-1", Account: "000000000000", Stack: "orbitq",
 		Endpoint: "http://127.0.0.1:4566",
 		Parameters: map[string]string{
@@ -57,7 +57,7 @@ func find[T any](t *testing.T, list []T, name func(T) string, want string) T {
 func TestTemplateOfTheProject(t *testing.T) {
 	t.Parallel()
 
-	s, err := cfn.Load(t.Context(), source(t, "template.yaml"))
+	s, err := cfn.Load(t.Context(), source(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestTemplateOfTheProject(t *testing.T) {
 func TestExpansionIsKept(t *testing.T) {
 	t.Parallel()
 
-	src := source(t, "template.yaml")
+	src := source(t)
 	if _, err := cfn.Load(t.Context(), src); err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestExpansionIsKept(t *testing.T) {
 func TestBrokenTemplateSaysWhy(t *testing.T) {
 	t.Parallel()
 
-	src := source(t, "template.yaml")
+	src := source(t)
 	src.Template = filepath.Join(t.TempDir(), "template.yaml")
 
 	text := "Transform: AWS::Serverless-2016-10-31\nResources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties: {CodeUri: x/, Events: {A: {Type: Nonsense}}}\n"

@@ -4,13 +4,17 @@ import (
 	"strings"
 )
 
-// addSecret describes a secret; generated ones have no value here and would fail where they are read.
+// addSecret describes a secret with the value that it is given or that is generated.
 func (r *resolver) addSecret(out *Stack, name string, p properties) error {
 	physical, arn, err := r.identity(name)
 	if err != nil {
 		return err
 	}
-	out.Secrets = append(out.Secrets, Secret{Name: physical, ARN: arn, Value: p.text("SecretString")})
+	value, err := r.secretValue(name, p)
+	if err != nil {
+		return err
+	}
+	out.Secrets = append(out.Secrets, Secret{Name: physical, ARN: arn, Value: value})
 	return nil
 }
 

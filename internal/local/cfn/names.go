@@ -24,7 +24,7 @@ func (r *resolver) ref(name string) (any, error) {
 	case "AWS::SQS::Queue":
 		physical, err := r.physical(name)
 		return queueURL(r.source, physical), err
-	case "AWS::SecretsManager::Secret", "AWS::Lambda::Alias", "AWS::SNS::Topic":
+	case "AWS::SecretsManager::Secret", "AWS::Lambda::Alias", "AWS::SNS::Topic", "AWS::StepFunctions::StateMachine":
 		return r.arn(name)
 	default:
 		return r.physical(name)
@@ -52,6 +52,7 @@ func (r *resolver) physical(name string) (string, error) {
 	property := map[string]string{
 		"AWS::SQS::Queue": "QueueName", "AWS::DynamoDB::Table": "TableName", "AWS::Lambda::Function": "FunctionName",
 		"AWS::SNS::Topic": "TopicName", "AWS::CloudWatch::Alarm": "AlarmName", "AWS::IAM::Role": "RoleName", "AWS::Logs::LogGroup": "LogGroupName", "AWS::SecretsManager::Secret": "Name",
+		"AWS::StepFunctions::StateMachine": "StateMachineName", "AWS::S3::Bucket": "BucketName",
 	}[res.Type]
 	// A name that CloudFormation would make up gets no random end here: one stack, one account, and names that people
 	// can guess.
@@ -60,6 +61,9 @@ func (r *resolver) physical(name string) (string, error) {
 		if _, none := v.(noValue); !none || err != nil {
 			return fmt.Sprint(v), err
 		}
+	}
+	if res.Type == "AWS::S3::Bucket" { // the only kind of name that has no capitals
+		return strings.ToLower(r.source.Stack + "-" + name), nil
 	}
 	return r.source.Stack + "-" + name, nil
 }
@@ -93,10 +97,15 @@ func arnOf(kind, region, account, name string) (string, bool) {
 		"AWS::CloudWatch::Alarm":      "arn:aws:cloudwatch:%s:%s:alarm:%s",
 		"AWS::Events::Rule":           "arn:aws:events:%s:%s:rule/%s",
 
-		"AWS::Lambda::EventSourceMapping": "arn:aws:lambda:%s:%s:event-source-mapping:%s",
+		"AWS::Lambda::EventSourceMapping":  "arn:aws:lambda:%s:%s:event-source-mapping:%s",
+		"AWS::StepFunctions::StateMachine": "arn:aws:states:%s:%s:stateMachine:%s",
 	}
-	if kind == "AWS::IAM::Role" {
+	// Roles belong to no region, and buckets to no account either.
+	switch kind {
+	case "AWS::IAM::Role":
 		return fmt.Sprintf("arn:aws:iam::%s:role/%s", account, name), true
+	case "AWS::S3::Bucket":
+		return "arn:aws:s3:::" + name, true
 	}
 	f, ok := formats[kind]
 	return fmt.Sprintf(f, region, account, name), ok
@@ -146,7 +155,7 @@ func (r *resolver) getAtt(arg any) (any, error) {
 	switch attribute {
 	case "Arn", "TopicArn", "EventSourceMappingArn":
 		return r.arn(name)
-	case "QueueName", "TopicName":
+	case "QueueName", "TopicName", "Name":
 		return r.physical(name)
 	case "Id":
 		return r.identifier(name)

@@ -40,16 +40,18 @@ func Parse(raw []byte, s Source) (*Stack, error) {
 // add describes one resource.
 func (r *resolver) add(out *Stack, name string, res resource) error {
 	describe, known := map[string]func(*Stack, string, properties) error{
-		"AWS::SQS::Queue":                 r.addQueue,
-		"AWS::DynamoDB::Table":            r.addTable,
-		"AWS::Lambda::Function":           r.addFunction,
-		"AWS::Lambda::EventSourceMapping": r.addMapping,
-		"AWS::Events::Rule":               r.addSchedule,
-		"AWS::SecretsManager::Secret":     r.addSecret,
-		"AWS::SNS::Topic":                 r.addTopic,
-		"AWS::IAM::Role":                  r.addRole,
-		"AWS::ApiGatewayV2::Api":          r.addAPI,
-		"AWS::ApiGatewayV2::Stage":        r.addStage,
+		"AWS::SQS::Queue":                  r.addQueue,
+		"AWS::DynamoDB::Table":             r.addTable,
+		"AWS::Lambda::Function":            r.addFunction,
+		"AWS::Lambda::EventSourceMapping":  r.addMapping,
+		"AWS::Events::Rule":                r.addSchedule,
+		"AWS::SecretsManager::Secret":      r.addSecret,
+		"AWS::SNS::Topic":                  r.addTopic,
+		"AWS::IAM::Role":                   r.addRole,
+		"AWS::StepFunctions::StateMachine": r.addStateMachine,
+		"AWS::S3::Bucket":                  r.addBucket,
+		"AWS::ApiGatewayV2::Api":           r.addAPI,
+		"AWS::ApiGatewayV2::Stage":         r.addStage,
 	}[res.Type]
 	if !known {
 		out.Ignored = append(out.Ignored, res.Type+" "+name)

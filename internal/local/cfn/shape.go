@@ -20,11 +20,11 @@ func misshapen(p properties) error {
 		"BatchSize": wholeNumber, "MaximumBatchingWindowInSeconds": wholeNumber, "MaximumConcurrency": wholeNumber,
 		"ThrottlingRateLimit": wholeNumber, "ThrottlingBurstLimit": wholeNumber,
 		"KeySchema": list, "GlobalSecondaryIndexes": list, "LocalSecondaryIndexes": list, "Targets": list, "Policies": list,
-		"Statement": list,
+		"Statement": list, "PasswordLength": wholeNumber,
 	}
 	for name, v := range p {
-		// The names below these two are the product's own.
-		if name == "Variables" || name == "Body" {
+		// The names below these are the product's own.
+		if name == "Variables" || name == "Body" || name == "DefinitionSubstitutions" {
 			continue
 		}
 		_, isList := v.([]any)

@@ -15,10 +15,14 @@ type Stack struct {
 	Secrets   []Secret
 	Roles     []Role
 	Routes    []Route
-	Issuer    string   // of the JWT authorizer
-	Audience  []string // of the JWT authorizer
-	Stage     Stage
-	Ignored   []string // "type name" of what is not made locally
+
+	StateMachines []StateMachine
+	Buckets       []Bucket
+
+	Issuer   string   // of the JWT authorizer
+	Audience []string // of the JWT authorizer
+	Stage    Stage
+	Ignored  []string // "type name" of what is not made locally
 }
 
 // Queue is an SQS queue.
@@ -81,6 +85,17 @@ type Stage struct {
 type Secret struct {
 	Name, ARN, Value string
 }
+
+// StateMachine is a Step Functions state machine.
+type StateMachine struct {
+	Name, ARN, Role string // the role's ARN
+	Definition      string // Amazon States Language, its variables substituted
+	Type            string // STANDARD or EXPRESS
+	Logged, Traced  bool   // which nobody does locally
+}
+
+// Bucket is an S3 bucket.
+type Bucket struct{ Name, ARN string }
 
 // Role is an IAM role with its inline policies.
 type Role struct {

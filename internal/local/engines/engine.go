@@ -27,8 +27,12 @@ type Config struct {
 	Logs   string // folder for <engine>.log; default the temporary folder
 	Data   string // folder for what outlives the engine; empty: memory
 	Region string // default eu-central-1
-	// Public is the host:port that queue URLs name, when clients reach the engine through another address.
+	// Public is the host:port of the gateway: queue URLs name it, and state machines call what they use there.
 	Public string
+	// Script is the path of states.py, the launcher of the state machine engine.
+	Script string
+	// Speed divides the waits and retry intervals of state machines; 0 and 1 leave them as they are.
+	Speed float64
 }
 
 // tools is the installer as far as an engine needs it: where its program is.

@@ -1,5 +1,6 @@
-// Package engines installs and runs the programs that stand in for AWS: a table engine that speaks DynamoDB and
-// ElasticMQ, which speaks SQS. Both are open source, run without Docker, and are fetched at pinned versions.
+// Package engines installs and runs the programs that stand in for AWS: a table engine that speaks DynamoDB,
+// ElasticMQ, which speaks SQS, and moto, which interprets state machines. All are open source, run without Docker, and
+// are fetched at pinned versions.
 //
 // Install puts everything into one folder (.orbitq/tools) and may run in several processes at once: a lock file
 // serialises them, and a part is complete only when its mark exists, so an interrupted installation is repeated. What
@@ -10,12 +11,16 @@
 // with its parent where the system offers that. Done tells of an engine that ended on its own; nobody restarts it,
 // because a memory engine that comes back empty is worse than one that is gone.
 //
+// Of moto only the interpreter is used. Its launcher (local/states.py) puts right what it does unlike AWS, and every
+// call that a state machine makes goes to the gateway, which answers it or sends it to the engine of its service.
+//
 // The table engine is dynoxide (SQLite): the vendor's own local DynamoDB is not under an open source licence, and a
 // project whose checks need it would hand that licence to everyone who runs them.
 package engines
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -61,6 +66,27 @@ func ElasticMQ(ctx context.Context, cfg Config) (*Engine, error) {
 	return start(ctx, cfg, program{
 		name: "queues", path: java, forgetful: true,
 		args: func(port int) ([]string, error) { return queueArgs(cfg, home, port), nil },
+	})
+}
+
+// States starts the state machine engine, which keeps everything in memory. Config.Public and Config.Script must be
+// set: state machines call functions and whatever else they use at the gateway.
+func States(ctx context.Context, cfg Config) (*Engine, error) {
+	python, err := cfg.tools().States()
+	if err != nil {
+		return nil, err
+	}
+
+	_, gateway := split(cfg.Public)
+	if gateway == "" || cfg.Script == "" {
+		return nil, errors.New("start states engine: it needs the gateway's address and its launcher")
+	}
+
+	return start(ctx, cfg, program{
+		name: "states", path: python, forgetful: true,
+		args: func(port int) ([]string, error) {
+			return []string{cfg.Script, strconv.Itoa(port), gateway, strconv.FormatFloat(max(1, cfg.Speed), 'g', -1, 64)}, nil
+		},
 	})
 }
 

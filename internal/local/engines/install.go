@@ -18,7 +18,7 @@ const (
 	mark    = ".complete"   // written last
 )
 
-// Installer fills a folder with the engines. Pins is the folder of pom.xml, crates.txt and requirements.txt.
+// Installer fills a folder with the engines. Pins is the folder of pom.xml, crates.txt, requirements.txt and moto.txt.
 type Installer struct {
 	Home string
 	Pins string
@@ -50,6 +50,7 @@ func (i Installer) Install(ctx context.Context) error {
 	parts := []part{
 		{name: "elasticmq", from: "pom.xml", took: "40 MB", make: func(dir string) error { return i.makeQueues(ctx, dir) }},
 		{name: "sam", from: "requirements.txt", took: "about 20 s", make: func(dir string) error { return i.makeTranslator(ctx, dir) }},
+		{name: "moto", from: "moto.txt", took: "about 20 s", make: func(dir string) error { return i.makeStates(ctx, dir) }},
 		{name: "dynoxide", from: "crates.txt", took: "compiled here, about 2 minutes on two cores", make: func(dir string) error { return i.makeTables(ctx, dir) }},
 	}
 	// Each failure is told: a machine that lacks two things should not be told of them one by one.
@@ -128,6 +129,9 @@ func (i Installer) Queues() (string, error) { return i.have("elasticmq", "") }
 
 // Python returns the interpreter that has SAM's translator.
 func (i Installer) Python() (string, error) { return i.have("sam", filepath.Join("bin", "python")) }
+
+// States returns the interpreter that has moto.
+func (i Installer) States() (string, error) { return i.have("moto", filepath.Join("bin", "python")) }
 
 // have returns a file of an installed part, or says plainly what is missing and where.
 func (i Installer) have(name, file string) (string, error) {

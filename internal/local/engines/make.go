@@ -28,7 +28,20 @@ func (i Installer) makeQueues(ctx context.Context, dir string) error {
 
 // makeTranslator makes a virtual environment with SAM's translator.
 func (i Installer) makeTranslator(ctx context.Context, dir string) error {
-	if err := i.require(ctx, python()); err != nil {
+	return i.makeEnvironment(ctx, dir, python(), "requirements.txt")
+}
+
+// makeStates makes a virtual environment with moto.
+func (i Installer) makeStates(ctx context.Context, dir string) error {
+	newer := python()
+	newer.atLeast, newer.fix = "3.10", strings.ReplaceAll(newer.fix, "3.9", "3.10")
+
+	return i.makeEnvironment(ctx, dir, newer, "moto.txt")
+}
+
+// makeEnvironment makes a virtual environment with exactly the packages of a file, which names all that they need.
+func (i Installer) makeEnvironment(ctx context.Context, dir string, python prerequisite, pins string) error {
+	if err := i.require(ctx, python); err != nil {
 		return err
 	}
 
@@ -37,7 +50,7 @@ func (i Installer) makeTranslator(ctx context.Context, dir string) error {
 	}
 
 	return run(ctx, i.Pins, filepath.Join(dir, "bin", "python"), "-m", "pip", "install", "-q",
-		"--disable-pip-version-check", "--no-deps", "-r", "requirements.txt")
+		"--disable-pip-version-check", "--no-deps", "-r", pins)
 }
 
 // makeTables compiles the table engine: it is published as source. Less optimising halves the time it takes, and the

@@ -79,6 +79,8 @@ func (g *Gateway) control(w http.ResponseWriter, r *http.Request, raw []byte) {
 	switch r.Method + " " + r.URL.Path {
 	case "GET /_orbitq/counters":
 		reply(w, http.StatusOK, g.Counters())
+	case "GET /_orbitq/executions":
+		g.executions(w, r)
 	case "GET /_orbitq/published":
 		reply(w, http.StatusOK, map[string]any{"messages": append([]Published{}, g.Published(r.URL.Query().Get("topic"))...)})
 	case "GET /_orbitq/calls":
@@ -97,7 +99,7 @@ func (g *Gateway) control(w http.ResponseWriter, r *http.Request, raw []byte) {
 		g.SetFaults(plan...)
 		reply(w, http.StatusOK, plan)
 	default:
-		failure(w, http.StatusNotFound, "NotFound", "only GET /_orbitq/counters, GET /_orbitq/calls?id=, GET /_orbitq/published?topic= and POST /_orbitq/faults exist")
+		failure(w, http.StatusNotFound, "NotFound", "only GET /_orbitq/counters, GET /_orbitq/calls?id=, GET /_orbitq/executions, GET /_orbitq/published?topic= and POST /_orbitq/faults exist")
 	}
 }
 
@@ -120,20 +122,29 @@ func failure(w http.ResponseWriter, status int, code, message string) {
 
 // refuse answers with an error in the shape of the call's protocol.
 func refuse(w http.ResponseWriter, c *call, status int, code, message string) {
-	if c.service == "sns" {
+	switch c.service {
+	case "sns":
 		xmlFailure(w, status, code, message)
-		return
+	case "s3":
+		objectFailure(w, status, code, message, c)
+	default:
+		failure(w, status, code, message)
 	}
-	failure(w, status, code, message)
 }
 
-// deny answers a call that the caller's role does not allow; SNS has a name of its own for that.
+// deny answers a call that the caller's role does not allow; SNS and S3 have names of their own for that, and Lambda a
+// status.
 func deny(w http.ResponseWriter, c *call, why error) {
-	if c.service == "sns" {
+	switch c.service {
+	case "sns":
 		xmlFailure(w, http.StatusForbidden, "AuthorizationError", why.Error())
-		return
+	case "s3":
+		objectFailure(w, http.StatusForbidden, "AccessDenied", why.Error(), c)
+	case "lambda":
+		failure(w, http.StatusForbidden, "AccessDeniedException", why.Error())
+	default:
+		failure(w, http.StatusBadRequest, "AccessDeniedException", why.Error())
 	}
-	failure(w, http.StatusBadRequest, "AccessDeniedException", why.Error())
 }
 
 // hangUp cuts the connection: the caller learns nothing.

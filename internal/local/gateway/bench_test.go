@@ -60,12 +60,17 @@ func start(t *testing.T, statements ...cfn.Statement) *bench {
 	b := &bench{}
 	tables := httptest.NewServer(b.engine("tables", `{"ConsumedCapacity":{"TableName":"T","CapacityUnits":1.5}}`))
 	queues := httptest.NewServer(b.engine("queues", `{"QueueUrls":[]}`))
+	machines := httptest.NewServer(b.engine("states", `[{"name":"x","machine":"work","status":"RUNNING","started":"2026-01-01T00:00:00.5+00:00","stopped":null,"transitions":7,"retries":2,"events":30}]`))
 	b.gateway = gateway.New(gateway.Config{
-		Region: "eu-central-1", Account: "000000000000", DynamoDB: tables.URL, SQS: queues.URL,
-		Principals: map[string]*gateway.Principal{"worker-key": {Function: "worker", Role: "WorkerRole", Account: "000000000000", Statements: statements}},
-		HashKeys:   map[string]string{"T": "pk", "T/index/open": "ok"},
-		Secrets:    []gateway.Secret{{Name: "copernicus", ARN: "arn:secret", Value: "s3cret"}},
-		Topics:     []gateway.Topic{{Name: "alerts", ARN: alerts}},
+		Region: "eu-central-1", Account: "000000000000", DynamoDB: tables.URL, SQS: queues.URL, States: machines.URL,
+		Principals: map[string]*gateway.Principal{
+			"worker-key":                {Function: "worker", Role: "WorkerRole", Account: "000000000000", Statements: statements},
+			gateway.RoleKey("WorkRole"): {Function: "work", Role: "WorkRole", Account: "000000000000", Statements: statements},
+		},
+		Buckets:  []gateway.Bucket{{Name: "lists", ARN: "arn:aws:s3:::lists"}},
+		HashKeys: map[string]string{"T": "pk", "T/index/open": "ok"},
+		Secrets:  []gateway.Secret{{Name: "copernicus", ARN: "arn:secret", Value: "s3cret"}},
+		Topics:   []gateway.Topic{{Name: "alerts", ARN: alerts}},
 		Mappings: []gateway.Mapping{
 			{
 				UUID: mapped, ARN: mapping, FunctionARN: "arn:aws:lambda:eu-central-1:000000000000:function:worker:live", QueueARN: "arn:aws:sqs:eu-central-1:000000000000:jobs",
@@ -87,7 +92,7 @@ func start(t *testing.T, statements ...cfn.Statement) *bench {
 	front := httptest.NewServer(b.gateway)
 	b.url = front.URL
 
-	t.Cleanup(func() { front.Close(); tables.Close(); queues.Close() })
+	t.Cleanup(func() { front.Close(); tables.Close(); queues.Close(); machines.Close() })
 
 	return b
 }

@@ -13,10 +13,14 @@ import (
 // permission need it.
 type call struct {
 	key       string // access key of the signature
-	service   string // dynamodb, sqs, sns, secretsmanager, lambda
+	service   string // dynamodb, sqs, sns, secretsmanager, lambda, states, s3
 	operation string // PutItem, SendMessage, ...
-	function  string // of an invoke
+	function  string // of an invoke, without qualifier
+	qualifier string // alias or version of an invoke
 	mapping   string // UUID of the event source mapping that a control call names
+	bucket    string
+	object    string // key of an object
+	chunked   bool   // the body of an object is in chunks
 	body      []byte
 	json      body
 	form      url.Values // of the query protocol
@@ -44,7 +48,7 @@ func understand(r *http.Request, raw []byte) call {
 	if m := credential.FindStringSubmatch(r.Header.Get("Authorization")); m != nil {
 		c.key, c.service = m[1], m[2]
 	}
-	// Three ways to name an operation: JSON protocols by header, Lambda by path, and SNS and old SQS clients by a form field.
+	// Three ways to name an operation: JSON protocols by header, Lambda and S3 by path, and SNS and old SQS clients by a form field.
 	target := r.Header.Get("X-Amz-Target")
 	switch {
 	case target != "":
@@ -54,6 +58,8 @@ func understand(r *http.Request, raw []byte) call {
 		}
 	case c.service == "lambda":
 		c.byPath(r)
+	case c.service == "s3":
+		c.byObject(r)
 	default:
 		c.query(r, raw)
 	}
@@ -64,7 +70,12 @@ func understand(r *http.Request, raw []byte) call {
 func (c *call) byPath(r *http.Request) {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	if strings.HasSuffix(r.URL.Path, "/invocations") {
-		c.operation, c.function = "InvokeFunction", functionName(path.Base(path.Dir(r.URL.Path)))
+		named := path.Base(path.Dir(r.URL.Path))
+		c.operation, c.function = "InvokeFunction", functionName(named)
+		c.qualifier = functionQualifier(named)
+		if c.qualifier == "" {
+			c.qualifier = r.URL.Query().Get("Qualifier")
+		}
 		return
 	}
 	if len(parts) < 2 || len(parts) > 3 || parts[1] != "event-source-mappings" {
@@ -105,4 +116,17 @@ func functionName(id string) string {
 		return parts[6]
 	}
 	return parts[0]
+}
+
+// functionQualifier returns the alias or version behind a name or an ARN.
+func functionQualifier(id string) string {
+	parts := strings.Split(id, ":")
+	switch {
+	case len(parts) == 8:
+		return parts[7]
+	case len(parts) == 2:
+		return parts[1]
+	default:
+		return ""
+	}
 }

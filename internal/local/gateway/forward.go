@@ -20,6 +20,10 @@ func (g *Gateway) route(w http.ResponseWriter, r *http.Request, c *call) {
 		g.secret(w, c)
 	case "lambda":
 		g.lambda(w, r, c)
+	case "states":
+		g.states(w, r, c)
+	case "s3":
+		g.objects(w, r, c)
 	case "sns":
 		g.publish(w, c)
 	default:

@@ -5,12 +5,15 @@
 // here as it would on AWS. Calls go on to the engine of their service, bytes as
 // they are, and answers come back the same way, so that checksums stay right;
 // the queue engine is told at its start which address its URLs should name.
-// Secrets, Lambda invokes, the control of event source mappings and messages to
-// topics are answered here. Every call is counted, and may be made to fail on its
-// way.
+// Secrets, Lambda invokes, the control of event source mappings, objects and
+// messages to topics are answered here. Every call is counted, and may be made to
+// fail on its way.
 //
-// A key that belongs to no function is the operator's, who may do everything;
-// signatures are not verified.
+// State machines are callers, too: their engine signs with a key that names the
+// role of the machine whose execution it runs.
+//
+// A key that belongs to no function and to no role is the operator's, who may do
+// everything; signatures are not verified.
 package gateway
 
 import (
@@ -32,11 +35,13 @@ type Invoker func(ctx context.Context, payload []byte) (response []byte, functio
 type Config struct {
 	Region, Account string
 	DynamoDB, SQS   string                // URLs of the engines
+	States          string                // URL of the engine; empty without state machines
 	Principals      map[string]*Principal // by access key
 	HashKeys        map[string]string     // partition key by table, and by "table/index/name"
 	Secrets         []Secret
 	Mappings        []Mapping
 	Topics          []Topic
+	Buckets         []Bucket
 	Functions       map[string]Invoker // by name
 }
 
@@ -51,12 +56,13 @@ type Gateway struct {
 	faults  faults
 	ids     sequence
 	topics  map[string]*mailbox // by ARN
+	buckets map[string]*bucket  // by name
 }
 
 // New returns a Gateway.
 func New(c Config) *Gateway {
 	transport := &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute, DisableCompression: true}
-	return &Gateway{Config: c, client: &http.Client{Transport: transport}, counter: newCounter(), topics: mailboxes(c.Topics)}
+	return &Gateway{Config: c, client: &http.Client{Transport: transport}, counter: newCounter(), topics: mailboxes(c.Topics), buckets: buckets(c.Buckets)}
 }
 
 // Counters returns the calls so far.
@@ -82,7 +88,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := understand(r, raw)
-	principal, name := g.Principals[c.key], "operator"
+	principal, name := g.principal(c.key), "operator"
 	if principal != nil {
 		name = principal.Function
 	}
@@ -105,6 +111,15 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		g.route(w, r, &c)
 	}
+}
+
+// principal is whose key it is; nil is the operator. A role that nobody has declared is nobody's and may do nothing.
+func (g *Gateway) principal(key string) *Principal {
+	p := g.Principals[key]
+	if role, ok := strings.CutPrefix(key, roleKeys); ok && p == nil {
+		return &Principal{Function: role, Role: role, Account: g.Account}
+	}
+	return p
 }
 
 // permitted checks the caller's role for everything that the call touches.

@@ -24,7 +24,7 @@ func TestWhatIsNotThere(t *testing.T) {
 	t.Parallel()
 
 	for _, c := range []struct{ name, service, target, path, body, want string }{
-		{"service", "s3", "", "/bucket", "", "UnknownService"},
+		{"service", "kinesis", "", "/", "", "UnknownService"},
 		{"secret", "secretsmanager", "secretsmanager.GetSecretValue", "/", `{"SecretId":"x"}`, "ResourceNotFoundException"},
 		{"secret operation", "secretsmanager", "secretsmanager.PutSecretValue", "/", `{"SecretId":"copernicus"}`, "InvalidRequestException"},
 		{"function", "lambda", "", "/2015-03-31/functions/nobody/invocations", `{}`, "ResourceNotFoundException"},

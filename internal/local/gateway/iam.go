@@ -14,9 +14,9 @@ type Call struct {
 	Context  map[string][]string // condition keys, such as dynamodb:LeadingKeys
 }
 
-// Principal is a function with its role.
+// Principal is a function or a state machine with its role.
 type Principal struct {
-	Function   string
+	Function   string // its name
 	Role       string
 	Account    string
 	Statements []cfn.Statement

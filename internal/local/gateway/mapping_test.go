@@ -196,13 +196,13 @@ func TestTheControlOfMappingsNeedsItsPermission(t *testing.T) {
 		needs              string
 	}{
 		{"reading", "GET", mapped, grants("lambda:GetEventSourceMapping", mapping), 200, ""},
-		{"reading another", "GET", "b", grants("lambda:GetEventSourceMapping", mapping), 400, "lambda:GetEventSourceMapping on resource: arn:aws:lambda:eu-central-1:000000000000:event-source-mapping:b"},
-		{"reading is not switching", "PUT", mapped, grants("lambda:GetEventSourceMapping", mapping), 400, "lambda:UpdateEventSourceMapping on resource: " + mapping},
-		{"the function's ARN is not the mapping's", "PUT", mapped, grants("lambda:*", "arn:aws:lambda:eu-central-1:000000000000:function:worker"), 400, "lambda:UpdateEventSourceMapping"},
+		{"reading another", "GET", "b", grants("lambda:GetEventSourceMapping", mapping), 403, "lambda:GetEventSourceMapping on resource: arn:aws:lambda:eu-central-1:000000000000:event-source-mapping:b"},
+		{"reading is not switching", "PUT", mapped, grants("lambda:GetEventSourceMapping", mapping), 403, "lambda:UpdateEventSourceMapping on resource: " + mapping},
+		{"the function's ARN is not the mapping's", "PUT", mapped, grants("lambda:*", "arn:aws:lambda:eu-central-1:000000000000:function:worker"), 403, "lambda:UpdateEventSourceMapping"},
 		{"by the function", "PUT", mapped, []cfn.Statement{own("worker")}, 202, ""},
-		{"by another function", "PUT", mapped, []cfn.Statement{own("enrich")}, 400, "lambda:UpdateEventSourceMapping"},
+		{"by another function", "PUT", mapped, []cfn.Statement{own("enrich")}, 403, "lambda:UpdateEventSourceMapping"},
 		{"a list", "GET", "", grants("lambda:ListEventSourceMappings", "*"), 200, ""},
-		{"a list is about everything", "GET", "", grants("lambda:ListEventSourceMappings", mapping), 400, "lambda:ListEventSourceMappings on resource: *"},
+		{"a list is about everything", "GET", "", grants("lambda:ListEventSourceMappings", mapping), 403, "lambda:ListEventSourceMappings on resource: *"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

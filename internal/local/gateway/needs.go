@@ -22,6 +22,11 @@ func (g *Gateway) needs(c *call) []Call {
 	case "sns":
 		// SNS writes its own name in capitals, and gives a batch the permission of its single form.
 		return []Call{permission("SNS:"+permissionName(c.operation), c.topic())}
+	case "states":
+		t := c.target()
+		return []Call{permission("states:"+c.operation, t.resource())}
+	case "s3":
+		return []Call{permission(objectAction(c.operation), "arn:aws:s3:::"+c.bucket+"/"+c.object)}
 	default:
 		return []Call{permission(c.service+":"+c.operation, "*")}
 	}
@@ -50,7 +55,8 @@ func (g *Gateway) needOfLambda(c *call, prefix string) Call {
 	case c.operation == "ListEventSourceMappings":
 		return permission(action, "*")
 	case c.mapping == "":
-		return permission(action, prefix+"function:"+c.function)
+		// A policy on the bare function does not allow its alias (Lambda: Using versions, Granting permissions).
+		return permission(action, strings.TrimSuffix(prefix+"function:"+c.function+":"+c.qualifier, ":"))
 	}
 	need := permission(action, prefix+"event-source-mapping:"+c.mapping)
 	if m, ok := g.mappingOf(c.mapping); ok {

@@ -15,6 +15,7 @@ func TestWhatACallNeeds(t *testing.T) {
 
 	const (
 		db    = "DynamoDB_20120810."
+		sfn   = "AWSStepFunctions."
 		queue = "arn:aws:sqs:eu-central-1:000000000000:jobs"
 		jobs  = `{"QueueUrl":"http://x/000000000000/jobs"}`
 	)
@@ -49,6 +50,21 @@ func TestWhatACallNeeds(t *testing.T) {
 			"invoke", "lambda", "", "/2015-03-31/functions/worker/invocations", `{}`,
 			[]string{"lambda:InvokeFunction", "arn:aws:lambda:eu-central-1:000000000000:function:worker"},
 		},
+		{
+			"invoke an alias", "lambda", "", "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aeu-central-1%3A000000000000%3Afunction%3Aworker%3Alive/invocations", `{}`,
+			[]string{"lambda:InvokeFunction", "arn:aws:lambda:eu-central-1:000000000000:function:worker:live"},
+		},
+		{
+			"invoke an alias in the query", "lambda", "", "/2015-03-31/functions/worker/invocations?Qualifier=live", `{}`,
+			[]string{"lambda:InvokeFunction", "arn:aws:lambda:eu-central-1:000000000000:function:worker:live"},
+		},
+		{"start", "states", sfn + "StartExecution", "/", `{"stateMachineArn":"arn:machine","name":"x"}`, []string{"states:StartExecution", "arn:machine"}},
+		{"describe", "states", sfn + "DescribeExecution", "/", `{"executionArn":"arn:execution"}`, []string{"states:DescribeExecution", "arn:execution"}},
+		{"stop", "states", sfn + "StopExecution", "/", `{"executionArn":"arn:execution"}`, []string{"states:StopExecution", "arn:execution"}},
+		{"history", "states", sfn + "GetExecutionHistory", "/", `{"executionArn":"arn:execution"}`, []string{"states:GetExecutionHistory", "arn:execution"}},
+		{"executions", "states", sfn + "ListExecutions", "/", `{"stateMachineArn":"arn:machine"}`, []string{"states:ListExecutions", "arn:machine"}},
+		{"map run", "states", sfn + "DescribeMapRun", "/", `{"mapRunArn":"arn:run"}`, []string{"states:DescribeMapRun", "arn:run"}},
+		{"machines", "states", sfn + "ListStateMachines", "/", `{}`, []string{"states:ListStateMachines", "*"}},
 		{"publish", "sns", "", "/", "Action=Publish&Message=m&TopicArn=" + alerts, []string{"SNS:Publish", alerts}},
 		{"publish to a target", "sns", "", "/", "Action=Publish&Message=m&TargetArn=" + alerts, []string{"SNS:Publish", alerts}},
 	} {

@@ -31,7 +31,7 @@ func (s *Stack) compose(context.Context) error {
 	invokers := map[string]gateway.Invoker{}
 
 	for _, f := range s.template.Functions {
-		p, err := s.principal(f)
+		p, err := s.principalOf(f)
 		if err != nil {
 			return err
 		}
@@ -48,7 +48,7 @@ func (s *Stack) compose(context.Context) error {
 		s.onStop(func() error { made.Close(); return nil })
 	}
 
-	if err := errors.Join(s.composeMappings(), s.composeSchedules(), s.composeAPI()); err != nil {
+	if err := errors.Join(s.composeMachines(), s.composeMappings(), s.composeSchedules(), s.composeAPI()); err != nil {
 		return err
 	}
 
@@ -56,20 +56,24 @@ func (s *Stack) compose(context.Context) error {
 	s.gateway = gateway.New(gateway.Config{
 		Region: s.opts.Region, Account: engines.Account, DynamoDB: s.tables.URL, SQS: s.queues.URL,
 		Principals: s.principals, HashKeys: s.hashKeys(), Secrets: s.secrets(), Functions: invokers,
-		Mappings: s.controls(), Topics: s.topics(),
+		Mappings: s.controls(), Topics: s.topics(), States: s.statesURL(), Buckets: s.buckets(),
 	})
 
 	return nil
 }
 
-// principal is a function with the statements of its role.
-func (s *Stack) principal(f cfn.Function) (*gateway.Principal, error) {
+// principalOf is a function with the statements of its role.
+func (s *Stack) principalOf(f cfn.Function) (*gateway.Principal, error) {
 	i := slices.IndexFunc(s.template.Roles, func(r cfn.Role) bool { return r.ARN == f.Role })
 	if i < 0 {
 		return nil, fmt.Errorf("function %s: its role %s is not in the template", f.Name, f.Role)
 	}
 
-	role := s.template.Roles[i]
+	return s.principal(f.Name, s.template.Roles[i])
+}
+
+// principal is whoever has a role, with its statements.
+func (s *Stack) principal(name string, role cfn.Role) (*gateway.Principal, error) {
 	statements := role.Statements
 
 	// SAM attaches managed policies on its own, for tracing for example; they are part of what the role allows.
@@ -82,7 +86,7 @@ func (s *Stack) principal(f cfn.Function) (*gateway.Principal, error) {
 		statements = append(statements, more...)
 	}
 
-	return &gateway.Principal{Function: f.Name, Role: role.Name, Account: engines.Account, Statements: statements}, nil
+	return &gateway.Principal{Function: name, Role: role.Name, Account: engines.Account, Statements: statements}, nil
 }
 
 // function is a function with the environment that Lambda gives it.

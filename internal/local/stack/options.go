@@ -1,5 +1,5 @@
-// Package stack composes the local AWS: engines, gateway, functions, HTTP API, event source mappings, schedules, token
-// issuer and the Copernicus stand-in, all as template.yaml describes them.
+// Package stack composes the local AWS: engines, gateway, functions, state machines, HTTP API, event source mappings,
+// schedules, token issuer and the Copernicus stand-in, all as template.yaml describes them.
 //
 // Start returns when everything answers, or stops what it has started and says why. A stack belongs to a data folder:
 // state.json in it tells other processes where everything is, exists exactly while the stack runs, and is written in
@@ -8,8 +8,12 @@
 // When an engine ends on its own the stack is broken: Done tells, and Stop ends the rest. Nothing is restarted, because
 // what was in memory is gone.
 //
+// State machines run in an interpreter that starts only when the template has some, by the very definitions of the
+// template. One that the interpreter would run unlike AWS is refused at the start, by name of state and feature.
+//
 // Time may be compressed (Speed): visibility timeouts, schedule rates and the _SECONDS variables of functions are
-// divided when the template is read. The functions never know.
+// divided when the template is read, waits and retry intervals of state machines where they are waited for. Functions
+// and definitions never know.
 package stack
 
 import (

@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"sync"
 
 	"orbitq/internal/local/engines"
@@ -15,29 +16,33 @@ func (s *Stack) prepare(ctx context.Context) error {
 
 	err := s.engines(ctx)
 	if err == nil {
-		err = provisioner{tables: s.tables.URL, queues: s.queues.URL, region: s.opts.Region}.provision(ctx, s.template)
+		err = provisioner{tables: s.tables.URL, queues: s.queues.URL, states: s.statesURL(), region: s.opts.Region}.provision(ctx, s.template)
 	}
 
 	return errors.Join(err, <-built)
 }
 
-// engines starts both engines at once.
+// engines starts all engines at once.
 func (s *Stack) engines(ctx context.Context) error {
-	cfg := engines.Config{Tools: s.opts.tools(), Logs: LogFolder(s.opts.Data), Region: s.opts.Region, Public: s.aws.address()}
+	cfg := engines.Config{
+		Tools: s.opts.tools(), Logs: LogFolder(s.opts.Data), Region: s.opts.Region, Public: s.aws.address(),
+		Script: filepath.Join(s.opts.Root, "local", "states.py"), Speed: s.opts.Speed,
+	}
 	if s.opts.Keep {
 		cfg.Data = s.opts.Data
 	}
 
 	var (
-		both     sync.WaitGroup
-		problems [2]error
+		all      sync.WaitGroup
+		problems [3]error
 	)
 
-	both.Go(func() { s.tables, problems[0] = engines.DynamoDB(ctx, cfg) })
-	both.Go(func() { s.queues, problems[1] = engines.ElasticMQ(ctx, cfg) })
-	both.Wait()
+	all.Go(func() { s.tables, problems[0] = engines.DynamoDB(ctx, cfg) })
+	all.Go(func() { s.queues, problems[1] = engines.ElasticMQ(ctx, cfg) })
+	all.Go(func() { problems[2] = s.startStates(ctx, cfg) })
+	all.Wait()
 
-	for _, e := range []*engines.Engine{s.tables, s.queues} {
+	for _, e := range []*engines.Engine{s.tables, s.queues, s.states} {
 		if e == nil {
 			continue
 		}

@@ -11,9 +11,9 @@ import (
 	"orbitq/internal/local/cfn"
 )
 
-// provisioner makes tables and queues in the engines.
+// provisioner makes tables, queues and state machines in the engines.
 type provisioner struct {
-	tables, queues, region string
+	tables, queues, states, region string
 }
 
 // provision makes everything at the engines themselves, past the gateway: what the stack does is not what its functions
@@ -32,6 +32,12 @@ func (p provisioner) provision(ctx context.Context, t *cfn.Stack) error {
 	for _, q := range ordered {
 		if err := p.queue(ctx, q); err != nil {
 			return fmt.Errorf("make queue %s: %w", q.Name, err)
+		}
+	}
+
+	for _, m := range t.StateMachines {
+		if err := p.machine(ctx, m); err != nil {
+			return fmt.Errorf("make state machine %s: %w", m.Name, err)
 		}
 	}
 

@@ -29,7 +29,11 @@ func (s *Stack) describe() State {
 		APIURL: s.api.url(), AWSURL: s.aws.url(), CopernicusURL: s.provided.url(), Region: s.opts.Region,
 		Queues: shortNames(s.template.Queues), Issuer: s.issuer.URL(), Audience: audience, Speed: max(1, s.opts.Speed), Data: s.opts.Data,
 		PIDs:      map[string]int{"stack": os.Getpid(), "tables": s.tables.PID, "queues": s.queues.PID},
-		StartedAt: time.Now().UTC(),
+		StartedAt: time.Now().UTC(), StateMachines: machineARNs(s.template.StateMachines),
+	}
+
+	if s.states != nil {
+		state.PIDs["states"] = s.states.PID
 	}
 
 	if len(s.template.Tables) > 0 {

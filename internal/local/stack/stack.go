@@ -36,6 +36,7 @@ type Stack struct {
 	state    State
 
 	tables, queues     *engines.Engine
+	states             *engines.Engine // nil without state machines
 	gateway            *gateway.Gateway
 	issuer             *issuer.Issuer
 	provider           *cdse.Server

@@ -27,6 +27,7 @@ type State struct {
 	Queues        map[string]string `json:"queues"` // URL by name without the stack's
 	Table         string            `json:"table"`
 	Functions     []string          `json:"functions"`
+	StateMachines map[string]string `json:"state_machines"` // ARN by name without the stack's
 	PIDs          map[string]int    `json:"pids"`
 	Issuer        string            `json:"issuer"`
 	Audience      string            `json:"audience"`

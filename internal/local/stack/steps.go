@@ -110,6 +110,12 @@ func (s *Stack) read(ctx context.Context) error {
 
 	s.log().Info("not made locally", "types", strings.Join(ignored(s.template), ", "))
 
+	for _, m := range s.template.StateMachines {
+		if err := runnable(m); err != nil {
+			return err
+		}
+	}
+
 	return compress(s.template, s.opts.Speed)
 }
 
