@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -107,7 +108,8 @@ func (r *receiver) port() uint16 {
 
 // url leads to the receiver by name, with secrets in it.
 func (r *receiver) url() string {
-	return fmt.Sprintf("https://%s:%d/%s?token=%s", name, r.port(), hiddenPath, hiddenQuery)
+	at := net.JoinHostPort(name, strconv.Itoa(int(r.port())))
+	return "https://" + at + "/" + hiddenPath + "?token=" + hiddenQuery
 }
 
 // sender returns one that trusts the receiver, finds it by name and may reach it; set changes that.
@@ -162,8 +164,9 @@ func expect(t *testing.T, err error, code job.Code, part string) *job.Error {
 	return coded
 }
 
-// scripted answers every connection with bytes of the test's, without TLS; it returns the URL and how many came.
-func scripted(t *testing.T, address string, handle func(net.Conn)) (url string, connections func() int) {
+// scripted answers every connection with bytes of the test's, without TLS, once the beginning of a request came; it
+// returns the URL and how many came.
+func scripted(t *testing.T, address string, handle func(conn net.Conn, request string)) (url string, connections func() int) {
 	t.Helper()
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
@@ -181,7 +184,11 @@ func scripted(t *testing.T, address string, handle func(net.Conn)) (url string, 
 			mu.Lock()
 			conns = append(conns, conn)
 			mu.Unlock()
-			running.Go(func() { handle(conn) })
+			running.Go(func() {
+				begin := make([]byte, 4096)
+				n, _ := conn.Read(begin)
+				handle(conn, string(begin[:n]))
+			})
 		}
 	})
 	t.Cleanup(func() {

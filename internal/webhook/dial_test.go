@@ -60,7 +60,7 @@ func TestRebinding(t *testing.T) {
 	t.Parallel()
 	r := receive(t, saying(http.StatusOK))
 	inside := fmt.Sprintf("127.0.0.2:%d", r.port())
-	_, connections := scripted(t, inside, func(c net.Conn) { _ = c.Close() })
+	_, connections := scripted(t, inside, func(c net.Conn, _ string) { _ = c.Close() })
 	resolver := resolving("127.0.0.1", "127.0.0.2")
 	s := r.sender(func(c *Config) { c.Resolver = resolver })
 	if err := s.Post(t.Context(), message(r.url())); err != nil {
@@ -78,7 +78,7 @@ func TestRebinding(t *testing.T) {
 // TestTheDialerLooksToo: even if an address got past resolve, no connection is made.
 func TestTheDialerLooksToo(t *testing.T) {
 	t.Parallel()
-	url, connections := scripted(t, "127.0.0.1:0", func(c net.Conn) { _ = c.Close() })
+	url, connections := scripted(t, "127.0.0.1:0", func(c net.Conn, _ string) { _ = c.Close() })
 	at := netip.MustParseAddrPort(strings.Split(url, "/")[2])
 	s := New(Config{Timeout: time.Second, Now: now})
 	for _, ip := range []netip.Addr{at.Addr(), netip.AddrFrom16(at.Addr().As16())} {
@@ -145,7 +145,7 @@ func TestNamesThatDoNotResolve(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := r.sender(func(x *Config) { x.Resolver, x.Timeout = c.resolver, 200*time.Millisecond })
+			s := r.sender(func(x *Config) { x.Resolver, x.Timeout = c.resolver, time.Second })
 			expect(t, s.Post(t.Context(), message(r.url())), job.WebhookFailed, c.part)
 		})
 	}
@@ -174,7 +174,7 @@ func TestCertificates(t *testing.T) {
 			if c.to != nil {
 				s = c.to.sender(nil)
 			} else {
-				raw, _ := scripted(t, "127.0.0.1:0", func(conn net.Conn) {
+				raw, _ := scripted(t, "127.0.0.1:0", func(conn net.Conn, _ string) {
 					_, _ = conn.Write([]byte("HTTP/1.1 200 OK\r\n\r\n"))
 				})
 				url = strings.Replace(raw, "http:", "https:", 1)

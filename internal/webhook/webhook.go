@@ -131,6 +131,7 @@ func (s *Sender) Post(ctx context.Context, m Message) error {
 	if err != nil {
 		return silence(to.host, err)
 	}
+	defer resp.Body.Close()
 	drain(resp.Body)
 	return verdict(to.host, resp, s.c.Now())
 }
@@ -165,10 +166,7 @@ func (s *Sender) request(ctx context.Context, to target, m Message) (*http.Reque
 	return req, nil
 }
 
-// drain reads a body to its end or limit and closes it: a receiver that is cut
-// off while it writes may take the delivery for lost. Errors say nothing, since
-// the status has said all; the deadline of the request ends a slow body.
-func drain(body io.ReadCloser) {
-	_, _ = io.CopyN(io.Discard, body, maxAnswer)
-	_ = body.Close()
-}
+// drain reads an answer to its end or limit: a receiver that is cut off while it
+// writes may take the delivery for lost. Errors say nothing, since the status has
+// said all; the deadline of the connection ends a slow body.
+func drain(body io.Reader) { _, _ = io.CopyN(io.Discard, body, maxAnswer) }

@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -124,13 +123,13 @@ func TestStatuses(t *testing.T) {
 // TestSwitchingProtocolsIsNoDelivery: net/http hands out the bare connection then, which no context ends.
 func TestSwitchingProtocolsIsNoDelivery(t *testing.T) {
 	t.Parallel()
-	url, _ := scripted(t, "127.0.0.1:0", func(c net.Conn) {
+	url, _ := scripted(t, "127.0.0.1:0", func(c net.Conn, _ string) {
 		_, _ = c.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"))
 	})
 	began := time.Now()
-	expect(t, plain(300*time.Millisecond).Post(t.Context(), message(url)), job.WebhookFailed, "answered 101")
-	if took := time.Since(began); took > 6*time.Second {
-		t.Errorf("took %s, want about 300 ms", took)
+	expect(t, plain(1500*time.Millisecond).Post(t.Context(), message(url)), job.WebhookFailed, "answered 101")
+	if took := time.Since(began); took > 15*time.Second {
+		t.Errorf("took %s, want about 1.5 s", took)
 	}
 }
 
@@ -212,7 +211,7 @@ func TestPostSendsNothingUnsigned(t *testing.T) {
 // TestSlowAnswersEndInTime: whatever drips, nothing keeps a sender longer than its timeout, and what answered 2xx is delivered.
 func TestSlowAnswersEndInTime(t *testing.T) {
 	t.Parallel()
-	const timeout = 300 * time.Millisecond
+	const timeout = 1500 * time.Millisecond // a loaded machine needs some of it to connect
 	for _, c := range []struct {
 		name, first string
 		want        job.Code
@@ -225,7 +224,7 @@ func TestSlowAnswersEndInTime(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			url, _ := scripted(t, "127.0.0.1:0", func(conn net.Conn) {
+			url, _ := scripted(t, "127.0.0.1:0", func(conn net.Conn, _ string) {
 				_, err := conn.Write([]byte(c.first))
 				for err == nil {
 					time.Sleep(10 * time.Millisecond)
@@ -238,7 +237,7 @@ func TestSlowAnswersEndInTime(t *testing.T) {
 			})
 			began := time.Now()
 			err := plain(timeout).Post(t.Context(), message(url))
-			if took := time.Since(began); took < timeout || took > 20*timeout {
+			if took := time.Since(began); took < timeout || took > 10*timeout {
 				t.Errorf("took %s, want about %s", took, timeout)
 			}
 			if c.want != "" {
@@ -266,27 +265,19 @@ func TestEndlessBodyIsCut(t *testing.T) {
 }
 
 // tap is an endless body that counts.
-type tap struct {
-	read   int
-	closed bool
-}
+type tap struct{ read int }
 
 func (b *tap) Read(p []byte) (int, error) {
 	b.read += len(p)
 	return len(p), nil
 }
 
-func (b *tap) Close() error {
-	b.closed = true
-	return nil
-}
-
 func TestDrainStops(t *testing.T) {
 	t.Parallel()
 	body := &tap{}
 	drain(body)
-	if body.read != maxAnswer || !body.closed {
-		t.Errorf("read %d, closed %v, want %d, true", body.read, body.closed, maxAnswer)
+	if body.read != maxAnswer {
+		t.Errorf("read %d, want %d", body.read, maxAnswer)
 	}
 }
 
@@ -302,9 +293,9 @@ func TestTheReceiversWordsStayOut(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			url, _ := scripted(t, "127.0.0.1:0", func(conn net.Conn) {
-				line, _ := bufio.NewReader(conn).ReadString('\n')
-				_, _ = io.WriteString(conn, c.before+strings.TrimSpace(line)+"\r\n\r\n")
+			url, _ := scripted(t, "127.0.0.1:0", func(conn net.Conn, request string) {
+				line, _, _ := strings.Cut(request, "\r\n")
+				_, _ = io.WriteString(conn, c.before+line+"\r\n\r\n")
 				_ = conn.Close()
 			})
 			e := expect(t, plain(10*time.Second).Post(t.Context(), message(url)), job.WebhookFailed, c.part)
