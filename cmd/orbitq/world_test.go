@@ -14,6 +14,7 @@ import (
 	"orbitq/internal/copernicus"
 	"orbitq/internal/deadletter"
 	"orbitq/internal/entry"
+	"orbitq/internal/flow"
 	"orbitq/internal/gate"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
@@ -76,13 +77,32 @@ func newWorld(t *testing.T) *world {
 		Entropy: func() (b [10]byte) { _, _ = rand.Read(b[:]); return b },
 	})
 	reads := entry.ReadParts{
-		Query: query.New(store, store, now), Failures: deadletter.NewFailures(store), Poisons: store, Gate: door, Queues: w, Feeds: w, Version: "test",
+		Query: query.New(query.Config{Store: store, Books: store, Qualities: store, Inbox: store, Now: now}), Flow: w.flows(store, now), Failures: deadletter.NewFailures(store), Poisons: store, Gate: door, Queues: w, Feeds: w, Version: "test",
 	}
 	silent := slog.New(slog.DiscardHandler)
-	w.serve(t, lambda(entry.Write(in, w.operator, door, silent)), lambda(entry.Read(reads, silent)))
+	w.serve(t, lambda(entry.Write(in, w.operator, w.flows(store, now), door, silent)), lambda(entry.Read(reads, silent)))
 	t.Cleanup(w.running.Wait) // before anything is closed
 	return w
 }
+
+// flows returns chains and batches without state machines: nothing runs them.
+func (w *world) flows(store *memstore.Store, now func() time.Time) *flow.Flow {
+	return flow.New(flow.Config{
+		Chains: store, Batches: store, Items: store, Jobs: store, Points: store, Open: store, Executions: w,
+		Courier: flow.Courier{Mail: store}, Policies: kinds.Policies(), CheckURL: func(string, string) []job.Violation { return nil },
+		Now: now, Timing: job.DefaultTiming(), Tries: 3,
+		Entropy: func() (b [10]byte) { _, _ = rand.Read(b[:]); return b },
+	})
+}
+
+// Start implements flow.Executions.
+func (*world) Start(context.Context, flow.Machine, string, []byte) error { return nil }
+
+// Running implements flow.Executions.
+func (*world) Running(context.Context, flow.Machine, string) (bool, error) { return true, nil }
+
+// PutList implements flow.Executions.
+func (*world) PutList(context.Context, string, []byte) (string, error) { return "lists", nil }
 
 // serve puts the API and the issuer of its tokens behind one address.
 func (w *world) serve(t *testing.T, write, read apigw.Invoke) {

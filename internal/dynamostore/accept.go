@@ -65,7 +65,11 @@ func (s *Store) acceptUnique(ctx context.Context, j *job.Job) (job.Job, bool, er
 // AcceptPoint implements intake.Store: both rows in one transaction, and a unit of
 // the owner's data points, if the plan has a limit for them.
 func (s *Store) AcceptPoint(ctx context.Context, p *point.Point, j *job.Job) (point.Point, job.Job, bool, error) {
-	items := []types.TransactWriteItem{s.putNew(encodePoint(p)), s.putNew(encodeJob(j))}
+	items := []types.TransactWriteItem{s.putNew(encodePoint(p))}
+	if j.ID != "" {
+		items = append(items, s.putNew(encodeJob(j)))
+	}
+	meter := len(items)
 	limit := usage.Tier(j.Tier).PointLimit()
 	if limit != job.Unlimited {
 		take, guard := "ADD used :one, taken :one", "attribute_not_exists(taken) OR taken < :limit"
@@ -86,7 +90,7 @@ func (s *Store) AcceptPoint(ctx context.Context, p *point.Point, j *job.Job) (po
 	// The point decides: both rows have ids from the same request, so there is no
 	// job without its point.
 	row, ok := refused(rs, 0)
-	if _, full := refused(rs, 2); full && !ok {
+	if _, full := refused(rs, meter); full && !ok {
 		return point.Point{}, job.Job{}, false, job.Errorf(job.LimitExceeded, "the plan %s allows %d data points in a cycle", j.Tier, limit)
 	}
 	if !ok {

@@ -21,6 +21,7 @@ import (
 
 	"orbitq/internal/deadletter"
 	"orbitq/internal/entry"
+	"orbitq/internal/flow"
 	"orbitq/internal/gate"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
@@ -139,6 +140,7 @@ type bench struct {
 	door        *gate.Gate
 	operator    *deadletter.Operator
 	feeds       *feeds
+	machines    *machines
 	sender      *sender
 	write, read handler
 	log         *lines
@@ -152,24 +154,72 @@ type bench struct {
 func start(tb testing.TB) *bench {
 	tb.Helper()
 	b := &bench{
-		store: &shelf{Store: memstore.New(job.DefaultTiming())}, sender: &sender{}, feeds: &feeds{state: map[string]string{}}, log: &lines{},
+		store: &shelf{Store: memstore.New(job.DefaultTiming())}, sender: &sender{}, feeds: &feeds{state: map[string]string{}}, machines: &machines{lists: map[string]string{}}, log: &lines{},
 		now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), run: done,
 	}
 	clock := func() time.Time { return b.now }
 	b.logger = slog.New(slog.NewJSONHandler(b.log, nil))
 	b.door = gate.New(gate.Config{Store: b.store, Policy: limit.DefaultPolicy(), Now: clock, Jitter: func() float64 { return 0 }, Sleep: awake})
 	in := intake.New(intake.Config{
-		Store: b.store, Sender: b.sender, Bulk: b.sender, Policies: map[string]job.Policy{kinds.EnrichName: {}}, Feeds: b.feeds, Runner: b.inline(), Now: clock,
+		Store: b.store, Sender: b.sender, Bulk: b.sender, Policies: map[string]job.Policy{kinds.EnrichName: {}}, Feeds: b.feeds, Reviews: b.store,
+		CheckURL: checkURL, Runner: b.inline(), Now: clock,
 		Entropy:  b.entropy,
 		Deadline: 24 * time.Hour, Resend: 15 * time.Minute, Tries: 3,
 	})
 	op := deadletter.NewOperator(deadletter.OperatorConfig{Rows: b.store, Operations: b.store, Sender: b.sender, Now: clock, Entropy: b.entropy, Timing: job.DefaultTiming()})
 	b.operator = op
-	b.write = entry.Write(in, op, b.door, b.logger)
+	b.write = entry.Write(in, op, b.flows(), b.door, b.logger)
 	b.read = entry.Read(entry.ReadParts{
-		Query: query.New(query.Config{Store: b.store, Books: b.store, Now: clock}), Failures: deadletter.NewFailures(b.store), Poisons: b.store, Gate: b.door, Queues: b.feeds, Feeds: b.feeds, Version: "0.1.0+7",
+		Query: query.New(query.Config{Store: b.store, Books: b.store, Qualities: b.store, Inbox: b.store, Now: clock}), Flow: b.flows(), Failures: deadletter.NewFailures(b.store), Poisons: b.store, Gate: b.door, Queues: b.feeds, Feeds: b.feeds, Version: "0.1.0+7",
 	}, b.logger)
 	return b
+}
+
+// flows returns chains and batches whose executions are only noted.
+func (b *bench) flows() *flow.Flow {
+	return flow.New(flow.Config{
+		Chains: b.store, Batches: b.store, Items: b.store, Jobs: b.store, Points: b.store, Open: b.store, Executions: b.machines,
+		Courier: flow.Courier{Mail: b.store}, Policies: kinds.Policies(), CheckURL: checkURL,
+		Now: func() time.Time { return b.now }, Entropy: b.entropy, Timing: job.DefaultTiming(), Tries: 3,
+	})
+}
+
+// checkURL takes what begins as a URL should.
+func checkURL(field, url string) []job.Violation {
+	if strings.HasPrefix(url, "https://") {
+		return nil
+	}
+	return []job.Violation{{Field: field, Rule: "url", Detail: "must be an https URL"}}
+}
+
+// machines are state machines that only note what is started.
+type machines struct {
+	mu      sync.Mutex
+	started []string
+	lists   map[string]string
+	err     error
+}
+
+func (m *machines) Start(_ context.Context, _ flow.Machine, name string, _ []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err == nil {
+		m.started = append(m.started, name)
+	}
+	return m.err
+}
+
+func (m *machines) Running(_ context.Context, _ flow.Machine, name string) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Contains(m.started, name), m.err
+}
+
+func (m *machines) PutList(_ context.Context, key string, list []byte) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lists[key] = string(list)
+	return "lists", m.err
 }
 
 // feeds are the pollers of three queues that hold nothing.

@@ -103,7 +103,7 @@ func (b *bench) relays(t *testing.T) (map[string]any, error) {
 	t.Helper()
 	handle := entry.Relay(relay.New(relay.Config{
 		Store: b.store, Skipped: b.store, Outbox: b.store, Sender: b.sender, Now: func() time.Time { return b.now }, Timing: job.DefaultTiming(),
-	}), b.operator, b.logger)
+	}), b.operator, b.flows(), b.logger)
 	before := len(b.log.all(t))
 	err := handle(t.Context())
 	lines := b.log.all(t)[before:]

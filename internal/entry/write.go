@@ -67,6 +67,7 @@ type pointBody struct {
 	SensorType   string   `json:"sensor_type"`
 	Notes        string   `json:"notes"`
 	Queue        *string  `json:"queue"`
+	Enrich       *bool    `json:"enrich"` // false: the point alone
 }
 
 // createPoint stores a data point and accepts its enrichment, both or neither.
@@ -89,11 +90,17 @@ func (w *writer) createPoint(ctx context.Context, r *request, p intake.Principal
 	if len(broken) > 0 {
 		return response{}, job.Invalid(broken...)
 	}
-	accepted, err := w.in.CreatePoint(ctx, keyed(r, p, raw), reading, queue)
+	alone := b.Enrich != nil && !*b.Enrich
+	accepted, err := w.in.CreatePoint(ctx, keyed(r, p, raw), reading, queue, alone)
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
 	w.unsent(ctx, accepted)
+	if alone {
+		return created(http.StatusCreated, "/v1/data-points/"+accepted.Point.ID, map[string]any{
+			"data_point_id": accepted.Point.ID, "data_point": viewPoint(&accepted.Point),
+		})
+	}
 	return created(http.StatusCreated, "/v1/data-points/"+accepted.Point.ID, map[string]any{
 		"data_point_id": accepted.Point.ID, "job_id": accepted.Job.ID,
 		"data_point": viewPoint(&accepted.Point), "job": viewJob(&accepted.Job),

@@ -44,8 +44,8 @@ type Courier struct {
 	Mail   Mail
 	Sender Sender
 	// Post posts a signed message to a URL of a user; its id is the same in every try.
-	Post func(ctx context.Context, id, url string, body []byte, at time.Time) error
-	Topic  func(ctx context.Context, e job.Event) error // the operators' topic
+	Post  func(ctx context.Context, id, url string, body []byte, at time.Time) error
+	Topic func(ctx context.Context, e job.Event) error // the operators' topic
 }
 
 // Tell delivers an event. It may deliver one twice, with the same id: a listener can tell
@@ -55,6 +55,8 @@ func (f *Flow) Tell(ctx context.Context, e job.Event) error {
 	switch e.Type {
 	case job.NoticeWebhook:
 		return f.postNotice(ctx, e)
+	case job.NoticeTopic:
+		return f.publishNotice(ctx, e)
 	case "batch." + job.CallThen, "batch." + job.CallCatch, "batch." + job.CallFinally:
 		return f.call(ctx, e)
 	default:
@@ -101,6 +103,16 @@ func (f *Flow) postNotice(ctx context.Context, e job.Event) error {
 		return fmt.Errorf("encode notice: %w", err)
 	}
 	return f.post(ctx, e, n.URL, body)
+}
+
+// publishNotice publishes a notice on the operators' topic.
+func (f *Flow) publishNotice(ctx context.Context, e job.Event) error {
+	n, err := f.Courier.Mail.Notice(ctx, e.Owner, e.Job)
+	if err != nil {
+		return fmt.Errorf("read notice: %w", err)
+	}
+	e.Type, e.Job, e.Reason = n.Type, n.Job, n.Title+": "+n.Text
+	return f.Courier.Topic(ctx, e)
 }
 
 // post posts the body of an event.

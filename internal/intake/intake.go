@@ -21,8 +21,9 @@ import (
 
 // Store keeps points and jobs.
 type Store interface {
-	// AcceptPoint stores a point and its job, both or neither. If the point
-	// exists already, it returns the stored pair and true.
+	// AcceptPoint stores a point and its job, both or neither; a job without an id is
+	// none, and only says whose plan counts. If the point exists already, it returns the
+	// stored pair and true.
 	AcceptPoint(ctx context.Context, p *point.Point, j *job.Job) (point.Point, job.Job, bool, error)
 	// Accept stores a job. If it exists already, it returns it and true.
 	Accept(ctx context.Context, j *job.Job) (job.Job, bool, error)
@@ -114,8 +115,9 @@ type Accepted struct {
 }
 
 // CreatePoint stores a reading and accepts one enrichment job for it, as the
-// original's observer did on creation.
-func (in *Intake) CreatePoint(ctx context.Context, r Request, reading point.Input, queue string) (Accepted, error) {
+// original's observer did on creation. Alone, the reading waits for a job, chain or batch
+// that somebody asks for: an import of thousands should not flood the queue.
+func (in *Intake) CreatePoint(ctx context.Context, r Request, reading point.Input, queue string, alone bool) (Accepted, error) {
 	now := in.Now()
 	p, broken := point.New(reading, now)
 	queue, broken = checkQueue(queue, broken)
@@ -126,7 +128,9 @@ func (in *Intake) CreatePoint(ctx context.Context, r Request, reading point.Inpu
 	p.Owner, p.BodyHash = r.Principal.Owner, job.BodyHash(r.Body)
 	p.ID = in.id(now, r, "POST /v1/data-points", "point")
 	j := in.job(ctx, now, r, Dispatch{Kind: "enrich", Point: p.ID, Queue: queue}, time.Time{}, p.Revision)
-	j.ID = in.id(now, r, "POST /v1/data-points", "job")
+	if !alone {
+		j.ID = in.id(now, r, "POST /v1/data-points", "job")
+	}
 	stored, accepted, existed, err := in.Store.AcceptPoint(ctx, &p, &j)
 	if err != nil {
 		return Accepted{}, fmt.Errorf("accept point: %w", err)
@@ -134,7 +138,12 @@ func (in *Intake) CreatePoint(ctx context.Context, r Request, reading point.Inpu
 	if existed && stored.BodyHash != p.BodyHash {
 		return Accepted{}, job.ErrKeyReused()
 	}
-	return in.send(ctx, Accepted{Point: stored, Job: accepted, Repeated: existed}), nil
+	a := Accepted{Point: stored, Job: accepted, Repeated: existed}
+	if alone {
+		a.Job = job.Job{}
+		return a, nil
+	}
+	return in.send(ctx, a), nil
 }
 
 // DispatchJob accepts a job for a point that the principal owns.

@@ -50,7 +50,7 @@ func reading() point.Input {
 // create makes a point, or ends the test.
 func (b *bench) create(t *testing.T, r intake.Request) intake.Accepted {
 	t.Helper()
-	got, err := b.CreatePoint(t.Context(), r, reading(), "")
+	got, err := b.CreatePoint(t.Context(), r, reading(), "", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestQueues(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{"": "default", "default": "default", "high": "high", "low": "low", "HIGH": "", "satellite": ""} {
 		b := newBench()
-		got, err := b.CreatePoint(t.Context(), by("u", "", "b"), reading(), name)
+		got, err := b.CreatePoint(t.Context(), by("u", "", "b"), reading(), name, false)
 		switch {
 		case want == "" && violates(err, "queue enum") && b.depth() == 0:
 		case want != "" && err == nil && got.Job.Queue == want && b.queues.Depth(want) == 1:
@@ -113,7 +113,7 @@ func TestIdempotencyKey(t *testing.T) {
 	if !again.Repeated || again.Point.ID != first.Point.ID || again.Job.ID != first.Job.ID || !again.Job.Created.Equal(first.Job.Created) || b.depth() != 1 {
 		t.Errorf("first %+v\nagain %+v, %d messages", first, again, b.depth())
 	}
-	if _, err := b.CreatePoint(t.Context(), by("u", "key", "other"), reading(), ""); job.CodeOf(err) != job.KeyReused {
+	if _, err := b.CreatePoint(t.Context(), by("u", "key", "other"), reading(), "", false); job.CodeOf(err) != job.KeyReused {
 		t.Errorf("another body: %v", err)
 	}
 	other := b.create(t, by("v", "key", "other"))
@@ -130,7 +130,7 @@ func TestIdempotencyKey(t *testing.T) {
 	if longest := strings.Repeat("k", job.MaxKeyLength); b.create(t, by("u", longest, "b")).Repeated {
 		t.Error("the longest key is no key")
 	}
-	if _, err = b.CreatePoint(t.Context(), by("u", strings.Repeat("k", job.MaxKeyLength+1), "b"), reading(), ""); !violates(err, "Idempotency-Key max_length") {
+	if _, err = b.CreatePoint(t.Context(), by("u", strings.Repeat("k", job.MaxKeyLength+1), "b"), reading(), "", false); !violates(err, "Idempotency-Key max_length") {
 		t.Errorf("too long a key: %v", err)
 	}
 	if a, b2 := b.create(t, by("u", "", "b")), b.create(t, by("u", "", "b")); a.Job.ID == b2.Job.ID {
@@ -235,7 +235,7 @@ func TestFaults(t *testing.T) {
 			t.Parallel()
 			b := newBench()
 			b.script[c.op] = c.fault
-			got, err := b.CreatePoint(t.Context(), by("u", "key", "b"), reading(), "")
+			got, err := b.CreatePoint(t.Context(), by("u", "key", "b"), reading(), "", false)
 			if code := job.CodeOf(err); err != nil && code != c.code || err == nil && (c.code != "" || got.SendErr == nil) {
 				t.Errorf("got %+v, %v", got, err)
 			}
@@ -258,7 +258,7 @@ func TestRefusedReadingsLeaveNothing(t *testing.T) {
 	b := newBench()
 	in := reading()
 	in.Latitude = new(91.0)
-	_, err := b.CreatePoint(t.Context(), by("u", strings.Repeat("k", 256), "b"), in, "x")
+	_, err := b.CreatePoint(t.Context(), by("u", strings.Repeat("k", 256), "b"), in, "x", false)
 	coded, ok := err.(*job.Error) //nolint:errorlint // refusals are not wrapped
 	if !ok || coded.Code != job.InvalidField || len(coded.Violations) != 3 {
 		t.Errorf("got %v", err)

@@ -73,11 +73,11 @@ func (b *bench) mine(t *testing.T) string {
 func TestAFullLimiterHoldsMessagesBack(t *testing.T) {
 	t.Parallel()
 	b, d := paced(1)
-	first, err := b.CreatePoint(t.Context(), by("u", "", "b"), reading(), "high")
+	first, err := b.CreatePoint(t.Context(), by("u", "", "b"), reading(), "high", false)
 	if err != nil || first.Job.Parked() || b.depth() != 1 {
 		t.Fatalf("with room: %+v, %v, %d messages", first.Job, err, b.depth())
 	}
-	second, err := b.CreatePoint(t.Context(), by("u", "", "b"), reading(), "low")
+	second, err := b.CreatePoint(t.Context(), by("u", "", "b"), reading(), "low", false)
 	if err != nil || !second.Job.Parked() || second.Job.State != job.Queued || b.depth() != 1 {
 		t.Errorf("without: %+v, %v, %d messages", second.Job, err, b.depth())
 	}
@@ -242,7 +242,7 @@ func TestTheLastPointOfAPlan(t *testing.T) {
 	for range usage.Free.PointLimit() {
 		b.create(t, by("u", "", "b"))
 	}
-	if _, err := b.CreatePoint(t.Context(), by("u", "", "b"), reading(), ""); job.CodeOf(err) != job.LimitExceeded {
+	if _, err := b.CreatePoint(t.Context(), by("u", "", "b"), reading(), "", false); job.CodeOf(err) != job.LimitExceeded {
 		t.Errorf("got %v", err)
 	}
 	b.create(t, by("v", "", "b"))

@@ -196,9 +196,10 @@ func (b *Batch) events(now time.Time, names ...string) []Event {
 }
 
 // CallID returns the id of a callback's event: one for each batch, round and name,
-// however often it is written or told.
+// however often it is written or told. It has no dot, because the receiver of a webhook
+// takes the id, the time and the body apart by dots.
 func CallID(batch string, round int, name string) string {
-	return batch + "." + strconv.Itoa(round) + "." + name
+	return batch + "-" + strconv.Itoa(round) + "-" + name
 }
 
 // CancelBatch returns the batch that its owner took back: what has not started never

@@ -32,14 +32,14 @@ const (
 // channel, because one that is down must not hold up the other.
 func (n *Notice) Events() []Event {
 	var all []Event
-	add := func(kind string) {
-		all = append(all, Event{ID: n.ID + "." + kind, Type: kind, At: n.At, Job: n.ID, Owner: n.Owner, Point: n.Point})
+	add := func(kind, channel string) {
+		all = append(all, Event{ID: n.ID + "-" + channel, Type: kind, At: n.At, Job: n.ID, Owner: n.Owner, Point: n.Point})
 	}
 	if n.URL != "" {
-		add(NoticeWebhook)
+		add(NoticeWebhook, "webhook")
 	}
 	if n.Topic {
-		add(NoticeTopic)
+		add(NoticeTopic, "topic")
 	}
 	return all
 }

@@ -130,7 +130,11 @@ func (s *Store) AcceptPoint(_ context.Context, p *point.Point, j *job.Job) (poin
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if old, ok := s.points[p.ID]; ok {
-		return old, *s.jobs[j.ID], true, nil
+		first := job.Job{}
+		if row, ok := s.jobs[j.ID]; ok {
+			first = *row
+		}
+		return old, first, true, nil
 	}
 	if limit := usage.Tier(j.Tier).PointLimit(); limit != job.Unlimited {
 		k := meterKey{j.Owner, usage.PointKey(usage.Tier(j.Tier), j.Anchor, p.CreatedAt)}
@@ -141,7 +145,9 @@ func (s *Store) AcceptPoint(_ context.Context, p *point.Point, j *job.Job) (poin
 		s.meters[k] = job.Meter{Taken: m.Taken + 1, Used: m.Used + 1}
 	}
 	s.points[p.ID] = *p
-	s.put(new(*j))
+	if j.ID != "" {
+		s.put(new(*j))
+	}
 	return *p, *j, false, nil
 }
 

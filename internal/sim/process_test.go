@@ -297,7 +297,7 @@ func (c *client) ask(ctx context.Context, in *intake.Intake, r intake.Request) (
 	if c.point == "" {
 		lat, lon, value := 55.7, 12.5, 1.0
 		at := in.Now().Add(-c.age)
-		return in.CreatePoint(ctx, r, point.Input{Latitude: &lat, Longitude: &lon, Value: &value, CollectedAt: &at}, c.queue)
+		return in.CreatePoint(ctx, r, point.Input{Latitude: &lat, Longitude: &lon, Value: &value, CollectedAt: &at}, c.queue, false)
 	}
 	d := intake.Dispatch{Kind: kinds.EnrichName, Point: c.point, Queue: c.queue, Delay: c.delay, MaxWait: c.maxWait, Unique: c.unique}
 	if c.now {
