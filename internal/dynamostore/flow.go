@@ -126,8 +126,9 @@ func (s *Store) AcceptBatch(ctx context.Context, b *job.Batch, items []job.Item)
 // some of them back.
 func (s *Store) writeAll(ctx context.Context, puts []types.WriteRequest) error {
 	const atOnce = 25 // what DynamoDB writes in one request
+	most := maxTries + len(puts)/atOnce // requests, when some of them are carried out in part
 	for tries := 0; len(puts) > 0; tries++ {
-		if tries == maxTries+len(puts)/atOnce+cap(puts)/atOnce {
+		if tries == most {
 			return job.Errorf(job.Throttled, "%d rows stayed unwritten", len(puts))
 		}
 		n := min(len(puts), atOnce)

@@ -163,8 +163,9 @@ func (s *Store) jobs(ctx context.Context, keys []item, position func(*job.Job) s
 func (s *Store) rows(ctx context.Context, keys []item) ([]item, error) {
 	const atOnce = 100 // what DynamoDB reads in one request
 	var all []item
+	most := maxTries + len(keys)/atOnce // requests, when some of them are answered in part
 	for tries := 0; len(keys) > 0; tries++ {
-		if tries == maxTries+len(keys)/atOnce {
+		if tries == most {
 			return nil, job.Errorf(job.Throttled, "%d rows stayed unread", len(keys))
 		}
 		now := keys[:min(len(keys), atOnce)]
