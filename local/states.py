@@ -179,15 +179,16 @@ def inline(plain, self, env):
 
 
 def map_run(plain, self, env, eval_input):
-    """Fails a Map run whose children failed more often than is tolerated; moto never does."""
+    """Fails a Map run that exceeds one of its thresholds (Tolerated failure threshold for Distributed Map state)."""
     record = eval_input.map_run_record
     if not 0 < record.max_concurrency <= CHILDREN:
         record.max_concurrency = CHILDREN
     plain(self, env, eval_input)
-    count = record.item_counter
-    failed, total = count.failed.get() + count.timed_out.get(), max(1, count.total.get())
-    tolerated = max(eval_input.tolerated_failure_count or 0, (eval_input.tolerated_failure_percentage or 0) * total / 100)
-    if failed > tolerated:
+    counter = record.item_counter
+    failed, total = counter.failed.get() + counter.timed_out.get(), max(1, counter.total.get())
+    most, share = eval_input.tolerated_failure_count, eval_input.tolerated_failure_percentage
+    exceeded = [failed > most] * bool(most) + [failed * 100 / total > share] * bool(share)  # 0 is what is not given, too
+    if any(exceeded or [failed > 0]):
         raise map_failure(env, StatesErrorNameType.StatesExceedToleratedFailureThreshold,
                           "The specified tolerated failure threshold was exceeded")
 

@@ -63,6 +63,7 @@ func TestWhatTheLauncherPutsRight(t *testing.T) {
 		{"failures that are tolerated", lists(`"ToleratedFailureCount":1,`, "a"), `{}`, `SUCCEEDED ["done",null,"done","done"]`, `SUCCEEDED ["done",null,"done","done"]`},
 		{"a quarter, tolerated", lists(`"ToleratedFailurePercentage":25,`, "a"), `{}`, `SUCCEEDED ["done",null,"done","done"]`, "refused"},
 		{"less is tolerated", lists(`"ToleratedFailurePercentage":24.5,`, "a"), `{}`, "FAILED States.ExceedToleratedFailureThreshold", `SUCCEEDED ["done",null,"done","done"]`},
+		{"one of two thresholds", lists(`"ToleratedFailureCount":1,"ToleratedFailurePercentage":24.5,`, "a"), `{}`, "FAILED States.ExceedToleratedFailureThreshold", `SUCCEEDED ["done",null,"done","done"]`},
 		{"a list that is not there", lists("", "none"), `{}`, "FAILED States.ItemReaderFailed", "FAILED States.Runtime"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

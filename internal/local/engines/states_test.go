@@ -86,7 +86,7 @@ func (g *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Amz-Function-Error", "Unhandled")
 		fmt.Fprint(w, `{"errorType":"Job.Busy","errorMessage":"busy"}`)
 	case in.Do == "nap":
-		time.Sleep(50 * time.Millisecond)
+		<-time.After(50 * time.Millisecond)
 		fmt.Fprint(w, `"rested"`)
 	default:
 		fmt.Fprint(w, `"done"`)

@@ -174,6 +174,30 @@ func TestAStateMachineIsACaller(t *testing.T) {
 	}
 }
 
+// TestOnlyAliasesOfTheTemplateAreThere tells a name that AWS would not find; without a list nobody asks.
+func TestOnlyAliasesOfTheTemplateAreThere(t *testing.T) {
+	t.Parallel()
+
+	b := start(t)
+
+	for _, c := range []struct {
+		called  string
+		aliases map[string]bool
+		want    int
+	}{
+		{"worker:next", nil, http.StatusOK},
+		{"worker:live", map[string]bool{"worker:live": true}, http.StatusOK},
+		{"worker:$LATEST", map[string]bool{"worker:live": true}, http.StatusOK},
+		{"worker", map[string]bool{}, http.StatusOK},
+		{"worker:next", map[string]bool{"worker:live": true, "other:next": true}, http.StatusNotFound},
+	} {
+		b.gateway.Aliases = c.aliases
+		if status, text, _ := b.send(t, "operator", "lambda", "", "/2015-03-31/functions/"+c.called+"/invocations", `{}`); status != c.want {
+			t.Errorf("%s of %v: got %d %s, want %d", c.called, c.aliases, status, text, c.want)
+		}
+	}
+}
+
 // TestARoleOnTheFunctionMayNotCallItsAlias holds the rule in both directions.
 func TestARoleOnTheFunctionMayNotCallItsAlias(t *testing.T) {
 	t.Parallel()
