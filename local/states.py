@@ -8,6 +8,8 @@ here, each with its reason; what cannot be put right is refused by the stack, or
 definition is changed for compressed time: waits and retry intervals are divided where they are waited for.
 """
 
+import copy
+import datetime
 import functools
 import json
 import logging
@@ -45,6 +47,8 @@ batch.JobStatus = types.SimpleNamespace(SUCCEEDED="SUCCEEDED", FAILED="FAILED")
 sys.modules |= {"moto.batch": types.ModuleType("moto.batch"), "moto.batch.utils": batch}
 
 from moto.core.config import default_user_config  # noqa: E402
+from moto.core.exceptions import AWSError  # noqa: E402
+from moto.core.responses import ActionResult  # noqa: E402
 from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app  # noqa: E402
 from moto.stepfunctions.parser import api  # noqa: E402
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends  # noqa: E402
@@ -56,6 +60,7 @@ from moto.stepfunctions.parser.asl.component.common.error_name.error_equals_decl
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException  # noqa: E402
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName  # noqa: E402
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType  # noqa: E402
+from moto.stepfunctions.parser.asl.component.common.flow.start_at import StartAt  # noqa: E402
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl  # noqa: E402
 from moto.stepfunctions.parser.asl.component.common.retry.retry_outcome import RetryOutcome  # noqa: E402
 from moto.stepfunctions.parser.asl.component.state.exec.execute_state import ExecutionState  # noqa: E402
@@ -64,10 +69,13 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration impo
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.inline_iteration_component import InlineIterationComponent  # noqa: E402
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.itemprocessor.distributed_item_processor_worker import DistributedItemProcessorWorker  # noqa: E402
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.iteration_worker import IterationWorker  # noqa: E402
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.state_map import StateMap  # noqa: E402
+from moto.stepfunctions.parser.asl.component.state.exec.state_parallel.state_parallel import StateParallel  # noqa: E402
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_lambda import StateTaskServiceLambda  # noqa: E402
+from moto.stepfunctions.parser.asl.component.state.state import CommonStateField  # noqa: E402
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction  # noqa: E402
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.seconds import Seconds  # noqa: E402
-from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager  # noqa: E402
+from moto.stepfunctions.parser.asl.eval.event.event_manager import EventHistoryContext, EventManager  # noqa: E402
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramEnded, ProgramError, ProgramTimedOut  # noqa: E402
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser  # noqa: E402
 from moto.stepfunctions.parser.asl.utils import boto_client  # noqa: E402
@@ -77,8 +85,11 @@ INLINE_CONCURRENCY = 40  # "Inline mode: up to 40 concurrent iterations" (Map st
 CHILDREN = 64  # AWS runs 10,000 children at once; here a function has 64 environments
 HISTORY = 25_000  # events of one execution (Step Functions service quotas)
 
-Execution = backend_execution.Execution
 STATUS = api.ExecutionStatus
+
+
+class NotRedrivable(AWSError):
+    TYPE, STATUS = "ExecutionNotRedrivable", 400
 
 
 # Calls. moto makes a client for each call, which costs more than the call.
@@ -232,7 +243,7 @@ def eval_pool(plain, self, job, worker_frame):
 
 def new_events(plain, self, *args, **named):
     plain(self, *args, **named)
-    self.parent, self.transitions, self.retries = None, 0, 0
+    self.parent, self.transitions, self.retries, self.redrives = None, 0, 0, 0
 
 
 def count(manager, field):
@@ -272,7 +283,7 @@ def start_execution(plain, self, state_machine_arn, name=None, execution_input=N
 def stop_execution(self):
     """Keeps the reason and the status: moto drops the one, and shows RUNNING until the task has returned."""
     execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
-    stop = backend_execution.datetime.datetime.now(tz=backend_execution.datetime.timezone.utc)
+    stop = now()
     error, cause = self._get_param("error"), self._get_param("cause")
     with changing:
         first = execution.exec_status == STATUS.RUNNING
@@ -282,19 +293,25 @@ def stop_execution(self):
         time.sleep(0.001)
     if first:
         execution.exec_worker.env.set_stop(stop_date=stop, cause=cause, error=error)
-    return result_of({"stopDate": execution.stop_date})
+    return ActionResult({"stopDate": execution.stop_date})
 
 
-def reflect(self):
-    """The status last: who sees that an execution has succeeded wants to see its output."""
+def reflect(self, env=None):
+    """The status last: who sees that an execution has succeeded wants to see its output.
+
+    A thread that was stopped, and ends after its execution was redriven, has no more say. The first has no environment.
+    """
     execution = self.execution
-    state = execution.exec_worker.env.program_state()
+    if env is None and hasattr(execution, "redriven"):
+        return
+    env = env or execution.exec_worker.env
+    state = env.program_state()
     with changing:
-        if execution.exec_status != STATUS.RUNNING:
+        if execution.exec_status != STATUS.RUNNING or execution.exec_worker.env is not env:
             return
-        execution.stop_date = backend_execution.datetime.datetime.now(tz=backend_execution.datetime.timezone.utc)
+        execution.stop_date = now()
         if isinstance(state, ProgramEnded):
-            execution.output = execution.exec_worker.env.states.get_input()
+            execution.output = env.states.get_input()
             execution.exec_status = STATUS.SUCCEEDED
         elif isinstance(state, ProgramError):
             execution.error, execution.cause = state.error.get("error"), state.error.get("cause")
@@ -305,16 +322,58 @@ def reflect(self):
             execution.exec_status = STATUS.ABORTED
 
 
-def result_of(value):
-    from moto.core.responses import ActionResult
+def begin_state(plain, self, env):
+    """Remembers where an execution is, with which input: a redrive goes on there."""
+    if not env.is_frame():
+        env.event_manager.at = (self, env.states.get_input())
+    plain(self, env)
 
-    return ActionResult(value)
+
+def redrive_execution(self):
+    """Goes on with the state that has failed, with its input, under the same ARN and definition (RedriveExecution).
+
+    What a Map or a Parallel has done already is not repeated on AWS. moto cannot, and does not pretend.
+    """
+    execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
+    with changing:
+        if execution.exec_status not in (STATUS.FAILED, STATUS.ABORTED, STATUS.TIMED_OUT):
+            raise NotRedrivable(f"Execution is {execution.status} and cannot be redriven")
+        worker = execution.exec_worker
+        events = worker.env.event_manager
+        state, given = events.at
+        if isinstance(state, (StateMap, StateParallel)):
+            raise NotRedrivable(f"The local run cannot redrive a Map or Parallel, which {state.name} is")
+        execution.exec_status, execution.stop_date, execution.error, execution.cause = STATUS.RUNNING, None, None, None
+        events.redrives += 1
+        execution.redriven = now()
+        env, program = worker._get_evaluation_environment(), copy.copy(worker._get_evaluation_entrypoint())
+        env.event_manager, env.variable_store = events, worker.env.variable_store
+        env.event_history_context = EventHistoryContext(len(events._history_event_list))
+        env.states.reset(given)
+        worker.env, program.start_at = env, StartAt(state.name)
+    events.add_event(env.event_history_context, api.HistoryEventType.ExecutionRedriven,
+                     {"executionRedrivenEventDetails": {"redriveCount": events.redrives}})
+    threading.Thread(target=lambda: (program.eval(env), reflect(types.SimpleNamespace(execution=execution), env)), daemon=True).start()
+    return ActionResult({"redriveDate": execution.redriven})
+
+
+def now():
+    return datetime.datetime.now(tz=datetime.timezone.utc)
 
 
 def describe_execution(plain, self):
     """An execution that has timed out has ended, too; and what has succeeded has an output, also null."""
     answer = plain(self)
     execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
+    events = execution.exec_worker.env and execution.exec_worker.env.event_manager
+    answer.result["redriveCount"] = events.redrives if events else 0
+    if execution.exec_status in (STATUS.RUNNING, STATUS.SUCCEEDED):
+        answer.result["redriveStatus"] = "NOT_REDRIVABLE"
+        answer.result["redriveStatusReason"] = f"Execution is {execution.status} and cannot be redriven"
+    else:
+        answer.result["redriveStatus"] = "REDRIVABLE"
+    if hasattr(execution, "redriven"):
+        answer.result["redriveDate"] = execution.redriven
     if execution.stop_date is not None:
         answer.result["stopDate"] = execution.stop_date
     if answer.result["status"] == STATUS.SUCCEEDED:
@@ -395,6 +454,8 @@ wrap(EventManager, "add_event", add_event)
 wrap(ExecutionState, "_handle_retry", handle_retry)
 wrap(StepFunctionsParserBackend, "start_execution", start_execution)
 StepFunctionResponse.stop_execution = stop_execution
+StepFunctionResponse.redrive_execution = redrive_execution
+wrap(CommonStateField, "_eval_body", begin_state)
 backend_execution.BaseExecutionWorkerCommunication._reflect_execution_status = reflect
 wrap(StepFunctionResponse, "describe_execution", describe_execution)
 wrap(StepFunctionResponse, "get_execution_history", get_execution_history)

@@ -87,7 +87,7 @@ func TestOperationsThatTheEngineIsNotTrustedWith(t *testing.T) {
 
 	b := start(t)
 
-	for _, operation := range []string{"CreateStateMachine", "UpdateStateMachine", "DeleteStateMachine", "RedriveExecution", "StartSyncExecution", "SendTaskSuccess", ""} {
+	for _, operation := range []string{"CreateStateMachine", "UpdateStateMachine", "DeleteStateMachine", "StartSyncExecution", "SendTaskSuccess", ""} {
 		if status, text := b.machine(t, operation, `{}`); status != http.StatusBadRequest || !strings.Contains(text, "UnknownOperationException") {
 			t.Errorf("%s: got %d %s", operation, status, text)
 		}
