@@ -48,7 +48,7 @@ const (
 )
 
 // TestWhatTheLauncherPutsRight runs the same machines in moto as it comes and with our launcher. When moto comes closer
-// to AWS a line of the last column changes: then the patch in local/states.py can go, and the row here with it.
+// to AWS a line of the last column changes: then the patch in local/interpreter.py can go, and the row here with it.
 func TestWhatTheLauncherPutsRight(t *testing.T) {
 	t.Parallel()
 
