@@ -220,6 +220,20 @@ func TestARedriveGoesOnWhereItFailed(t *testing.T) {
 	}
 }
 
+// TestAFailStateFailsAgain is why a definition that should be redriven must not end in one.
+func TestAFailStateFailsAgain(t *testing.T) {
+	t.Parallel()
+
+	i := states(t, newStandIn(t))
+	x := i.start(t, i.machine(t, `{"StartAt":"A","States":{"A":{"Type":"Pass","Next":"F"},"F":{"Type":"Fail","Error":"Chain.Failed","Cause":"c"}}}`), `{}`)
+	i.end(t, x)
+	i.must(t, "RedriveExecution", map[string]any{"executionArn": x})
+
+	if out := i.end(t, x); ending(out) != "FAILED Chain.Failed" || out["redriveCount"] != 1.0 || out["redriveStatus"] != "REDRIVABLE" {
+		t.Errorf("got %v", out)
+	}
+}
+
 // TestAStoppedExecutionIsRedriven while the thread that was stopped still waits: it has no more say.
 func TestAStoppedExecutionIsRedriven(t *testing.T) {
 	t.Parallel()
