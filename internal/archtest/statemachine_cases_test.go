@@ -240,6 +240,23 @@ func readCases(text []byte) (f caseFile, err error) {
 	return f, nil
 }
 
+// casesOf returns the cases of a definition.
+func casesOf(t *testing.T, name string) []caseOf {
+	t.Helper()
+
+	text, err := os.ReadFile(root + "/statemachines/cases/" + name + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	f, err := readCases(text)
+	if err != nil || f.Machine != name {
+		t.Fatalf("the cases of %s are about %q: %v", name, f.Machine, err)
+	}
+
+	return f.Cases
+}
+
 func TestCasesWalkEveryTransition(t *testing.T) {
 	t.Parallel()
 
@@ -250,19 +267,10 @@ func TestCasesWalkEveryTransition(t *testing.T) {
 		t.Fatalf("cases %v for %d definitions, %v", paths, len(found), err)
 	}
 
-	for i, m := range found {
-		text, err := os.ReadFile(paths[i])
-		if err != nil {
-			t.Fatal(err)
-		}
-
-		f, err := readCases(text)
-		if err != nil || f.Machine != m.name || filepath.Base(paths[i]) != m.name+".json" {
-			t.Fatalf("%s is about %q, want %q: %v", paths[i], f.Machine, m.name, err)
-		}
-
-		expectNone(t, checkCases(m, f.Cases, codes))
-		t.Logf("measured: %d cases walk %d transitions of %s", len(f.Cases), len(m.ways()), m.name)
+	for _, m := range found {
+		cases := casesOf(t, m.name)
+		expectNone(t, checkCases(m, cases, codes))
+		t.Logf("measured: %d cases walk %d transitions of %s", len(cases), len(m.ways()), m.name)
 	}
 }
 
