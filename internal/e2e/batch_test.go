@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-
 	"orbitq/internal/local/cdse"
 	"orbitq/internal/local/stack"
 	"orbitq/internal/webhook"
@@ -224,3 +223,72 @@ func TestAThousandItemsUnderKills(t *testing.T) {
 	w.mustBeAllowed(t)
 }
 
+// TestACancelledBatchStartsNothingMore cancels in the middle: what had not started never runs, what ran is counted, and
+// finally fires.
+func TestACancelledBatchStartsNothingMore(t *testing.T) {
+	t.Parallel()
+	const items = 120
+	w := own(t, loopback)
+	r, token := receives(t), w.full(t, "cancel", "enterprise")
+	r.secret = w.signingSecret(t)
+	ids := w.alone(t, token, items, "")
+	w.Provider().SetFaults(cdse.Fault{Kind: "slow", Endpoint: "statistics", DelayMS: 300})
+	hook := map[string]any{"webhook": r.URL}
+	path := w.batched(t, token, map[string]any{"name": "cancel", "data_point_ids": ids, "then": hook, "finally": hook})
+	eventually(t, func() error {
+		if got := w.must(t, token, http.MethodGet, path, "", http.StatusOK); got["progress"] == 0.0 {
+			return fmt.Errorf("%v", got)
+		}
+		return nil
+	})
+	w.must(t, token, http.MethodPost, path+"/cancel", "", http.StatusOK)
+	begun := len(w.Provider().Calls().List)
+	got := w.comes(t, token, path, "state", "cancelled")
+	counts, _ := got["counts"].(map[string]any)
+	usage := w.must(t, token, http.MethodGet, "/v1/usage", "", http.StatusOK)
+	analyses := float64(w.rows(t)["ANALYSIS"])
+	if counts["succeeded"] != analyses || usage["used"] != analyses || counts["cancelled"] != items-analyses || usage["reserved"] != 0.0 {
+		t.Errorf("counts %v, %v analyses, usage %v", counts, analyses, usage)
+	}
+	// A call that was on its way when the batch was cancelled is no start after it.
+	if calls := len(w.Provider().Calls().List); calls > begun+40 || analyses == items {
+		t.Errorf("%d calls, %d when it was cancelled", calls, begun)
+	}
+	eventually(t, func() error {
+		if heard := fmt.Sprint(r.heard()); heard != "[batch.finally]" {
+			return fmt.Errorf("heard %v", heard)
+		}
+		return nil
+	})
+	w.must(t, token, http.MethodPost, path+"/items", fmt.Sprintf(`{"data_point_ids":[%q]}`, ids[0]), http.StatusConflict)
+	w.must(t, token, http.MethodPost, path+"/cancel", "", http.StatusOK) // twice is once
+}
+
+// TestItemsAreAddedBeforeTheEnd adds items to a batch that goes on, and is refused when it has ended.
+func TestItemsAreAddedBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	w := own(t, nil)
+	token := w.full(t, "add", "enterprise")
+	ids := w.alone(t, token, 30, `,"campaign_id":"c","metric_id":"temperature"`)
+	w.Provider().SetFaults(cdse.Fault{Kind: "slow", Endpoint: "statistics", DelayMS: 500})
+	path := w.batched(t, token, map[string]any{"name": "add", "data_point_ids": ids[:20], "finally": map[string]any{"notify": true}})
+	more, err := json.Marshal(map[string]any{"data_point_ids": ids[20:]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := w.must(t, token, http.MethodPost, path+"/items", string(more), http.StatusAccepted); got["total"] != 30.0 || got["executions"] != 2.0 {
+		t.Errorf("after the addition %v", got)
+	}
+	w.must(t, token, http.MethodPost, path+"/items", string(more), http.StatusConflict) // they are in it already
+	got := w.comes(t, token, path, "state", "finished")
+	if counts, _ := got["counts"].(map[string]any); counts["succeeded"] != 30.0 {
+		t.Errorf("counts %v", counts)
+	}
+	w.must(t, token, http.MethodPost, path+"/items", string(more), http.StatusConflict) // it has ended
+	// A batch over a filter finds the same points.
+	other := w.batched(t, token, map[string]any{"name": "all", "filter": map[string]any{"campaign_id": "c", "metric_id": "temperature"}})
+	if got := w.comes(t, token, other, "state", "finished"); got["total"] != 30.0 {
+		t.Errorf("batch over a filter %v", got)
+	}
+	w.mustBeAllowed(t)
+}
