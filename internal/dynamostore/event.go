@@ -104,13 +104,14 @@ func (s *Store) mailed(ctx context.Context, id, expr string, values item) error 
 	return coded("change event", err)
 }
 
-// Deliveries implements flow.Mail.
+// Deliveries implements flow.Mail. It reads consistently: the callbacks of a batch are
+// looked for as soon as it has closed.
 func (s *Store) Deliveries(ctx context.Context, ids []string) ([]flow.Delivery, error) {
 	keys := make([]item, 0, len(ids))
 	for _, id := range ids {
 		keys = append(keys, key("EVENT#"+id, "EVENT"))
 	}
-	rows, err := s.rows(ctx, keys)
+	rows, err := s.readAll(ctx, keys, true)
 	all := make([]flow.Delivery, 0, len(rows))
 	for _, row := range rows {
 		r := reader(row)

@@ -10,13 +10,18 @@ import (
 	"orbitq/internal/point"
 )
 
-// Points implements flow.Points: a hundred rows in one request.
+// Points implements flow.Points: a hundred rows in one request, which refuses a key that it
+// has twice. It reads consistently, because a user asks for a chain of a point that was
+// stored a moment ago.
 func (s *Store) Points(ctx context.Context, ids []string) ([]point.Point, error) {
-	keys := make([]item, len(ids))
-	for i, id := range ids {
-		keys[i] = pointKey(id)
+	keys, seen := make([]item, 0, len(ids)), make(map[string]bool, len(ids))
+	for _, id := range ids {
+		if !seen[id] {
+			keys = append(keys, pointKey(id))
+		}
+		seen[id] = true
 	}
-	rows, err := s.rows(ctx, keys)
+	rows, err := s.readAll(ctx, keys, true)
 	points := make([]point.Point, 0, len(rows))
 	for _, row := range rows {
 		points = append(points, decodePoint(row))

@@ -171,7 +171,7 @@ func TestWhatATableLeavesUndoneIsAskedForAgain(t *testing.T) {
 	if len(seen) != 60 {
 		t.Errorf("%d different rows of 60", len(seen))
 	}
-	if err := on(&partial{}).RecordCalls(t.Context(), calls); err == nil || !strings.Contains(err.Error(), "60 call records stayed unwritten") {
+	if err := on(&partial{}).RecordCalls(t.Context(), calls); err == nil || !strings.Contains(err.Error(), "60 rows stayed unwritten") {
 		t.Errorf("got %v", err)
 	}
 	p = &partial{each: 3}

@@ -114,10 +114,12 @@ func (s *Store) Points(_ context.Context, ids []string) ([]point.Point, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []point.Point
+	seen := map[string]bool{}
 	for _, id := range ids {
-		if p, ok := s.points[id]; ok {
+		if p, ok := s.points[id]; ok && !seen[id] {
 			all = append(all, p)
 		}
+		seen[id] = true
 	}
 	return all, nil
 }
