@@ -34,7 +34,11 @@ func (s *Store) Record(ctx context.Context, held, ended *job.Job, q *quality.Rec
 		}
 		items = append(items, put...)
 	}
-	err := s.transact(ctx, append(items, s.besides(held, ended)...)...)
+	items = append(items, s.besides(held, ended)...)
+	if held.UsageKey != "" && ended.UsageKey == "" {
+		items = append(items, s.giveBack(held)) // nothing of this is billed
+	}
+	err := s.transact(ctx, items...)
 	if err == nil {
 		return worker.Written, nil
 	}
