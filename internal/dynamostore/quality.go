@@ -16,29 +16,15 @@ import (
 	"orbitq/internal/worker"
 )
 
-// Record implements worker.Store: the job's row first, as in Settle.
+// Record implements worker.Store. The refused item decides, the job's row first, as in
+// Settle.
 func (s *Store) Record(ctx context.Context, held, ended *job.Job, q *quality.Record, n *job.Notice) (worker.Settlement, error) {
 	after := encodeJob(ended)
-	items := []types.TransactWriteItem{{Update: s.jobUpdate(held.ID, changeOf(encodeJob(held), after), mine(held))}}
-	if q != nil {
-		w, err := document(qualityKey(q.Point, q.Revision), q)
-		if err != nil {
-			return worker.LeaseLost, err
-		}
-		items = append(items, s.stillRevision(q, ended.Finished), types.TransactWriteItem{Put: &types.Put{TableName: &s.table, Item: item(w)}})
+	items, err := s.recorded(held, ended, q, n)
+	if err != nil {
+		return worker.LeaseLost, err
 	}
-	if n != nil {
-		put, err := s.putNotice(n)
-		if err != nil {
-			return worker.LeaseLost, err
-		}
-		items = append(items, put...)
-	}
-	items = append(items, s.besides(held, ended)...)
-	if held.UsageKey != "" && ended.UsageKey == "" {
-		items = append(items, s.giveBack(held)) // nothing of this is billed
-	}
-	err := s.transact(ctx, items...)
+	err = s.transact(ctx, items...)
 	if err == nil {
 		return worker.Written, nil
 	}
@@ -49,7 +35,12 @@ func (s *Store) Record(ctx context.Context, held, ended *job.Job, q *quality.Rec
 		}
 		return s.lost(row), nil
 	}
-	if _, ok := refused(rs, 1); ok {
+	if row, ok := refused(rs, 1); ok {
+		if q != nil && q.AutoApproved && reader(row).num("rev") == q.Revision {
+			judged := *q // by a person, who was quicker: rules have the first word, not the last
+			judged.AutoApproved = false
+			return s.Record(ctx, held, ended, &judged, n)
+		}
 		return worker.Duplicate, nil // told before, or about a reading that is not so any more
 	}
 	w, err := s.readBack(ctx, held.ID, after, err)
@@ -59,8 +50,34 @@ func (s *Store) Record(ctx context.Context, held, ended *job.Job, q *quality.Rec
 	return worker.Written, nil
 }
 
+// recorded returns what is written with the end of a job; a verdict or a notice comes
+// second.
+func (s *Store) recorded(held, ended *job.Job, q *quality.Record, n *job.Notice) ([]types.TransactWriteItem, error) {
+	after := encodeJob(ended)
+	items := []types.TransactWriteItem{{Update: s.jobUpdate(held.ID, changeOf(encodeJob(held), after), mine(held))}}
+	if q != nil {
+		w, err := document(qualityKey(q.Point, q.Revision), q)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, s.stillRevision(q, ended.Finished), types.TransactWriteItem{Put: &types.Put{TableName: &s.table, Item: item(w)}})
+	}
+	if n != nil {
+		put, err := s.putNotice(n)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, put...)
+	}
+	items = append(items, s.besides(held, ended)...)
+	if held.UsageKey != "" && ended.UsageKey == "" {
+		items = append(items, s.giveBack(held)) // nothing of this is billed
+	}
+	return items, nil
+}
+
 // stillRevision is the condition that a reading is still the one that was analysed; if the
-// rules approve it by themselves, it is approved with it.
+// rules approve it by themselves, it is approved with it, unless a person has judged it.
 func (s *Store) stillRevision(q *quality.Record, now time.Time) types.TransactWriteItem {
 	guard, values := "rev = :rev", item{":rev": num(q.Revision)}
 	if !q.AutoApproved {
@@ -68,11 +85,14 @@ func (s *Store) stillRevision(q *quality.Record, now time.Time) types.TransactWr
 			TableName: &s.table, Key: pointKey(q.Point), ConditionExpression: &guard, ExpressionAttributeValues: values,
 		}}
 	}
+	// A reading that waits for a review has no status.
+	guard += " AND attribute_not_exists(#status)"
 	expr := "SET #status = :approved, rvat = :now"
 	values[":approved"], values[":now"] = str(string(point.Approved)), num(ms(now))
 	return types.TransactWriteItem{Update: &types.Update{
 		TableName: &s.table, Key: pointKey(q.Point), UpdateExpression: &expr, ConditionExpression: &guard,
 		ExpressionAttributeNames: map[string]string{"#status": "status"}, ExpressionAttributeValues: values,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}}
 }
 

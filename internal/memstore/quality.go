@@ -28,10 +28,12 @@ func (s *Store) Record(_ context.Context, held, ended *job.Job, q *quality.Recor
 		if !ok || p.Revision != q.Revision {
 			return worker.Duplicate, nil
 		}
-		if q.AutoApproved {
+		judged := copied(*q)
+		judged.AutoApproved = q.AutoApproved && p.Status == point.Pending // else a person was quicker
+		if judged.AutoApproved {
 			s.points[q.Point] = p.Reviewed(point.Approved, p.ReviewNotes, ended.Finished)
 		}
-		s.qualities[revision{q.Point, q.Revision}] = copied(*q)
+		s.qualities[revision{q.Point, q.Revision}] = judged
 	}
 	if n != nil && !s.putNotice(n) {
 		return worker.Duplicate, nil
