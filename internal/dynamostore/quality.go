@@ -134,21 +134,10 @@ func (s *Store) Flags(ctx context.Context, point string) ([]quality.Flag, error)
 }
 
 // Review implements intake.Reviews: the status of a reading, and a flag of a person's,
-// which is a row of its own so that no analysis can ever write over it.
+// which is a row of its own so that no analysis can ever write over it. A reading that is
+// not the one that the person saw is not reviewed.
 func (s *Store) Review(ctx context.Context, p *point.Point, f *quality.Flag) error {
-	old, next := encodePoint(p), encodePoint(p)
-	delete(old, "status")
-	delete(old, "rvat")
-	delete(old, "rvnotes")
-	ch := changeOf(old, next)
-	if ch.expr == "" {
-		ch.expr, ch.names, ch.values = "REMOVE #status, rvat, rvnotes", map[string]string{"#status": "status"}, nil
-	}
-	c := equals("rev", num(p.Revision))
-	items := []types.TransactWriteItem{{Update: &types.Update{
-		TableName: &s.table, Key: pointKey(p.ID), UpdateExpression: &ch.expr, ConditionExpression: &c.expr,
-		ExpressionAttributeNames: merged(ch.names, c.names), ExpressionAttributeValues: merged(ch.values, c.values),
-	}}}
+	items := []types.TransactWriteItem{s.reviewed(p)}
 	if f != nil {
 		w, err := document(key("QUALITY#"+p.ID, "FLAG#"+job.DerivedID(f.Type, f.Reason)), f)
 		if err != nil {
@@ -156,10 +145,32 @@ func (s *Store) Review(ctx context.Context, p *point.Point, f *quality.Flag) err
 		}
 		items = append(items, types.TransactWriteItem{Put: &types.Put{TableName: &s.table, Item: item(w)}})
 	}
-	if err := s.transact(ctx, items...); err != nil {
+	err := s.transact(ctx, items...)
+	rs, _ := reasons(err)
+	if _, changed := refused(rs, 0); changed {
+		return job.Errorf(job.StateConflict, "the data point %s has changed since it was read", p.ID)
+	}
+	if err != nil {
 		return coded("write review", err)
 	}
 	return nil
+}
+
+// reviewed returns the write of a point's review: all of it is set or removed, because the
+// row may still have an earlier one.
+func (s *Store) reviewed(p *point.Point) types.TransactWriteItem {
+	row, before, after := encodePoint(p), item{}, item{}
+	for _, name := range []string{"status", "rvat", "rvnotes"} {
+		before[name] = str("?") // differs from every review
+		if v, ok := row[name]; ok {
+			after[name] = v
+		}
+	}
+	ch, c := changeOf(before, after), equals("rev", num(p.Revision))
+	return types.TransactWriteItem{Update: &types.Update{
+		TableName: &s.table, Key: pointKey(p.ID), UpdateExpression: &ch.expr, ConditionExpression: &c.expr,
+		ExpressionAttributeNames: merged(ch.names, c.names), ExpressionAttributeValues: merged(ch.values, c.values),
+	}}
 }
 
 // campaignKey returns the key of an owner's campaign.

@@ -66,11 +66,16 @@ func (s *Store) Flags(_ context.Context, point string) ([]quality.Flag, error) {
 	return all, nil
 }
 
-// Review implements intake.Reviews.
+// Review implements intake.Reviews, on the reading that the person saw.
 func (s *Store) Review(_ context.Context, p *point.Point, f *quality.Flag) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.points[p.ID] = *p
+	old, ok := s.points[p.ID]
+	if !ok || old.Revision != p.Revision {
+		return job.Errorf(job.StateConflict, "the data point %s has changed since it was read", p.ID)
+	}
+	old.Status, old.ReviewedAt, old.ReviewNotes = p.Status, p.ReviewedAt, p.ReviewNotes
+	s.points[p.ID] = old
 	if f == nil {
 		return nil
 	}
