@@ -173,8 +173,9 @@ func (s *Store) reviewed(p *point.Point) types.TransactWriteItem {
 	}}
 }
 
-// campaignKey returns the key of an owner's campaign.
-func campaignKey(owner, id string) item { return key("CAMPAIGN#"+owner+"#"+id, "CAMPAIGN") }
+// campaignKey returns the key of an owner's campaign. The owner is escaped, because who ends
+// with a # and a name must not reach another one's campaign.
+func campaignKey(owner, id string) item { return key("CAMPAIGN#"+escaped(owner)+"#"+id, "CAMPAIGN") }
 
 // SaveZones implements intake.Reviews.
 func (s *Store) SaveZones(ctx context.Context, owner, campaign string, zones []quality.Zone) error {
