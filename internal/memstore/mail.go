@@ -50,11 +50,12 @@ func (s *Store) Told(_ context.Context, id string, now time.Time) error {
 	return nil
 }
 
-// Missed implements relay.Outbox.
+// Missed implements relay.Outbox. Who reports the same try again is the client that lost
+// the reply, so it is counted once.
 func (s *Store) Missed(_ context.Context, id, reason string, next, _ time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if m, ok := s.events[id]; ok && !m.Next.IsZero() {
+	if m, ok := s.events[id]; ok && !m.Next.IsZero() && !m.Next.Equal(next) {
 		m.Tries++
 		m.Next, m.Reason = next, reason
 	}
