@@ -34,8 +34,8 @@ func batchDoc(id string) kept[job.Batch] {
 	}}
 }
 
-// itemDoc says how an item is written. The partition names the body of the request, too:
-// another request with the same Idempotency-Key must not write over its items.
+// itemDoc says how an item is written; see job.Batch for why no other request can write
+// over it.
 func itemDoc(b *job.Batch, point string) kept[job.Item] {
 	k := itemKey(b, point)
 	return kept[job.Item]{what: "item " + point, key: k, row: func(it *job.Item) (writer, error) {
