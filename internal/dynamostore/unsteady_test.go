@@ -210,9 +210,11 @@ func TestUnreachableTable(t *testing.T) {
 					t.Errorf("%s: %v", name, err)
 				}
 			}
-			for name, call := range besides(ctx, s) {
-				if err := call(); err == nil || job.CodeOf(err) != c.want {
-					t.Errorf("%s: %v", name, err)
+			for _, calls := range []map[string]func() error{besides(ctx, s), driven(ctx, s), told(ctx, s), judged(ctx, s)} {
+				for name, call := range calls {
+					if err := call(); err == nil || job.CodeOf(err) != c.want {
+						t.Errorf("%s: %v", name, err)
+					}
 				}
 			}
 		})
