@@ -261,3 +261,45 @@ func TestALostReplyOfARecordIsReadBack(t *testing.T) {
 		}
 	}
 }
+
+// vanishing is a table with one document, which is read once; then nobody answers.
+type vanishing struct {
+	restlessDoc
+
+	reads  int
+	refuse bool // tells that the row has moved before it vanishes
+}
+
+func (v *vanishing) GetItem(ctx context.Context, in *dynamodb.GetItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+	if v.reads++; v.reads > 1 {
+		return nil, errors.New("gone")
+	}
+	return v.restless.GetItem(ctx, in, opts...)
+}
+
+func (v *vanishing) PutItem(ctx context.Context, in *dynamodb.PutItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
+	if v.refuse {
+		return v.restlessDoc.PutItem(ctx, in, opts...)
+	}
+	return nil, errDropped
+}
+
+// TestADocumentWhoseTableGoesAway: nobody knows whether it was written, and the first cause
+// is told; whoever waits for another try stops with its caller.
+func TestADocumentWhoseTableGoesAway(t *testing.T) {
+	t.Parallel()
+	amend := func(ctx context.Context, v *vanishing, wait float64) error {
+		v.row = row{"doc": text(`{"look":"2026-03-15T12:00:00Z"}`), "rm": text("theirs")}
+		s := dynamostore.New(dynamostore.Config{Client: v, Table: "t", Timing: storetest.Timing(), Jitter: func() float64 { return wait }})
+		_, err := s.AmendChain(ctx, "c", func(c job.Chain) (job.Chain, error) { c.Generation++; return c, nil })
+		return err
+	}
+	if err := amend(t.Context(), &vanishing{}, 0.5); !errors.Is(err, errDropped) {
+		t.Errorf("a lost reply that cannot be read back: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := amend(ctx, &vanishing{refuse: true}, 1e6); job.CodeOf(err) != job.Throttled || !errors.Is(err, context.Canceled) {
+		t.Errorf("a caller that is gone: %v", err)
+	}
+}
