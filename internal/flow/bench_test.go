@@ -89,6 +89,7 @@ type bench struct {
 	// refused is what webhooks and queues answer; nil for success.
 	refused error
 	claims  int
+	retries int // of visits that fail
 }
 
 // owner is whose data the tests are about.
