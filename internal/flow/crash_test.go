@@ -59,6 +59,9 @@ func (b *bench) atRest(tracks []string, steps ...string) {
 			}
 		}
 	}
+	if names := b.deliveries(); len(b.posts) > len(names)+1 {
+		b.t.Errorf("one crash, and posted %+v", b.posts)
+	}
 	m, err := b.store.Meter(b.t.Context(), owner, "2026-03")
 	if err != nil || m.Used > len(tracks) {
 		b.t.Errorf("billed %+v for %d points, %v", m, len(tracks), err)
@@ -71,9 +74,6 @@ func (b *bench) deliveries() []string {
 	ids := map[string]string{}
 	for _, p := range b.posts {
 		ids[p.id] = p.url[len("https://x/"):]
-	}
-	if len(b.posts) > len(ids)+1 {
-		b.t.Errorf("one crash, and posted %+v", b.posts)
 	}
 	return slices.Sorted(maps.Values(ids))
 }
