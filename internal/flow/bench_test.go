@@ -89,7 +89,8 @@ type bench struct {
 	// refused is what webhooks and queues answer; nil for success.
 	refused error
 	claims  int
-	retries int // of visits that fail
+	retries int  // of visits that fail
+	ids     byte // given out
 }
 
 // owner is whose data the tests are about.
@@ -111,7 +112,7 @@ func newBench(t *testing.T) *bench {
 	b.Flow = flow.New(flow.Config{
 		Chains: ports, Batches: ports, Items: ports, Jobs: ports, Points: ports, Open: ports, Runner: run, Executions: b.exec,
 		Courier:  flow.Courier{Mail: ports, Poster: b, Sender: b, Topic: b.topic},
-		Policies: kinds.Policies(), CheckURL: checkURL, Now: clock, Entropy: func() [10]byte { return [10]byte{1} },
+		Policies: kinds.Policies(), CheckURL: checkURL, Now: clock, Entropy: func() [10]byte { b.ids++; return [10]byte{b.ids} },
 		Timing: job.DefaultTiming(), Tries: 3,
 	})
 	return b
@@ -166,7 +167,7 @@ func (b *bench) points(who string, from, n int) []string {
 
 // request is a request of the bench's owner.
 func request(key, body string) flow.Request {
-	return flow.Request{Account: job.Account{Owner: owner, Tier: "free", Limit: job.Unlimited}, Key: key, Body: []byte(body)}
+	return flow.Request{Account: job.Account{Owner: owner, Tier: "free", Limit: 100}, Key: key, Body: []byte(body)}
 }
 
 // chain accepts a chain about a new point.

@@ -5,9 +5,11 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"orbitq/internal/flow"
 	"orbitq/internal/job"
+	"orbitq/internal/usage"
 	"orbitq/internal/worker"
 )
 
@@ -62,9 +64,14 @@ func (b *bench) atRest(tracks []string, steps ...string) {
 	if names := b.deliveries(); len(b.posts) > len(names)+1 {
 		b.t.Errorf("one crash, and posted %+v", b.posts)
 	}
-	m, err := b.store.Meter(b.t.Context(), owner, "2026-03")
-	if err != nil || m.Used > len(tracks) {
-		b.t.Errorf("billed %+v for %d points, %v", m, len(tracks), err)
+	var done job.Meter // each point that was enriched, and no unit is still reserved
+	for _, track := range tracks {
+		if j := b.row(track, "enrich"); j.State == job.Succeeded {
+			done.Taken, done.Used = done.Taken+1, done.Used+1
+		}
+	}
+	if m, err := b.store.Meter(b.t.Context(), owner, usage.MeterKey(usage.Free, time.Time{}, b.now)); err != nil || m != done {
+		b.t.Errorf("billed %+v, want %+v, %v", m, done, err)
 	}
 }
 
