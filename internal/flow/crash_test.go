@@ -263,3 +263,28 @@ func TestACancelSurvivesACrashAtEveryCall(t *testing.T) {
 		b.atRest([]string{id + "/" + points[0], id + "/" + points[1]}, "enrich")
 	})
 }
+
+// TestACancelledChainSurvivesACrashAtEveryCall: nor does a step of it.
+func TestACancelledChainSurvivesACrashAtEveryCall(t *testing.T) {
+	t.Parallel()
+	crashes(t, func(b *bench) {
+		p := b.points(owner, 1, 1)[0]
+		b.acts["enrich"] = failing(job.ProviderUnavailable)
+		var id string
+		b.insist(func() error {
+			c, startErr, err := b.StartChain(t.Context(), request("k", ""), flow.ChainWish{Point: p})
+			id = c.ID
+			return firstOf(startErr, err)
+		})
+		if _, err := b.VisitChain(t.Context(), id, "r"); err != nil {
+			b.seam.down = false
+			b.exec.gone[job.ExecutionName(id, 0)] = b.retries == 0
+		}
+		b.insist(func() error { return only(b.CancelChain(t.Context(), owner, id)) })
+		b.settle()
+		if c := b.chainRow(id); c.State != job.TrackCancelled || !c.Look.IsZero() || b.ran("enrich") > 1 {
+			t.Errorf("%+v after %v", c, b.runs)
+		}
+		b.atRest([]string{id}, "enrich", "analyze", "notify")
+	})
+}

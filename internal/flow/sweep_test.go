@@ -8,6 +8,7 @@ import (
 
 	"orbitq/internal/flow"
 	"orbitq/internal/job"
+	"orbitq/internal/worker"
 )
 
 // TestASweepResumesWhatHasNoExecution and leaves alone what goes on.
@@ -180,5 +181,67 @@ func TestARowThatIsGoneIsPassedOver(t *testing.T) {
 		b.now = b.now.Add(15 * time.Minute)
 		b.seam.broken[op] = job.Errorf(job.NotFound, "gone")
 		b.sweep(flow.Swept{Seen: 1})
+	}
+}
+
+// TestASweepEndsTheStepOfACancelledChain whose worker and execution are both lost, as soon
+// as the lease is over.
+func TestASweepEndsTheStepOfACancelledChain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	c := b.chain()
+	b.acts["enrich"] = func(*job.Job) (worker.Result, error) {
+		b.seam.down = true
+		return worker.Result{}, errNo
+	}
+	b.drive()
+	b.seam.down = false
+	b.now = c.Look.Add(-time.Minute)
+	if _, err := b.CancelChain(t.Context(), owner, c.ID); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.row(c.ID, "enrich"); got.State != job.Cancelled {
+		t.Errorf("the lease was over: %+v", got)
+	}
+	b.now = c.Look
+	b.seam.broken["AmendChain"] = errNo
+	if _, err := b.Sweep(t.Context()); !errors.Is(err, errNo) {
+		t.Errorf("swept with %v", err)
+	}
+	delete(b.seam.broken, "AmendChain")
+	b.sweep(flow.Swept{Seen: 1})
+	b.sweep(flow.Swept{})
+}
+
+// TestASweepWaitsForTheLeaseOfACancelledChain: what runs may still end well.
+func TestASweepWaitsForTheLeaseOfACancelledChain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	c := b.chain()
+	b.now = c.Look.Add(-time.Minute)
+	b.acts["enrich"] = func(*job.Job) (worker.Result, error) {
+		b.seam.down = true
+		return worker.Result{}, errNo
+	}
+	b.drive()
+	b.seam.down = false
+	if _, err := b.CancelChain(t.Context(), owner, c.ID); err != nil {
+		t.Fatal(err)
+	}
+	b.now = c.Look
+	b.sweep(flow.Swept{Seen: 1})
+	j := b.row(c.ID, "enrich")
+	if got := b.chainRow(c.ID); j.State != job.Running || !got.Look.Equal(j.LeaseUntil) {
+		t.Errorf("%+v, step %+v", got, j)
+	}
+	b.seam.broken["Accept"] = errNo
+	b.now = j.LeaseUntil
+	if _, err := b.Sweep(t.Context()); !errors.Is(err, errNo) {
+		t.Errorf("swept with %v", err)
+	}
+	clear(b.seam.broken)
+	b.sweep(flow.Swept{Seen: 1})
+	if got := b.chainRow(c.ID); b.row(c.ID, "enrich").State != job.Cancelled || !got.Look.IsZero() || got.State != job.TrackCancelled {
+		t.Errorf("%+v", got)
 	}
 }
