@@ -45,7 +45,7 @@ const (
 	StateConflict       Code = "STATE_CONFLICT"         // request: the job is in no state for that
 	UniqueHeld          Code = "UNIQUE_KEY_HELD"        // request: an open job holds the unique key
 	LimitExceeded       Code = "LIMIT_EXCEEDED"         // request: the plan allows no more of these
-	WebhookRefused      Code = "WEBHOOK_REFUSED"        // a callback that will never be taken: its URL, or its receiver's answer
+	WebhookRefused      Code = "WEBHOOK_REFUSED"        // a callback that will never be taken: its URL, its receiver's answer, or its point
 	WebhookFailed       Code = "WEBHOOK_FAILED"         // a callback that was not taken this time
 )
 
