@@ -91,6 +91,8 @@ type bench struct {
 	claims  int
 	retries int  // of visits that fail
 	ids     byte // given out
+	// gone is a point that was deleted while its batch ran.
+	gone string
 }
 
 // owner is whose data the tests are about.
@@ -103,7 +105,7 @@ func newBench(t *testing.T) *bench {
 		exec: &executions{inputs: map[string]input{}, gone: map[string]bool{}}, acts: map[string]act{},
 		seam: &seam{broken: map[string]error{}, before: map[string]func(){}},
 	}
-	ports, clock := table{b.store, b.seam}, func() time.Time { return b.now }
+	ports, clock := table{b.store, b.seam, &b.gone}, func() time.Time { return b.now }
 	run := worker.New(worker.Config{
 		Store: ports, Kinds: []worker.Kind{kind{"enrich", b}, kind{"analyze", b}, kind{"notify", b}},
 		Now: clock, Jitter: func() float64 { return 0 }, Token: func() string { b.claims++; return fmt.Sprint("token-", b.claims) },

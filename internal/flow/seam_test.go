@@ -3,6 +3,7 @@ package flow_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"orbitq/internal/flow"
@@ -78,6 +79,7 @@ type table struct {
 	*memstore.Store
 
 	seam *seam
+	gone *string // a point that is there no more, once its batch was accepted
 }
 
 func (t table) AcceptChain(ctx context.Context, c *job.Chain) (job.Chain, bool, error) {
@@ -137,7 +139,12 @@ func (t table) Amend(ctx context.Context, id string, decide func(job.Job) (job.J
 }
 
 func (t table) Points(ctx context.Context, ids []string) ([]point.Point, error) {
-	return through(t.seam, "Points", func() ([]point.Point, error) { return t.Store.Points(ctx, ids) })
+	return through(t.seam, "Points", func() ([]point.Point, error) {
+		if slices.Contains(ids, *t.gone) {
+			return nil, nil
+		}
+		return t.Store.Points(ctx, ids)
+	})
 }
 
 func (t table) FindPoints(ctx context.Context, owner string, f flow.Filter, n int) ([]point.Point, error) {
