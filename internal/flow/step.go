@@ -27,7 +27,10 @@ func (f *Flow) run(ctx context.Context, t *job.Track, j job.Job, requestID strin
 	if err != nil {
 		return row, note, fmt.Errorf("read step: %w", err)
 	}
-	if ready(&row, f.Now()) {
+	switch stuck := ready(&row, f.Now()); {
+	case stuck && note == nil:
+		return row, nil, job.Errorf(job.Throttled, "the step did not run: too little time was left")
+	case stuck:
 		return row, note, job.Errorf(job.Throttled, "the step did not run: %w", note)
 	}
 	return row, note, nil
