@@ -47,7 +47,7 @@ func TestEveryCodeHasAClass(t *testing.T) {
 		job.ProviderRateLimit: job.Release, job.ProviderQuota: job.Release, job.Throttled: job.Release,
 		job.Limited: job.Release, job.BreakerOpen: job.Release, job.Snoozed: job.Release,
 		job.InvalidRequest: job.Fatal, job.ProviderDenied: job.Fatal, job.UnknownKind: job.Fatal, job.Poison: job.Fatal,
-		job.WebhookRefused: job.Fatal,
+		job.WebhookRefused:      job.Fatal,
 		job.ProviderUnavailable: job.Retry, job.ProviderTimeout: job.Retry, job.AttemptTimeout: job.Retry, job.Internal: job.Retry,
 	}
 	// Those that no attempt ends with: written by the protocol itself, or answers to requests.
