@@ -47,6 +47,7 @@ func TestEveryCodeHasAClass(t *testing.T) {
 		job.ProviderRateLimit: job.Release, job.ProviderQuota: job.Release, job.Throttled: job.Release,
 		job.Limited: job.Release, job.BreakerOpen: job.Release, job.Snoozed: job.Release,
 		job.InvalidRequest: job.Fatal, job.ProviderDenied: job.Fatal, job.UnknownKind: job.Fatal, job.Poison: job.Fatal,
+		job.WebhookRefused:      job.Fatal,
 		job.ProviderUnavailable: job.Retry, job.ProviderTimeout: job.Retry, job.AttemptTimeout: job.Retry, job.Internal: job.Retry,
 		job.WebhookRefused: job.Fatal, job.WebhookFailed: job.Retry,
 	}
@@ -54,7 +55,7 @@ func TestEveryCodeHasAClass(t *testing.T) {
 	others := []job.Code{
 		job.AttemptLost, job.AttemptsSpent, job.DeadlinePassed, job.NoWorkerReport, job.InvalidJSON, job.InvalidField, job.UnknownField,
 		job.BodyTooLarge, job.UnsupportedMedia, job.InvalidCursor, job.NotFound, job.KeyReused, job.Forbidden, job.MethodNotAllowed, job.Unavailable, job.StateConflict,
-		job.MaxWaitExceeded, job.UniqueHeld, job.LimitExceeded,
+		job.MaxWaitExceeded, job.UniqueHeld, job.LimitExceeded, job.WebhookFailed,
 	}
 	known := map[job.Code]bool{}
 	for code, want := range attempts {
@@ -115,8 +116,8 @@ func TestOutcomesAreBilledWithTheirAnalysis(t *testing.T) {
 			t.Errorf("%s: billed %v, analysed %v", o, job.Outcome(o).Billable(), job.Outcome(o).Analysed())
 		}
 	}
-	if len(all) != 11 {
-		t.Errorf("%d outcomes: the domain has eleven", len(all))
+	if len(all) != 14 {
+		t.Errorf("%d outcomes: an enrichment has eleven, an analysis one, a message two", len(all))
 	}
 }
 
