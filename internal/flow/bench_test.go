@@ -113,7 +113,7 @@ func newBench(t *testing.T) *bench {
 	})
 	b.Flow = flow.New(flow.Config{
 		Chains: ports, Batches: ports, Items: ports, Jobs: ports, Points: ports, Open: ports, Runner: run, Executions: b.exec,
-		Courier:  flow.Courier{Mail: ports, Poster: b, Sender: b, Topic: b.topic},
+		Courier:  flow.Courier{Mail: ports, Post: b.Post, Sender: b, Topic: b.topic},
 		Policies: kinds.Policies(), CheckURL: checkURL, Now: clock, Entropy: func() [10]byte { b.ids++; return [10]byte{b.ids} },
 		Timing: job.DefaultTiming(), Tries: 3,
 	})
@@ -128,7 +128,7 @@ func checkURL(field, url string) []job.Violation {
 	return nil
 }
 
-// Post implements flow.Poster.
+// Post notes what is posted.
 func (b *bench) Post(_ context.Context, id, url string, body []byte, _ time.Time) error {
 	if b.refused == nil {
 		b.posts = append(b.posts, post{id, url, string(body)})

@@ -47,7 +47,6 @@ func TestEveryCodeHasAClass(t *testing.T) {
 		job.ProviderRateLimit: job.Release, job.ProviderQuota: job.Release, job.Throttled: job.Release,
 		job.Limited: job.Release, job.BreakerOpen: job.Release, job.Snoozed: job.Release,
 		job.InvalidRequest: job.Fatal, job.ProviderDenied: job.Fatal, job.UnknownKind: job.Fatal, job.Poison: job.Fatal,
-		job.WebhookRefused:      job.Fatal,
 		job.ProviderUnavailable: job.Retry, job.ProviderTimeout: job.Retry, job.AttemptTimeout: job.Retry, job.Internal: job.Retry,
 		job.WebhookRefused: job.Fatal, job.WebhookFailed: job.Retry,
 	}
@@ -55,7 +54,7 @@ func TestEveryCodeHasAClass(t *testing.T) {
 	others := []job.Code{
 		job.AttemptLost, job.AttemptsSpent, job.DeadlinePassed, job.NoWorkerReport, job.InvalidJSON, job.InvalidField, job.UnknownField,
 		job.BodyTooLarge, job.UnsupportedMedia, job.InvalidCursor, job.NotFound, job.KeyReused, job.Forbidden, job.MethodNotAllowed, job.Unavailable, job.StateConflict,
-		job.MaxWaitExceeded, job.UniqueHeld, job.LimitExceeded, job.WebhookFailed,
+		job.MaxWaitExceeded, job.UniqueHeld, job.LimitExceeded,
 	}
 	known := map[job.Code]bool{}
 	for code, want := range attempts {
