@@ -218,8 +218,10 @@ func TestVerdictsComeBackAsTheyWere(t *testing.T) {
 	t.Parallel()
 	for _, q := range []quality.Record{
 		{Point: "p", Flags: []quality.Flag{}},
-		{Point: "p", Revision: 2, RuleVersion: "v", Score: 85, Recommendation: quality.Review, AutoApproved: true, Outcome: job.Partial, Job: "j",
-			Flags: []quality.Flag{{Type: quality.OutsideZone, Reason: "r", Severity: quality.Error, Automatic: true, At: time.Unix(1, 5).UTC(), Details: map[string]float64{"x": 0.1}}}},
+		{
+			Point: "p", Revision: 2, RuleVersion: "v", Score: 85, Recommendation: quality.Review, AutoApproved: true, Outcome: job.Partial, Job: "j",
+			Flags: []quality.Flag{{Type: quality.OutsideZone, Reason: "r", Severity: quality.Error, Automatic: true, At: time.Unix(1, 5).UTC(), Details: map[string]float64{"x": 0.1}}},
+		},
 	} {
 		w, err := document(qualityKey(q.Point, q.Revision), q)
 		got, err2 := undocument[quality.Record](item(w))
