@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,7 +114,7 @@ func flows(ctx context.Context, table *memstore.Store, p *faulty.Process) map[st
 		"FindPoints": func() error { _, err := f.FindPoints(ctx, "", flow.Filter{}, 1); return err },
 		"OpenFlows":  func() error { _, err := f.OpenFlows(ctx, time.Now(), 1); return err },
 		"Deliveries": func() error { _, err := f.Deliveries(ctx, nil); return err },
-		"Told":       func() error { return f.Told(ctx, "", time.Now()) },
+		"Told it":    func() error { return f.Told(ctx, "", time.Now()) },
 		"Notice":     func() error { _, err := f.Notice(ctx, "u", "n"); return err },
 		"PutNotice":  func() error { return f.PutNotice(ctx, &n) },
 	}
@@ -147,7 +148,8 @@ func TestEveryPortSuffersEveryFault(t *testing.T) {
 				c.stops = min(c.stops, 1)
 			}
 			stops := 0
-			p := &faulty.Process{Plan: faulty.Script{name: c.fault}, Pause: func() { stops++ }}
+			method, _, _ := strings.Cut(name, " ") // what follows tells two ports apart
+			p := &faulty.Process{Plan: faulty.Script{method: c.fault}, Pause: func() { stops++ }}
 			all := ports(t.Context(), p)
 			err := all[name]()
 			if job.CodeOf(err) != c.code || p.Down() != c.down || errors.Is(err, faulty.ErrDown) != c.down || stops != c.stops {
