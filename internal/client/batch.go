@@ -195,18 +195,8 @@ func (c *Client) RetryBatch(ctx context.Context, id string) (Batch, error) {
 // WatchBatch asks for a batch again and again, every so often, until it has ended, and shows what it sees each time.
 // When the caller gives up it returns what was seen last; the batch goes on.
 func (c *Client) WatchBatch(ctx context.Context, id string, every time.Duration, seen func(Batch)) (Batch, error) {
-	var b Batch
-	for {
-		next, err := c.Batch(ctx, id)
-		if err != nil {
-			return b, err
-		}
-		b = next
-		if seen(b); b.Ended() {
-			return b, nil
-		}
-		if err := pause(ctx, every); err != nil {
-			return b, err
-		}
-	}
+	return watched(ctx, every, func() (Batch, error) { return c.Batch(ctx, id) }, func(b *Batch) bool {
+		seen(*b)
+		return b.Ended()
+	})
 }

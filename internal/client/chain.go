@@ -102,16 +102,29 @@ func (c *Chain) Settled() bool {
 	return false
 }
 
-// WaitChain asks for a chain again and again, every so often, until it is settled. When the caller gives up it returns
-// what was seen last; the chain goes on.
-func (c *Client) WaitChain(ctx context.Context, id string, every time.Duration) (Chain, error) {
+// WaitChain asks for a chain again and again, every so often, until it is settled, and shows what it sees each time. When
+// the caller gives up it returns what was seen last; the chain goes on.
+func (c *Client) WaitChain(ctx context.Context, id string, every time.Duration, seen func(Chain)) (Chain, error) {
+	return watched(ctx, every, func() (Chain, error) { return c.Chain(ctx, id) }, func(ch *Chain) bool {
+		seen(*ch)
+		return ch.Settled()
+	})
+}
+
+// watched looks at a thing again and again until over says that it was the last time.
+func watched[Thing any](ctx context.Context, every time.Duration, look func() (Thing, error), over func(*Thing) bool) (Thing, error) {
+	var last Thing
 	for {
-		chain, err := c.Chain(ctx, id)
-		if err != nil || chain.Settled() {
-			return chain, err
+		next, err := look()
+		if err != nil {
+			return last, err
+		}
+		last = next
+		if over(&last) {
+			return last, nil
 		}
 		if err := pause(ctx, every); err != nil {
-			return chain, err
+			return last, err
 		}
 	}
 }

@@ -173,12 +173,16 @@ func TestBatchCalls(t *testing.T) {
 		},
 		{
 			"items", items(itemJSON),
-			func(ctx context.Context, c *client.Client) (any, error) { return collect(c.BatchItems(ctx, batchID, 100)) },
+			func(ctx context.Context, c *client.Client) (any, error) {
+				return collect(c.BatchItems(ctx, batchID, 100))
+			},
 			"GET /v1/batches/" + batchID + "/items?limit=100", "[" + itemJSON + "]",
 		},
 		{
 			"add", reply{http.StatusAccepted, at, batchJSON},
-			func(ctx context.Context, c *client.Client) (any, error) { return c.AddBatchItems(ctx, batchID, []string{pointID}) },
+			func(ctx context.Context, c *client.Client) (any, error) {
+				return c.AddBatchItems(ctx, batchID, []string{pointID})
+			},
 			"POST /v1/batches/" + batchID + `/items  {"data_point_ids":["` + pointID + `"]}`, batchJSON,
 		},
 		{
@@ -211,12 +215,12 @@ func TestNoticeAndQualityCalls(t *testing.T) {
 		{
 			"set preferences", reply{http.StatusOK, nil, preferencesJSON}, func(ctx context.Context, c *client.Client) (any, error) {
 				return c.SetPreferences(ctx, client.Preferences{Muted: []string{"enrichment.skipped"}, WebhookURL: &hook})
-			}, "PUT /v1/notifications/preferences  " + preferencesJSON, preferencesJSON,
+			}, `PUT /v1/notifications/preferences  {"muted":["enrichment.skipped"],"topic":false,"webhook_url":"https://example.org/hook"}`, preferencesJSON,
 		},
 		{
 			"set none", reply{http.StatusOK, nil, `{"muted":[],"webhook_url":null,"topic":true}`}, func(ctx context.Context, c *client.Client) (any, error) {
 				return c.SetPreferences(ctx, client.Preferences{Topic: true})
-			}, `PUT /v1/notifications/preferences  {"muted":[],"webhook_url":null,"topic":true}`, `{"muted":[],"webhook_url":null,"topic":true}`,
+			}, `PUT /v1/notifications/preferences  {"muted":[],"topic":true}`, `{"muted":[],"webhook_url":null,"topic":true}`,
 		},
 		{
 			"quality", reply{http.StatusOK, nil, qualityJSON},
@@ -290,8 +294,9 @@ func TestWaitChain(t *testing.T) {
 				all = append(all, reply{http.StatusOK, nil, body})
 			}
 			cl, api := serveFlow(t, all...)
-			got, err := cl.WaitChain(t.Context(), chainID, time.Millisecond)
-			if err != nil || got.State != c.want || len(api.got) != len(c.replies) {
+			looks := 0
+			got, err := cl.WaitChain(t.Context(), chainID, time.Millisecond, func(client.Chain) { looks++ })
+			if err != nil || got.State != c.want || len(api.got) != len(c.replies) || looks != len(c.replies) {
 				t.Errorf("got %s after %d looks, %v", got.State, len(api.got), err)
 			}
 		})
@@ -303,7 +308,7 @@ func TestWaitChainEndsWithItsContext(t *testing.T) {
 	cl, _ := serveFlow(t, reply{http.StatusOK, nil, runningChainJSON})
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(20*time.Millisecond, cancel)
-	if got, err := cl.WaitChain(ctx, chainID, time.Hour); !errors.Is(err, context.Canceled) || got.ID != chainID {
+	if got, err := cl.WaitChain(ctx, chainID, time.Hour, func(client.Chain) {}); !errors.Is(err, context.Canceled) || got.ID != chainID {
 		t.Errorf("got %+v, %v, want canceled and what was seen last", got, err)
 	}
 }

@@ -46,10 +46,11 @@ func (c *Client) Preferences(ctx context.Context) (Preferences, error) {
 
 // SetPreferences replaces which messages the user wants.
 func (c *Client) SetPreferences(ctx context.Context, p Preferences) (Preferences, error) {
-	if p.Muted == nil {
-		p.Muted = []string{}
+	body := map[string]any{"muted": append([]string{}, p.Muted...), "topic": p.Topic}
+	if p.WebhookURL != nil { // the API shows null and takes none: what is not wanted is left out
+		body["webhook_url"] = *p.WebhookURL
 	}
 	var out Preferences
-	err := c.do(ctx, call{method: http.MethodPut, path: "/v1/notifications/preferences", body: p}, &out)
+	err := c.do(ctx, call{method: http.MethodPut, path: "/v1/notifications/preferences", body: body}, &out)
 	return out, err
 }
