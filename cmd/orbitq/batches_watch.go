@@ -57,7 +57,7 @@ func (f *watching) follow(cmd *cobra.Command, c *client.Client, id string, total
 		err = errors.New("stopped watching; the batch goes on; " + batchWayOut(id))
 	}
 	if b.ID == "" {
-		return err //nolint:wrapcheck // the client's errors are written for people
+		return err
 	}
 	if err == nil {
 		err = batchFault(&b)
@@ -170,9 +170,12 @@ func countsOf(b *client.Batch) job.Counts {
 	return *b.Counts
 }
 
-// batchTally is a bar of what is over, and how many items are in which state.
+// batchTally is a bar of what is over, and how many items are in which state; the state alone where nothing was counted.
 func batchTally(state string, n job.Counts) string {
-	filled := barWidth * n.Final() / max(n.Total(), 1)
+	if n.Total() == 0 {
+		return state
+	}
+	filled := barWidth * n.Final() / n.Total()
 	line := fmt.Sprintf("%s%s %3d %%  %d/%d", strings.Repeat("█", filled), strings.Repeat("░", barWidth-filled), n.Progress(), n.Final(), n.Total())
 	if text := tallied(n); text != "" {
 		line += "  " + text

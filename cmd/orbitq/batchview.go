@@ -42,7 +42,7 @@ func writeBatch(w io.Writer, b *client.Batch) error {
 	if b.AllowFailures {
 		s.putf("failures", "allowed")
 	}
-	s.putf("round", "%d of %d executions", b.Round, b.Executions)
+	s.putf("round", "%d, executions %d", b.Round, b.Executions)
 	s.putf("created", "%s", moment(b.CreatedAt))
 	s.putf("finished", "%s", later(b.FinishedAt))
 	s.putf("expected", "%s", later(b.ETA))
@@ -58,7 +58,7 @@ func writeBatch(w io.Writer, b *client.Batch) error {
 	t := table{head: []string{"\nCALLBACK", "STATE", "FIRED", "FAILED TRIES", "WHAT", "REASON"}}
 	for i := range b.Callbacks {
 		c := &b.Callbacks[i]
-		t.add(c.Name, c.State, dash(later(c.FiredAt)), strconv.Itoa(c.FailedTries), called(c), c.Reason)
+		t.add(c.Name, c.State, dash(later(c.FiredAt)), strconv.Itoa(c.FailedTries), called(c), dash(c.Reason))
 	}
 	return t.write(w)
 }
@@ -112,7 +112,7 @@ func writeItems(w io.Writer, l *listOf[client.BatchItem]) error {
 	t := table{head: []string{"POINT", "STATE", "STEP", "OUTCOME", "JOB", "FINISHED", "REASON"}}
 	for i := range l.Items {
 		it := &l.Items[i]
-		outcome, why := dash(string(it.Outcome)), ""
+		outcome, why := dash(string(it.Outcome)), "-"
 		if it.Error != nil {
 			outcome, why = string(it.Error.Code), it.Error.Message
 		}

@@ -74,7 +74,7 @@ func (f *waiting) chain(cmd *cobra.Command, c *client.Client, begun *client.Chai
 // stepTeller writes a line for each change of a step's job.
 func stepTeller(out io.Writer) func(client.Chain) {
 	told := map[string]string{}
-	return func(c client.Chain) { //nolint:gocritic // the client hands on what it sees, as a value
+	return func(c client.Chain) {
 		for i := range c.Steps {
 			s := &c.Steps[i]
 			if s.Job == nil {

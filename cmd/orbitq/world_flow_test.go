@@ -60,7 +60,7 @@ func (w *world) Start(_ context.Context, m flow.Machine, name string, input []by
 	if err := json.Unmarshal(input, &e); err != nil {
 		return err
 	}
-	w.running.Go(func() {
+	w.running.Go(func() { //nolint:contextcheck // the execution outlives the request that started it
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		if m == flow.ChainMachine {

@@ -140,14 +140,14 @@ type BatchItem struct {
 }
 
 // StartBatch starts a batch.
-func (c *Client) StartBatch(ctx context.Context, n NewBatch) (Batch, error) { //nolint:gocritic // a request is a value, as everywhere here
+func (c *Client) StartBatch(ctx context.Context, n NewBatch) (Batch, error) {
 	var out Batch
 	err := c.do(ctx, call{method: http.MethodPost, path: "/v1/batches", key: n.Key, body: n}, &out)
 	return out, err
 }
 
 // EstimateBatch says how many items a batch would have and what they would cost; nothing is stored.
-func (c *Client) EstimateBatch(ctx context.Context, n NewBatch) (Estimate, error) { //nolint:gocritic // as above
+func (c *Client) EstimateBatch(ctx context.Context, n NewBatch) (Estimate, error) {
 	var out Estimate
 	body := struct {
 		NewBatch

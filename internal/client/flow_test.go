@@ -115,17 +115,20 @@ func TestChainCalls(t *testing.T) {
 			}, `POST /v1/chains  {"data_point_id":"` + pointID + `"}`, runningChainJSON,
 		},
 		{
-			"show", reply{http.StatusOK, nil, chainJSON},
+			"show",
+			reply{http.StatusOK, nil, chainJSON},
 			func(ctx context.Context, c *client.Client) (any, error) { return c.Chain(ctx, chainID) },
 			"GET /v1/chains/" + chainID, chainJSON,
 		},
 		{
-			"cancel", reply{http.StatusOK, nil, chainJSON},
+			"cancel",
+			reply{http.StatusOK, nil, chainJSON},
 			func(ctx context.Context, c *client.Client) (any, error) { return c.CancelChain(ctx, chainID) },
 			"POST /v1/chains/" + chainID + "/cancel", chainJSON,
 		},
 		{
-			"redrive", reply{http.StatusAccepted, at, runningChainJSON},
+			"redrive",
+			reply{http.StatusAccepted, at, runningChainJSON},
 			func(ctx context.Context, c *client.Client) (any, error) { return c.RedriveChain(ctx, chainID) },
 			"POST /v1/chains/" + chainID + "/redrive", runningChainJSON,
 		},
@@ -162,7 +165,8 @@ func TestBatchCalls(t *testing.T) {
 			}, `POST /v1/batches  {"name":"May","data_point_ids":["` + pointID + `"],"dry_run":true}`, estimateJSON,
 		},
 		{
-			"show", reply{http.StatusOK, nil, overviewJSON},
+			"show",
+			reply{http.StatusOK, nil, overviewJSON},
 			func(ctx context.Context, c *client.Client) (any, error) { return c.Batch(ctx, batchID) },
 			"GET /v1/batches/" + batchID, overviewJSON,
 		},
@@ -179,19 +183,22 @@ func TestBatchCalls(t *testing.T) {
 			"GET /v1/batches/" + batchID + "/items?limit=100", "[" + itemJSON + "]",
 		},
 		{
-			"add", reply{http.StatusAccepted, at, batchJSON},
+			"add",
+			reply{http.StatusAccepted, at, batchJSON},
 			func(ctx context.Context, c *client.Client) (any, error) {
 				return c.AddBatchItems(ctx, batchID, []string{pointID})
 			},
 			"POST /v1/batches/" + batchID + `/items  {"data_point_ids":["` + pointID + `"]}`, batchJSON,
 		},
 		{
-			"cancel", reply{http.StatusOK, nil, batchJSON},
+			"cancel",
+			reply{http.StatusOK, nil, batchJSON},
 			func(ctx context.Context, c *client.Client) (any, error) { return c.CancelBatch(ctx, batchID) },
 			"POST /v1/batches/" + batchID + "/cancel", batchJSON,
 		},
 		{
-			"retry", reply{http.StatusAccepted, at, batchJSON},
+			"retry",
+			reply{http.StatusAccepted, at, batchJSON},
 			func(ctx context.Context, c *client.Client) (any, error) { return c.RetryBatch(ctx, batchID) },
 			"POST /v1/batches/" + batchID + "/retry", batchJSON,
 		},
@@ -208,7 +215,8 @@ func TestNoticeAndQualityCalls(t *testing.T) {
 			"GET /v1/notifications?limit=2", "[" + noticeJSON + "]",
 		},
 		{
-			"preferences", reply{http.StatusOK, nil, preferencesJSON},
+			"preferences",
+			reply{http.StatusOK, nil, preferencesJSON},
 			func(ctx context.Context, c *client.Client) (any, error) { return c.Preferences(ctx) },
 			"GET /v1/notifications/preferences", preferencesJSON,
 		},
@@ -223,12 +231,14 @@ func TestNoticeAndQualityCalls(t *testing.T) {
 			}, `PUT /v1/notifications/preferences  {"muted":[],"topic":true}`, `{"muted":[],"webhook_url":null,"topic":true}`,
 		},
 		{
-			"quality", reply{http.StatusOK, nil, qualityJSON},
+			"quality",
+			reply{http.StatusOK, nil, qualityJSON},
 			func(ctx context.Context, c *client.Client) (any, error) { return c.Quality(ctx, pointID) },
 			"GET /v1/data-points/" + pointID + "/quality", qualityJSON,
 		},
 		{
-			"no verdict yet", reply{http.StatusOK, nil, unjudgedJSON},
+			"no verdict yet",
+			reply{http.StatusOK, nil, unjudgedJSON},
 			func(ctx context.Context, c *client.Client) (any, error) { return c.Quality(ctx, pointID) },
 			"GET /v1/data-points/" + pointID + "/quality", unjudgedJSON,
 		},
@@ -238,7 +248,8 @@ func TestNoticeAndQualityCalls(t *testing.T) {
 			}, "POST /v1/data-points/" + pointID + `/review  {"status":"approved","notes":"fine","flag":"manual_review","reason":"looked at"}`, reviewedJSON,
 		},
 		{
-			"zones", reply{http.StatusOK, nil, zonesJSON},
+			"zones",
+			reply{http.StatusOK, nil, zonesJSON},
 			func(ctx context.Context, c *client.Client) (any, error) { return c.Zones(ctx, "dunes 1") },
 			"GET /v1/campaigns/dunes%201/zones", zonesJSON,
 		},
@@ -248,12 +259,14 @@ func TestNoticeAndQualityCalls(t *testing.T) {
 			}, `PUT /v1/campaigns/dunes%201/zones  {"zones":[{"name":"north","ring":[[-11.3,25],[-11.2,25],[-11.2,25.1]]}]}`, zonesJSON,
 		},
 		{
-			"remove zones", reply{http.StatusOK, nil, `{"id":"d","zones":[]}`},
+			"remove zones",
+			reply{http.StatusOK, nil, `{"id":"d","zones":[]}`},
 			func(ctx context.Context, c *client.Client) (any, error) { return c.SetZones(ctx, "d", nil) },
 			`PUT /v1/campaigns/d/zones  {"zones":[]}`, `{"id":"d","zones":[]}`,
 		},
 		{
-			"a point alone", reply{http.StatusCreated, location("/v1/data-points/" + pointID), `{"data_point_id":"` + pointID + `","data_point":` + pointJSON + `}`},
+			"a point alone",
+			reply{http.StatusCreated, location("/v1/data-points/" + pointID), `{"data_point_id":"` + pointID + `","data_point":` + pointJSON + `}`},
 			func(ctx context.Context, c *client.Client) (any, error) {
 				return c.CreatePoint(ctx, client.NewPoint{Latitude: 1, Longitude: 2, Value: 3, Enrich: new(bool)})
 			}, `POST /v1/data-points  {"latitude":1,"longitude":2,"value":3,"enrich":false}`, `{"data_point_id":"` + pointID + `","data_point":` + pointJSON + `}`,
