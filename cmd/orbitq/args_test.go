@@ -84,7 +84,7 @@ func TestCommandLinesThatMakeNoSense(t *testing.T) {
 		{"chains start", "the id of a point is missing"},
 		{"chains redrive A B", "the id of a chain is all that is wanted, not 2 arguments"},
 		{"chains list --limit=-1", "--limit is how many chains to list, not -1"},
-		{"batches strat", `did you mean "orbitq batches start"?`},
+		{"batches stat", `did you mean "orbitq batches start"?`},
 		{"batches start A", "--name missing"},
 		{"batches start --name x", "name points by id, or by one of --file and --campaign"},
 		{"batches start --name x A --campaign c", "name points by id, or by one of --file and --campaign"},
