@@ -14,6 +14,7 @@ import (
 	"orbitq/internal/flow"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
+	"orbitq/internal/point"
 	"orbitq/internal/quality"
 	"orbitq/internal/worker"
 )
@@ -181,4 +182,31 @@ func (b *bench) get(tb testing.TB, path string) made {
 	var got made
 	b.do(tb, call{method: "GET", path: path, owner: ann}).into(tb, http.StatusOK, &got)
 	return got
+}
+
+// event is a task of a state machine for a chain, or for a batch and its points.
+func event(op, id string, points ...string) entry.StepEvent {
+	e := entry.StepEvent{Op: op, Points: points, Request: "arn:aws:states:eu-central-1:123456789012:execution:orbitq:" + id + "-0"}
+	if strings.HasPrefix(op, "chain") {
+		e.Chain = id
+		return e
+	}
+	e.Batch = id
+	return e
+}
+
+// dying is a run that fails with the code.
+func dying(code job.Code) kind {
+	return func(context.Context, *job.Job) (worker.Result, error) {
+		return worker.Result{}, job.Errorf(code, "provider said no")
+	}
+}
+
+// addPoint stores a point of the campaign "many", without a request.
+func (g *shelf) addPoint(tb testing.TB, b *bench, owner string) {
+	tb.Helper()
+	p := point.Point{ID: job.NewID(b.now, b.entropy()), Owner: owner, CampaignID: "many", Revision: 1, CollectedAt: b.now, CreatedAt: b.now, Status: point.Pending}
+	if _, _, _, err := g.Store.AcceptPoint(tb.Context(), &p, &job.Job{Tier: "enterprise"}); err != nil {
+		tb.Fatal(err)
+	}
 }
