@@ -4,15 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"iter"
 
 	"github.com/spf13/cobra"
 
 	"orbitq/internal/client"
-	"orbitq/internal/job"
 )
 
-// batches are the commands about batches: many data points through the same steps, side by side.
+// batches are the commands about batches: many data points through the same steps, side by side. They are named as for
+// chains where they do the same; retry and not redrive, because it is a round of its own, with callbacks that fire again.
 func batches() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "batches", Short: "Take many data points through the same steps, side by side",
@@ -30,7 +29,7 @@ func showBatch(cmd *cobra.Command, b *client.Batch) error {
 	return show(cmd, b, func(out io.Writer) error { return writeBatch(out, b) })
 }
 
-// batchesList lists batches.
+// batchesList lists batches. Those that go on are not counted in a list: each would cost a read of all its items.
 func batchesList() *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
@@ -60,7 +59,8 @@ func batchesShow() *cobra.Command {
 	return batchesAct("show", "Show a batch: counts, progress, callbacks and cost", (*client.Client).Batch)
 }
 
-// batchesAct makes a command that does one thing with a batch and shows it.
+// batchesAct makes a command that does one thing with a batch and shows it. That something failed in it is no failure of
+// these commands: who only looks, or takes it back, has got what was asked for.
 func batchesAct(verb, short string, act func(*client.Client, context.Context, string) (client.Batch, error)) *cobra.Command {
 	const id = "01JM8WR6C1F3G5H7J9K1M3N5P7"
 	return &cobra.Command{
@@ -80,77 +80,14 @@ func batchesAct(verb, short string, act func(*client.Client, context.Context, st
 	}
 }
 
-// batchesItems lists items. The API has no filter by state, so the whole list is read for one: it is at most 50 pages.
-func batchesItems() *cobra.Command {
-	var (
-		state string
-		all   bool
-		limit int
-	)
-	cmd := &cobra.Command{
-		Use: "items ID", Short: "List the items of a batch: where each stands, and why", Args: exactly("the id of a batch"),
-		Example: "  orbitq batches items 01JM8WR6C1F3G5H7J9K1M3N5P7 --state failed\n  orbitq batches items 01JM8WR6C1F3G5H7J9K1M3N5P7 --all -o json | jq -r .items[].data_point_id",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkItems(state, limit); err != nil {
-				return err
-			}
-			c, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			if all {
-				limit = 0
-			}
-			page := pageSize(limit)
-			if state != "" {
-				page = pageSize(0)
-			}
-			list, err := firstOf(only(c.BatchItems(cmd.Context(), args[0], page), job.TrackState(state)), limit)
-			if err != nil {
-				return err
-			}
-			return show(cmd, list, func(out io.Writer) error { return writeItems(out, &list) })
-		},
-	}
-	cmd.Flags().StringVar(&state, "state", "", "only items in this state: pending, running, succeeded, skipped, failed or cancelled")
-	cmd.Flags().BoolVar(&all, "all", false, "list all of them")
-	cmd.Flags().IntVar(&limit, "limit", 20, "how many to list at most; 0 is all")
-	return cmd
-}
-
-// checkItems refuses what the list of items does not know: a misspelt state would look like none.
-func checkItems(state string, limit int) error {
-	if limit < 0 {
-		return usageError{fmt.Errorf("--limit is how many items to list, not %d", limit)}
-	}
-	var known job.Counts
-	known.Add(job.TrackState(state))
-	if state != "" && known.Total() == 0 {
-		return usageError{fmt.Errorf("--state is pending, running, succeeded, skipped, failed or cancelled, not %q", state)}
-	}
-	return nil
-}
-
-// only keeps items in a state; empty keeps all, and so does an error.
-func only(all iter.Seq2[client.BatchItem, error], state job.TrackState) iter.Seq2[client.BatchItem, error] {
-	return func(yield func(client.BatchItem, error) bool) {
-		for item, err := range all {
-			if err == nil && state != "" && item.State != state {
-				continue
-			}
-			if !yield(item, err) {
-				return
-			}
-		}
-	}
-}
-
-// batchesAdd adds points to a batch that goes on.
+// batchesAdd adds points to a batch that goes on. It does not split a longer list: half of it could be refused when the
+// batch ends in between, and nobody would know which half.
 func batchesAdd() *cobra.Command {
 	return &cobra.Command{
 		Use: "add ID POINT...", Short: "Add up to 99 points to a batch that has not ended, all or none", Args: some("the id of a batch"),
 		Example: "  orbitq batches add 01JM8WR6C1F3G5H7J9K1M3N5P7 01JM8WQ5Z3T5V9B0C2D4E6F8GH",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			// The first argument is there already; what is missing is named by what it is.
 			if err := some("the id of a point")(cmd, args[1:]); err != nil {
 				return err
 			}

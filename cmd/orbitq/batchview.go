@@ -63,7 +63,7 @@ func writeBatch(w io.Writer, b *client.Batch) error {
 	return t.write(w)
 }
 
-// stopped says why nothing starts any more.
+// stopped says why nothing starts any more. It stays after the end, because cancelled items ask for it.
 func stopped(b *client.Batch) string {
 	switch b.StopReason {
 	case job.StopFailed:
@@ -87,7 +87,7 @@ func called(c *client.Called) string {
 	}
 }
 
-// price is a cost in one line.
+// price is a cost in one line, with the date of the prices: nobody should take it for a bill.
 func price(c *client.Cost) string {
 	return fmt.Sprintf("%.6f USD at prices of %s: %d transitions, %d invocations, %d provider requests", c.USD, c.PricedOn, c.Transitions, c.Invocations, c.ProviderRequests)
 }

@@ -13,7 +13,8 @@ import (
 	"orbitq/internal/client"
 )
 
-// campaigns are the commands about campaigns: where their readings should be.
+// campaigns are the commands about campaigns: where their readings should be. A campaign is made by its first reading, so
+// there is nothing to create, and zones may be there before it.
 func campaigns() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "campaigns", Short: "Say where the readings of a campaign should be",
@@ -23,7 +24,8 @@ func campaigns() *cobra.Command {
 	return connected(group(cmd))
 }
 
-// campaignsZones shows the zones of a campaign, or replaces them.
+// campaignsZones shows the zones of a campaign, or replaces them. To remove them all has a flag of its own: an empty file is
+// more often an accident.
 func campaignsZones() *cobra.Command {
 	var (
 		set    string
@@ -54,7 +56,8 @@ func campaignsZones() *cobra.Command {
 	return cmd
 }
 
-// campaignZones replaces the zones if that is wanted, and shows them.
+// campaignZones replaces the zones if that is wanted, and shows them in both cases, so that what was set is seen as it was
+// understood. Readings that were analysed before keep their verdict.
 func campaignZones(cmd *cobra.Command, campaign string, zones []client.Zone, replace bool) error {
 	c, err := connect(cmd)
 	if err != nil {

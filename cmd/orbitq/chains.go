@@ -12,7 +12,8 @@ import (
 	"orbitq/internal/job"
 )
 
-// chains are the commands about chains: one data point through several steps.
+// chains are the commands about chains: one data point through several steps. Whoever has the id of a step's job finds the
+// chain in the job (flow in JSON), and the other way round by show.
 func chains() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "chains", Short: "Take a data point through several steps, one after the other",
@@ -71,7 +72,8 @@ func (f *waiting) chain(cmd *cobra.Command, c *client.Client, begun *client.Chai
 	return errors.Join(showChain(cmd, &seen), chainFault(&seen))
 }
 
-// stepTeller writes a line for each change of a step's job.
+// stepTeller writes a line for each change of a step's job. What happened between two looks is not made up: a step that was
+// quicker than that has one line.
 func stepTeller(out io.Writer) func(client.Chain) {
 	told := map[string]string{}
 	return func(c client.Chain) {
@@ -92,7 +94,8 @@ func stepTeller(out io.Writer) func(client.Chain) {
 	}
 }
 
-// chainFault makes the end of a chain without success a failure of the command that waited for it.
+// chainFault makes the end of a chain without success a failure of the command that waited for it. An enrichment without
+// data is none, as for jobs: the work was done, and the answer is that the sky was cloudy.
 func chainFault(c *client.Chain) error {
 	switch {
 	case c.State == job.TrackCancelled:
@@ -112,7 +115,8 @@ func showChain(cmd *cobra.Command, c *client.Chain) error {
 	return show(cmd, c, func(out io.Writer) error { return writeChain(out, c) })
 }
 
-// chainsList lists chains.
+// chainsList lists chains. The steps' jobs are not in a list, so it says which step is next or failed, and not how often it
+// was tried.
 func chainsList() *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
@@ -156,7 +160,7 @@ func chainsShow() *cobra.Command {
 	}
 }
 
-// chainsCancel takes a chain back.
+// chainsCancel takes a chain back. It is no failure if the chain was taken back already: the wish is fulfilled.
 func chainsCancel() *cobra.Command {
 	return &cobra.Command{
 		Use: "cancel ID", Short: "Take a chain back; a step that runs is its last one", Args: exactly("the id of a chain"),

@@ -29,7 +29,8 @@ func dash(s string) string {
 	return s
 }
 
-// chainReason is the shortest word for why a chain is where it is.
+// chainReason is the shortest word for why a chain is where it is. An error comes first: the outcome of an earlier step
+// would look like success.
 func chainReason(c *client.Chain) string {
 	if c.Error != nil {
 		return string(c.Error.Code)
@@ -64,7 +65,8 @@ func writeChain(w io.Writer, c *client.Chain) error {
 	return t.write(w)
 }
 
-// stepCells is a row of the table of steps.
+// stepCells is a row of the table of steps. A step that was tried several times shows its last try, whose start is the one
+// that the log has.
 func stepCells(s *client.ChainStep) []string {
 	j := s.Job
 	if j == nil {

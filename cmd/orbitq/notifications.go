@@ -21,7 +21,7 @@ func notifications() *cobra.Command {
 	return connected(group(cmd))
 }
 
-// notificationsList lists messages.
+// notificationsList lists messages. The inbox has all of them that were not muted, whatever became of webhook and topic.
 func notificationsList() *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{

@@ -9,7 +9,8 @@ import (
 	"orbitq/internal/client"
 )
 
-// pointsQuality shows what rules and people say about a reading.
+// pointsQuality shows what rules and people say about a reading. It is beside show and not in it: the verdict is about the
+// reading, the analysis about what the satellite saw, and either may be there without the other.
 func pointsQuality() *cobra.Command {
 	return &cobra.Command{
 		Use: "quality ID", Short: "Show what the rules and people say about a reading", Args: exactly("the id of a point"),
@@ -74,6 +75,7 @@ func pointsReview() *cobra.Command {
 			if o.Status == "" && o.Flag == "" {
 				return usageError{errors.New("say --status, --flag, or both")}
 			}
+			// A reason alone would be dropped in silence.
 			if (o.Flag == "") != (o.Reason == "") {
 				return usageError{errors.New("--flag and --reason go together")}
 			}
@@ -96,7 +98,7 @@ func pointsReview() *cobra.Command {
 	return cmd
 }
 
-// writeReview shows what a review left.
+// writeReview shows what a review left. The flag is not part of the point, so what was raised is repeated from the request.
 func writeReview(w io.Writer, p *client.Point, flag string) error {
 	s := sheet{}
 	s.putf("point", "%s", p.ID)

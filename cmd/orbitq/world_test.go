@@ -87,7 +87,7 @@ func newWorld(t *testing.T) *world {
 		Entropy: func() (b [10]byte) { _, _ = rand.Read(b[:]); return b },
 	})
 	w.operator = deadletter.NewOperator(deadletter.OperatorConfig{
-		Rows: store, Operations: store, Sender: w, Now: now, Timing: job.DefaultTiming(),
+		Rows: store, Operations: store, Sender: w, Flows: w.flow, Now: now, Timing: job.DefaultTiming(),
 		Entropy: func() (b [10]byte) { _, _ = rand.Read(b[:]); return b },
 	})
 	reads := entry.ReadParts{

@@ -21,7 +21,8 @@ type geo struct {
 	Properties  map[string]any  `json:"properties"`
 }
 
-// zonesOf reads zones: a list of ours, an object with one, or GeoJSON with polygons.
+// zonesOf reads zones: a list of ours, an object with one, or GeoJSON with polygons. What else is in GeoJSON is refused and
+// not skipped: a point in a file of zones is a mistake that somebody should see.
 func zonesOf(raw []byte) ([]client.Zone, error) {
 	if len(raw) > 0 && raw[0] == '[' {
 		var zones []client.Zone

@@ -1,19 +1,16 @@
 package client_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"orbitq/internal/client"
 	"orbitq/internal/job"
-	"orbitq/internal/openapi"
 )
 
 const (
@@ -52,18 +49,6 @@ const (
 	zonesJSON = `{"id":"dunes 1","zones":[{"name":"north","ring":[[-11.3,25],[-11.2,25],[-11.2,25.1]]}]}`
 )
 
-// serveFlow is serve; it holds exchanges against the contract as soon as that has the routes of chains.
-func serveFlow(t *testing.T, replies ...reply) (*client.Client, *scripted) {
-	t.Helper()
-	if bytes.Contains(openapi.YAML(), []byte("  /v1/chains:")) {
-		return serve(t, replies...)
-	}
-	api := &scripted{replies: replies}
-	server := httptest.NewServer(api)
-	t.Cleanup(server.Close)
-	return client.New(client.Config{BaseURL: server.URL}), api
-}
-
 // exchange is one call of the client: what it asks, and its answer written as JSON again.
 type exchange struct {
 	name  string
@@ -79,7 +64,7 @@ func exchanged(t *testing.T, all []exchange) {
 	for _, c := range all {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			cl, api := serveFlow(t, c.reply)
+			cl, api := serve(t, c.reply)
 			got, err := c.call(t.Context(), cl)
 			if err != nil {
 				t.Fatalf("call: %v", err)
@@ -306,7 +291,7 @@ func TestWaitChain(t *testing.T) {
 			for _, body := range c.replies {
 				all = append(all, reply{http.StatusOK, nil, body})
 			}
-			cl, api := serveFlow(t, all...)
+			cl, api := serve(t, all...)
 			looks := 0
 			got, err := cl.WaitChain(t.Context(), chainID, time.Millisecond, func(client.Chain) { looks++ })
 			if err != nil || got.State != c.want || len(api.got) != len(c.replies) || looks != len(c.replies) {
@@ -318,7 +303,7 @@ func TestWaitChain(t *testing.T) {
 
 func TestWaitChainEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	cl, _ := serveFlow(t, reply{http.StatusOK, nil, runningChainJSON})
+	cl, _ := serve(t, reply{http.StatusOK, nil, runningChainJSON})
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(20*time.Millisecond, cancel)
 	if got, err := cl.WaitChain(ctx, chainID, time.Hour, func(client.Chain) {}); !errors.Is(err, context.Canceled) || got.ID != chainID {
@@ -330,7 +315,7 @@ func TestWaitChainEndsWithItsContext(t *testing.T) {
 func TestWatchBatch(t *testing.T) {
 	t.Parallel()
 	runs, ended := reply{http.StatusOK, nil, batchJSON}, reply{http.StatusOK, nil, overviewJSON}
-	cl, api := serveFlow(t, runs, runs, ended)
+	cl, api := serve(t, runs, runs, ended)
 	looks := 0
 	got, err := cl.WatchBatch(t.Context(), batchID, time.Millisecond, func(client.Batch) { looks++ })
 	if err != nil || !got.Ended() || looks != 3 || len(api.got) != 3 || got.Counts.Failed != 1 {
@@ -338,13 +323,13 @@ func TestWatchBatch(t *testing.T) {
 	}
 
 	ctx, cancel := context.WithCancel(t.Context())
-	cl, _ = serveFlow(t, runs)
+	cl, _ = serve(t, runs)
 	got, err = cl.WatchBatch(ctx, batchID, time.Millisecond, func(client.Batch) { cancel() })
 	if !errors.Is(err, context.Canceled) || got.ID != batchID || got.Ended() {
 		t.Errorf("given up: %+v, %v", got, err)
 	}
 
-	cl, _ = serveFlow(t, runs, reply{http.StatusInternalServerError, nil, `{"message":"Internal Server Error"}`})
+	cl, _ = serve(t, runs, reply{http.StatusInternalServerError, nil, `{"message":"Internal Server Error"}`})
 	var refused *client.Refused
 	if got, err = cl.WatchBatch(t.Context(), batchID, time.Millisecond, func(client.Batch) {}); !errors.As(err, &refused) || got.ID != batchID {
 		t.Errorf("broken: %+v, %v", got, err)
