@@ -49,13 +49,13 @@ func TestASlowVisitMovesNoItemBack(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	id := b.batch(1, func(w *flow.BatchWish) { w.Steps = flow.DefaultSteps() }).ID
-	b.acts["analyze"] = failing(job.ProviderUnavailable)
+	b.acts["notify"] = failing(job.ProviderUnavailable)
 	b.seam.before["AmendItem"] = func() {
-		if a, err := b.VisitItem(t.Context(), id, pointID(1), "quick"); err != nil || a.Next != "analyze" {
+		if a, err := b.VisitItem(t.Context(), id, pointID(1), "quick"); err != nil || a.Next != "notify" {
 			t.Errorf("%+v, %v", a, err)
 		}
 	}
-	if a, err := b.VisitItem(t.Context(), id, pointID(1), "slow"); err != nil || a.Next != "analyze" || len(b.runs) != 2 {
+	if a, err := b.VisitItem(t.Context(), id, pointID(1), "slow"); err != nil || a.Next != "notify" || len(b.runs) != 3 {
 		t.Errorf("%+v, %v after %v", a, err, b.runs)
 	}
 	// A visit that saw a death is overtaken by the next round.

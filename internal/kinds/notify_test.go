@@ -311,6 +311,9 @@ func TestNobodyIsToldTwice(t *testing.T) {
 	if again := tell(p, job.AlreadyDone, image(3)); again.ID != part.ID || again.Type != "enrichment.partial" || again.Text != part.Text {
 		t.Errorf("told as %+v", again)
 	}
+	if cloud := tell(p, job.Clouded, image(7)); cloud.Type != "enrichment.no_data" {
+		t.Errorf("an older image makes it %s", cloud.Type)
+	}
 	later := p
 	later.Revision++
 	other := p
