@@ -83,7 +83,7 @@ func (s *System) courier() flow.Courier {
 	return flow.Courier{
 		Mail: s.store(), Sender: s.queues(),
 		Post: func(ctx context.Context, id, url string, body []byte, at time.Time) error {
-			return sender.Post(ctx, webhook.Message{ID: id, URL: url, Body: body, At: at}) //nolint:wrapcheck // it has a code
+			return sender.Post(ctx, webhook.Message{ID: id, URL: url, Body: body, At: at})
 		},
 	}
 }
