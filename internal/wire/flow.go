@@ -53,6 +53,7 @@ func (s *System) Flows() *flow.Flow {
 		c := s.flowConfig()
 		c.Executions, c.Courier = s.executions(), s.courier()
 		c.Courier.Topic = account.NewTopic(sns.NewFromConfig(s.aws), s.env.text("ORBITQ_EVENTS_TOPIC")).Tell
+		c.Courier.Notices = account.NewTopic(sns.NewFromConfig(s.aws), s.env.text("ORBITQ_NOTICES_TOPIC")).Tell
 		s.flows = flow.New(c)
 	}
 	return s.flows
