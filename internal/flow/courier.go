@@ -44,7 +44,7 @@ type Courier struct {
 	Mail   Mail
 	Sender Sender
 	// Post posts a signed message to a URL of a user; its id is the same in every try.
-	Post  func(ctx context.Context, id, url string, body []byte, at time.Time) error
+	Post func(ctx context.Context, id, url string, body []byte, at time.Time) error
 	// Topic is the operators' topic, and Notices the one on which an application hears what
 	// its users are told: a user must not be able to call operators.
 	Topic, Notices func(ctx context.Context, e job.Event) error

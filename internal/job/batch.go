@@ -21,14 +21,6 @@ const (
 	CallFinally = "finally" // every item is final
 )
 
-// Callback is what happens when a batch has come to a point: one of the three.
-type Callback struct {
-	URL    string `json:"url,omitempty"`    // a signed POST to it
-	Notify bool   `json:"notify,omitempty"` // a message to the owner
-	Kind   string `json:"kind,omitempty"`   // a job of this kind ...
-	Point  string `json:"point,omitempty"`  // ... about this data point
-}
-
 // Batch is one row: many data points that go through the same steps side by side. Its
 // items are rows of their own, so that many may end at once; what is known of them as a
 // whole is counted from those rows and never kept in a counter that could drift.
@@ -104,107 +96,6 @@ func (b *Batch) Now(it Item) Item {
 // Job returns the row of the job that does an item's next step, not accepted yet.
 func (b *Batch) Job(it *Item) Job {
 	return stepJob(&b.Account, &it.Track, BatchFlow(b.ID), b.Queue, b.Tags)
-}
-
-// Counts is how many items are in each state.
-type Counts struct {
-	Pending   int `json:"pending"`
-	Running   int `json:"running"`
-	Succeeded int `json:"succeeded"`
-	Skipped   int `json:"skipped"`
-	Failed    int `json:"failed"`
-	Cancelled int `json:"cancelled"`
-}
-
-// With returns the counts with one more item.
-func (c Counts) With(s TrackState) Counts {
-	switch s {
-	case TrackPending:
-		c.Pending++
-	case TrackRunning:
-		c.Running++
-	case TrackSucceeded:
-		c.Succeeded++
-	case TrackSkipped:
-		c.Skipped++
-	case TrackFailed:
-		c.Failed++
-	case TrackCancelled:
-		c.Cancelled++
-	}
-	return c
-}
-
-// Final returns how many items have ended.
-func (c Counts) Final() int { return c.Succeeded + c.Skipped + c.Failed + c.Cancelled }
-
-// Total returns how many items there are.
-func (c Counts) Total() int { return c.Pending + c.Running + c.Final() }
-
-// Progress returns how much has ended, from 0 to 100; 100 only when all has.
-func (c Counts) Progress() int {
-	if c.Total() == 0 {
-		return 100
-	}
-	return 100 * c.Final() / c.Total()
-}
-
-// Count counts items as they stand in the batch's round.
-func (b *Batch) Count(items []Item) Counts {
-	var c Counts
-	for _, it := range items {
-		c = c.With(b.Now(it).State)
-	}
-	return c
-}
-
-// CatchBatch returns the batch after an item failed: catch fires once in a round, and
-// unless failures are allowed nothing that has not started begins any more. The event is
-// written with the row.
-func CatchBatch(b Batch, now time.Time) (Batch, []Event) {
-	if b.Caught || b.Closed {
-		return b, nil
-	}
-	b.Caught = true
-	if !b.AllowFailures && b.Stop == "" {
-		b.Stop = StopFailed
-	}
-	return b, b.events(now, CallCatch)
-}
-
-// CloseBatch returns the batch with all items final, and what fires now: then if every
-// item succeeded (or was skipped by its owner's limit), and finally always. False means
-// that it is not at its end: items were added meanwhile, or it is closed already.
-func CloseBatch(b Batch, c Counts, now time.Time) (Batch, []Event, bool) {
-	if b.Closed || c.Final() != b.Total || c.Total() != b.Total || c.Failed > 0 && !b.Caught {
-		return b, nil, false
-	}
-	b.Closed, b.Ended, b.Finished, b.Look = true, c, now, time.Time{}
-	if c.Failed == 0 && c.Cancelled == 0 {
-		return b, b.events(now, CallThen, CallFinally), true
-	}
-	return b, b.events(now, CallFinally), true
-}
-
-// events returns the events of those callbacks that the batch has.
-func (b *Batch) events(now time.Time, names ...string) []Event {
-	var all []Event
-	for _, name := range names {
-		if _, has := b.Calls[name]; has {
-			all = append(all, Event{
-				ID: CallID(b.ID, b.Round, name), Type: "batch." + name, At: now,
-				Job: b.ID, Generation: b.Round, Owner: b.Owner, Queue: b.Queue,
-			})
-		}
-	}
-	return all
-}
-
-// CallID returns the id of a callback's event: one for each batch, round and name,
-// however often it is written or told. It has no dot, because the receiver of a webhook
-// takes the id, the time and the body apart by dots.
-func CallID(batch string, round int, name string) string {
-	return batch + "-" + strconv.Itoa(round) + "-" + name
 }
 
 // CancelBatch returns the batch that its owner took back: what has not started never

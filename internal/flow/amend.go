@@ -1,0 +1,116 @@
+package flow
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"orbitq/internal/job"
+)
+
+// AddItems adds data points to a batch that has not ended.
+func (f *Flow) AddItems(ctx context.Context, owner, id string, ids []string) (b job.Batch, startErr, err error) {
+	if broken := checkIDs(ids, MaxAdded); len(broken) > 0 {
+		return b, nil, job.Invalid(broken[:min(len(broken), maxViolations)]...)
+	}
+	if _, err := f.batch(ctx, owner, id); err != nil {
+		return b, nil, err
+	}
+	points, err := f.owned(ctx, owner, "data_point_ids", ids)
+	if err != nil {
+		return b, nil, err
+	}
+	var items []job.Item
+	b, err = f.Batches.AmendBatch(ctx, id, func(b job.Batch) (job.Batch, Change, error) {
+		next, err := job.AddToBatch(b, len(points), f.Now(), f.Lookback)
+		if err != nil {
+			return b, Change{}, err //nolint:wrapcheck // it has a code
+		}
+		items = items[:0]
+		for i := range points {
+			items = append(items, next.Item(points[i].ID, points[i].Revision))
+		}
+		return next, Change{Items: items}, nil
+	})
+	if err != nil {
+		return b, nil, fmt.Errorf("add items: %w", err)
+	}
+	return b, f.executeItems(ctx, &b, items), nil
+}
+
+// CancelBatch takes a batch back: what has not started never does, what runs is counted,
+// and when the last item is final the batch closes as always.
+func (f *Flow) CancelBatch(ctx context.Context, owner, id string) (job.Batch, error) {
+	if _, err := f.batch(ctx, owner, id); err != nil {
+		return job.Batch{}, err
+	}
+	b, err := f.Batches.AmendBatch(ctx, id, func(b job.Batch) (job.Batch, Change, error) {
+		next, err := job.CancelBatch(b)
+		return next, Change{}, err //nolint:wrapcheck // it has a code
+	})
+	if err != nil {
+		return b, fmt.Errorf("cancel batch: %w", err)
+	}
+	if b.Closed {
+		return b, nil
+	}
+	if err := f.stopItems(ctx, &b); err != nil {
+		return b, err
+	}
+	return f.Summarise(ctx, id)
+}
+
+// RetryBatch works again on the items of an ended batch that failed or were cancelled.
+func (f *Flow) RetryBatch(ctx context.Context, owner, id string) (b job.Batch, startErr, err error) {
+	if _, err := f.batch(ctx, owner, id); err != nil {
+		return b, nil, err
+	}
+	b, err = f.Batches.AmendBatch(ctx, id, func(b job.Batch) (job.Batch, Change, error) {
+		next, err := job.RetryBatch(b, f.Now(), f.Lookback)
+		return next, Change{}, err //nolint:wrapcheck // it has a code
+	})
+	if err != nil {
+		return b, nil, fmt.Errorf("retry batch: %w", err)
+	}
+	return b, f.executeRest(ctx, &b), nil
+}
+
+// executeRest starts the newest execution of a batch over the items that are not final.
+func (f *Flow) executeRest(ctx context.Context, b *job.Batch) error {
+	items, err := f.items(ctx, b)
+	if err != nil {
+		return err
+	}
+	items = slices.DeleteFunc(items, func(it job.Item) bool { return b.Now(it).State.Final() })
+	return f.executeItems(ctx, b, items)
+}
+
+// items returns all items of a batch.
+func (f *Flow) items(ctx context.Context, b *job.Batch) (all []job.Item, err error) {
+	for after := ""; ; {
+		page, next, err := f.Items.Items(ctx, b, after, 1000)
+		if err != nil {
+			return nil, fmt.Errorf("read items: %w", err)
+		}
+		all = append(all, page...)
+		if next == "" {
+			return all, nil
+		}
+		after = next
+	}
+}
+
+// batch returns an owner's batch.
+func (f *Flow) batch(ctx context.Context, owner, id string) (job.Batch, error) {
+	if !job.ValidID(id) {
+		return job.Batch{}, job.Errorf(job.NotFound, "no batch %s", id)
+	}
+	b, err := f.Batches.Batch(ctx, id)
+	if err != nil {
+		return b, fmt.Errorf("read batch: %w", err)
+	}
+	if b.Owner != owner {
+		return job.Batch{}, job.Errorf(job.NotFound, "no batch %s", id)
+	}
+	return b, nil
+}

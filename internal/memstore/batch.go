@@ -1,0 +1,73 @@
+package memstore
+
+import (
+	"context"
+
+	"orbitq/internal/flow"
+	"orbitq/internal/job"
+)
+
+// AcceptBatch implements flow.Batches.
+func (s *Store) AcceptBatch(_ context.Context, b *job.Batch, items []job.Item) (job.Batch, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stored, existed := acceptIn(s.flows.batches, b.ID, *b)
+	if !existed {
+		for i := range items {
+			s.flows.items[itemKey{b.Partition(), items[i].Point}] = copied(items[i])
+		}
+	}
+	return stored, existed, nil
+}
+
+// Batch implements flow.Batches.
+func (s *Store) Batch(_ context.Context, id string) (job.Batch, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, ok := s.flows.batches[id]
+	if !ok {
+		return b, job.Errorf(job.NotFound, "no batch %s", id)
+	}
+	return copied(b), nil
+}
+
+// AmendBatch implements flow.Batches: the row and what goes with it, or nothing.
+func (s *Store) AmendBatch(_ context.Context, id string, decide func(job.Batch) (job.Batch, flow.Change, error)) (job.Batch, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, ok := s.flows.batches[id]
+	if !ok {
+		return b, job.Errorf(job.NotFound, "no batch %s", id)
+	}
+	next, change, err := decide(copied(b))
+	if err != nil {
+		return next, err
+	}
+	for i := range change.Items {
+		if _, there := s.flows.items[itemKey{b.Partition(), change.Items[i].Point}]; there {
+			return b, job.Errorf(job.StateConflict, "one of the items is in the batch already")
+		}
+	}
+	for i := range change.Items {
+		s.flows.items[itemKey{b.Partition(), change.Items[i].Point}] = copied(change.Items[i])
+	}
+	for _, e := range change.Events {
+		s.event(e)
+	}
+	s.flows.batches[id] = copied(next)
+	return next, nil
+}
+
+// OwnBatches implements flow.Batches.
+func (s *Store) OwnBatches(_ context.Context, owner, after string, n int) ([]job.Batch, string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []job.Batch
+	for _, b := range s.flows.batches {
+		if position := place(b.Created, b.ID); b.Owner == owner && (after == "" || position < after) {
+			all = append(all, copied(b))
+		}
+	}
+	page, next := newestOf(all, n, func(b *job.Batch) string { return place(b.Created, b.ID) })
+	return page, next, nil
+}
