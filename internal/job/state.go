@@ -57,6 +57,7 @@ func Transitions() []Transition {
 		{Running, "fail, permanent or last attempt", Dead, "the lease is mine"},
 		{Running, "release", Waiting, "the lease is mine"},
 		{"", "accept, due later", Scheduled, "the id is new"},
+		{"", "accept, stopped", Cancelled, "the id is new, its chain or batch was taken back before the step began"},
 		{Scheduled, "relay, due", Queued, "look passed, no live lease"},
 	}
 	table = append(table,

@@ -48,6 +48,7 @@ func (w *world) settleDown() {
 		switch {
 		case len(w.tasks) > 0:
 			w.turn(0)
+		case w.machines.fire():
 		case w.deliverAll():
 		case relay.due(w.overdue(), w.now):
 			w.relay()
@@ -91,7 +92,7 @@ func (w *world) deliverAll() bool {
 // every change of it; zero for nothing.
 func (w *world) overdue() (todo int) {
 	for _, j := range w.oracle.rows {
-		if (j.State.Open() || j.State == job.Skipped) && !w.now.Before(j.Look) {
+		if (j.State.Open() && j.Flow == "" || j.State == job.Skipped) && !w.now.Before(j.Look) {
 			todo += 1 + j.Ticket
 		}
 	}
@@ -99,7 +100,7 @@ func (w *world) overdue() (todo int) {
 	w.oracle.mustf(i17, err == nil, "read events: %v", err)
 	running, err := w.table.OpenOperations(context.Background(), 100)
 	w.oracle.mustf(i25, err == nil, "read operations: %v", err)
-	return todo + len(events) + len(running)
+	return todo + len(events) + len(running) + w.oracle.flows.overdue(w.now)
 }
 
 // atRest reports whether every job is final and every work queue empty.
@@ -111,7 +112,7 @@ func (w *world) atRest() bool {
 	}
 	late, err := w.table.Pending(context.Background(), w.now.AddDate(1, 0, 0), 1) // told again later
 	w.oracle.mustf(i17, err == nil, "read events: %v", err)
-	return w.oracle.open == 0 && w.overdue() == 0 && len(late) == 0
+	return w.oracle.open == 0 && w.overdue() == 0 && len(late) == 0 && w.flowsRest()
 }
 
 // untilNext returns how long nothing happens: until a message is visible, a job
@@ -132,8 +133,10 @@ func (w *world) untilNext(relay, letters *rhythm) time.Duration {
 	if n := w.overdue(); n > 0 {
 		earlier(relay.next(n))
 	}
+	w.machines.soonest(earlier)
+	w.oracle.flows.looks(earlier)
 	for _, j := range w.oracle.rows {
-		if j.State.Open() {
+		if j.State.Open() && j.Flow == "" {
 			earlier(j.Look)
 		}
 	}
@@ -151,6 +154,7 @@ func (w *world) quiet() {
 		}
 	}
 	w.oracle.rest(w.queues.Depth("dead") - len(w.poison))
+	w.oracle.flowsRest()
 	events, err := w.table.Pending(context.Background(), w.now.AddDate(1, 0, 0), 1)
 	w.oracle.mustf(i17, err == nil && len(events) == 0 && w.oracle.untold == 0, "%d deaths were not told, %d events are left, %v", w.oracle.untold, len(events), err)
 	recorded, err := w.table.Poisoned(context.Background(), 1000)

@@ -76,11 +76,11 @@ func TestReplay(t *testing.T) {
 	l := newLab()
 	defer l.close()
 	for _, seed := range seeds {
-		first, wrong := live(l, seed, memstore.Protocol(), log)
+		first, wrong := live(newWorld(l, seed, memstore.Protocol()), log)
 		if len(wrong) > 0 {
 			t.Errorf("seed %d\n%s", seed, strings.Join(wrong, "\n"))
 		}
-		again, _ := live(l, seed, memstore.Protocol(), nil)
+		again, _ := live(newWorld(l, seed, memstore.Protocol()), nil)
 		if first.String() != again.String() {
 			t.Errorf("seed %d did not repeat:\n%v\n%v", seed, first, again)
 		}
