@@ -2,6 +2,9 @@ package sim_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"orbitq/internal/job"
@@ -43,7 +46,7 @@ func (w *world) settleDown() {
 	w.calm = true
 	from := w.now
 	relay, letters := rhythm{most: 8 * time.Hour}, rhythm{most: 7 * 24 * time.Hour}
-	for w.now.Sub(from) < w.bound() && !w.broken() {
+	for w.now.Sub(from) < w.bound() && w.steps < 1_000_000 && !w.broken() {
 		w.steps++
 		switch {
 		case len(w.tasks) > 0:
@@ -62,7 +65,24 @@ func (w *world) settleDown() {
 			w.advance(w.untilNext(&relay, &letters))
 		}
 	}
-	w.oracle.mustf(i24, w.broken(), "not at rest %v after the last fault", w.bound())
+	w.oracle.mustf(i24, w.broken(), "not at rest %v and %d steps after the last fault: %s", w.now.Sub(from), w.steps, w.unrest())
+}
+
+// unrest says what goes on.
+func (w *world) unrest() string {
+	var all []string
+	for id, j := range w.oracle.rows {
+		if j.State.Open() {
+			all = append(all, fmt.Sprintf("job %s of %q is %s, due %s, look %s", id, j.Flow, j.State, short(j.Due), short(j.Look)))
+		}
+	}
+	for name, x := range w.machines.all {
+		if x.running {
+			all = append(all, "execution "+name)
+		}
+	}
+	slices.Sort(all)
+	return fmt.Sprintf("%d tasks, %d flows, %s", len(w.tasks), w.oracle.flows.open(), strings.Join(all, "; "))
 }
 
 // bound is how long after the last fault everything comes to rest: the third look
@@ -133,6 +153,7 @@ func (w *world) untilNext(relay, letters *rhythm) time.Duration {
 	if n := w.overdue(); n > 0 {
 		earlier(relay.next(n))
 	}
+	w.retold(earlier)
 	w.machines.soonest(earlier)
 	w.oracle.flows.looks(earlier)
 	for _, j := range w.oracle.rows {
@@ -141,6 +162,24 @@ func (w *world) untilNext(relay, letters *rhythm) time.Duration {
 		}
 	}
 	return wait
+}
+
+// retold says when events that could not be told are due again.
+func (w *world) retold(say func(time.Time)) {
+	late, err := w.table.Pending(context.Background(), w.now.AddDate(1, 0, 0), 100)
+	w.oracle.mustf(i17, err == nil, "read events: %v", err)
+	if len(late) == 0 {
+		return
+	}
+	var ids []string
+	for i := range late {
+		ids = append(ids, late[i].ID)
+	}
+	found, err := w.table.Deliveries(context.Background(), ids)
+	w.oracle.mustf(i17, err == nil, "read deliveries: %v", err)
+	for i := range found {
+		say(found[i].Next)
+	}
 }
 
 // quiet sweeps the dead letters until nothing is hidden any more, and checks the
