@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the tools of the checks into .orbitq/tools, at the versions pinned in versions.env and requirements.txt.
+# Installs the tools of the checks into .orbitq/tools, at the versions pinned in versions.env, requirements.txt and
+# package-lock.json. Node is optional: without it one check of the state machines is skipped and says so.
 #
 #   tools/setup.sh          everything
 #   tools/setup.sh check    only look for what the program itself needs: Go, Python, a JDK, Rust and Maven (on Debian as
@@ -32,6 +33,7 @@ debian() {
 go_version() { GOTOOLCHAIN=local go env GOVERSION 2>/dev/null | sed 's/^go//'; }
 python_version() { python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true; }
 rust_version() { cargo --version 2>/dev/null | sed 's/^cargo \([0-9.]*\).*/\1/'; }
+node_version() { node --version 2>/dev/null | sed 's/^v//'; }
 java_version() { java -version 2>&1 | sed -n '1s/.*version "\([0-9]*\).*/\1/p'; }
 
 check_system() {
@@ -76,6 +78,29 @@ install_python() {
   say "SAM CLI and cfn-lint are ready"
 }
 
+# without_node REASON notes why asl-validator is not there; its test is then skipped with that reason.
+without_node() {
+  rm -rf "$home/asl" "$home/asl.stamp"
+  printf '%s\n' "$1" > "$home/asl.skipped"
+  say "$1: the state machines are not held against asl-validator"
+}
+
+install_asl() {
+  local want log=$home/asl.log
+  command -v npm >/dev/null || debian nodejs npm || { without_node "there is no Node $NODE_MINIMUM with npm here"; return 0; }
+  at_least "$NODE_MINIMUM" "$(node_version)" || { without_node "Node is $(node_version), $NODE_MINIMUM or newer is needed"; return 0; }
+  want="asl-validator $(cat tools/package.json tools/package-lock.json | cksum)"
+  fresh asl "$want" && return
+  say "installing asl-validator (about 5 s)"
+  rm -rf "$home/asl" "$home/asl.stamp" "$home/asl.skipped"
+  mkdir "$home/asl"
+  cp tools/package.json tools/package-lock.json "$home/asl/"
+  (cd "$home/asl" && npm ci --ignore-scripts --no-audit --no-fund) >"$log" 2>&1 ||
+    { tail -n 20 "$log" >&2; die "asl-validator did not install; whole log: $log"; }
+  stamp asl "$want"
+  say "asl-validator is ready"
+}
+
 check_system
 [ "${1:-}" != check ] || exit 0
 command -v cc >/dev/null || command -v gcc >/dev/null || debian gcc libc6-dev || die "a C compiler is missing, the race detector needs one (Debian: apt-get install gcc libc6-dev)"
@@ -86,6 +111,7 @@ if command -v flock >/dev/null; then exec 9>"$home/lock"; flock 9; fi
 trap 'kill "${python:-}" 2>/dev/null || true' EXIT
 install_python &
 python=$!
+install_asl
 install_lint
 wait "$python"
 trap - EXIT

@@ -28,6 +28,8 @@ def expand(template):
     for _, resource in SamTemplate(template).iterate():
         if resource.type == "AWS::Serverless::Function":
             resource.properties["CodeUri"] = "s3://bucket/key"  # sam build and deploy put the real one here
+        if resource.type == "AWS::Serverless::StateMachine":
+            resource.properties["DefinitionUri"] = "s3://bucket/key"  # as above
     translator = Translator(managed_policies().load(), Parser())
     return translator.translate(sam_template=template, parameter_values={})
 

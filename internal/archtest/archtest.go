@@ -16,5 +16,9 @@
 // policies of its own. The Python tools come from tools/setup.sh; without them these tests are skipped with a word on
 // the console, where CI or ORBITQ_TOOLS is set that is a failure instead.
 //
+// The tests in statemachine_*_test.go hold the definitions in statemachines/ against the rules of the calls they make, walk
+// the cases beside them through every transition, and draw docs/chains-and-batches.md. asl-validator, which knows the
+// language itself, needs Node; where setup.sh found none, its test is skipped with that reason even in CI.
+//
 // Each check is a function from parsed sources to complaints, and has a test of its own that shows it can fail.
 package archtest

@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"orbitq/internal/entry"
 	"orbitq/internal/job"
 	"orbitq/internal/openapi"
 	"orbitq/internal/openapi/contracttest"
@@ -27,10 +28,16 @@ func shapes() map[string]func(t *testing.T, payload []byte) {
 		"http_get_job.json":      isRequest,
 		"http_pause_queue.json":  isRequest,
 		"http_retry_canary.json": isRequest,
+		"http_start_batch.json":  isRequest,
 		"schedule.json":          isSchedule,
 		"sqs_batch_partial.json": func(t *testing.T, p []byte) { t.Helper(); isBatch(t, p, 3, true) },
 		"sqs_one.json":           func(t *testing.T, p []byte) { t.Helper(); isBatch(t, p, 1, true) },
 		"sqs_poison.json":        func(t *testing.T, p []byte) { t.Helper(); isBatch(t, p, 6, false) },
+		"step_callback.json":     func(t *testing.T, p []byte) { t.Helper(); isStep(t, p, "callback", false, true, false) },
+		"step_chain.json":        func(t *testing.T, p []byte) { t.Helper(); isStep(t, p, "chain", true, false, true) },
+		"step_failed.json":       func(t *testing.T, p []byte) { t.Helper(); isStep(t, p, "chain-failed", true, false, true) },
+		"step_items.json":        func(t *testing.T, p []byte) { t.Helper(); isStep(t, p, "items", false, true, true) },
+		"step_summarise.json":    func(t *testing.T, p []byte) { t.Helper(); isStep(t, p, "summarise", false, true, false) },
 	}
 }
 
@@ -182,5 +189,28 @@ func isAlarm(t *testing.T, payload []byte) {
 
 	if e.Source != "aws.cloudwatch" || e.AlarmData.AlarmName == "" || e.AlarmData.State["value"] != "ALARM" {
 		t.Errorf("not an alarm: %+v", e)
+	}
+}
+
+// isStep checks what a state machine's task sends; the types of Error and Cause come out of a Catch of Step Functions.
+func isStep(t *testing.T, payload []byte, op string, chain, batch, named bool) {
+	t.Helper()
+
+	var e entry.StepEvent
+
+	decode(t, payload, &e)
+
+	if e.Op != op || job.ValidID(e.Chain) != chain || job.ValidID(e.Batch) != batch || (e.Request != "") != named {
+		t.Errorf("not the event of %s: %+v", op, e)
+	}
+
+	for _, id := range e.Points {
+		if !job.ValidID(id) {
+			t.Errorf("%q is no id of a data point", id)
+		}
+	}
+
+	if failed := op == "chain-failed"; (e.Error.Error != "" && json.Valid([]byte(e.Error.Cause))) != failed {
+		t.Errorf("the error is %+v", e.Error)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"orbitq/internal/limit"
@@ -16,22 +15,11 @@ const keepCall = 90 * 24 * time.Hour
 
 // RecordCalls implements gate.Store: each under its job, 25 in a request.
 func (s *Store) RecordCalls(ctx context.Context, calls []limit.Call) error {
-	var writes []types.WriteRequest
+	rows := make([]item, len(calls))
 	for i := range calls {
-		writes = append(writes, types.WriteRequest{PutRequest: &types.PutRequest{Item: encodeCall(&calls[i])}})
+		rows[i] = encodeCall(&calls[i])
 	}
-	for tries := 0; len(writes) > 0; tries++ {
-		if tries > maxTries+len(writes)/25 {
-			return fmt.Errorf("%d call records stayed unwritten", len(writes))
-		}
-		now := writes[:min(len(writes), 25)]
-		out, err := s.db.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{s.table: now}})
-		if err != nil {
-			return coded("write call records", err)
-		}
-		writes = append(append([]types.WriteRequest{}, out.UnprocessedItems[s.table]...), writes[len(now):]...)
-	}
-	return nil
+	return s.writeAll(ctx, "write call records", puts(rows))
 }
 
 // encodeCall returns the row of a call.

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -14,8 +16,8 @@ import (
 )
 
 // A document is a row that one value fills as text (doc), with a version that every write
-// raises (ver) and a random mark of the write (rm), which tells a write of ours whose reply
-// was lost from that of somebody else. Chains, batches and their items are documents: each
+// raises (ver) and the random marks of the last writes (rm), which tell a write of ours whose
+// reply was lost from those of others, also when somebody else has written since. Chains, batches and their items are documents: each
 // is small, changes seldom, and is decided upon as a whole.
 
 // document returns the row of a value, without what an index needs.
@@ -64,7 +66,7 @@ func acceptDoc[T any](ctx context.Context, s *Store, d kept[T], v *T) (T, bool, 
 		return *v, false, err
 	}
 	guard := absent
-	mark := s.mark(w)
+	mark := s.mark(w, nil)
 	err = s.repeat(ctx, func() error {
 		_, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{
 			TableName: &s.table, Item: item(w), ConditionExpression: &guard,
@@ -74,7 +76,7 @@ func acceptDoc[T any](ctx context.Context, s *Store, d kept[T], v *T) (T, bool, 
 	})
 	row, exists := oldImage(err)
 	switch {
-	case exists && reader(row).str("rm") != mark:
+	case exists && !marked(row, mark):
 		old, err := undocument[T](row)
 		return old, true, err
 	case err != nil && !exists:
@@ -84,19 +86,33 @@ func acceptDoc[T any](ctx context.Context, s *Store, d kept[T], v *T) (T, bool, 
 	}
 }
 
-// mark gives a row the random mark of this write.
-func (s *Store) mark(w writer) string {
-	mark := strconv.FormatFloat(s.jitter(), 'g', -1, 64)
-	w.str("rm", mark)
+// keepMarks is how many writes a row remembers: more than a crowd makes while one of its
+// members repeats a write.
+const keepMarks = 16
+
+// mark gives a row the random mark of this write, beside those of the writes before it.
+func (s *Store) mark(w writer, before item) string {
+	mark := strconv.FormatInt(int64(s.jitter()*(1<<40)), 36)
+	marks := append(strings.Fields(reader(before).str("rm")), mark)
+	w.str("rm", strings.Join(marks[max(len(marks)-keepMarks, 0):], " "))
 	return mark
+}
+
+// marked reports whether a write with the mark went into a row.
+func marked(row item, mark string) bool {
+	return slices.Contains(strings.Fields(reader(row).str("rm")), mark)
 }
 
 // amendDoc replaces a document by what decide says about it, together with other writes,
 // on the condition that it is still the one that was decided upon; else it is decided
-// again. What decide leaves as it is, is not written.
+// again, a little later: one of a crowd wins each race, and all the others would race on.
+// What decide leaves as it is, is not written.
 func amendDoc[T any](ctx context.Context, s *Store, d kept[T], decide func(T) (T, []types.TransactWriteItem, error)) (T, error) {
 	var none T
-	for range maxTries {
+	for tries := range maxTries {
+		if err := s.unlessFirst(ctx, tries); err != nil {
+			return none, err
+		}
 		row, err := s.get(ctx, d.key)
 		if err != nil {
 			return none, err
@@ -115,7 +131,7 @@ func amendDoc[T any](ctx context.Context, s *Store, d kept[T], decide func(T) (T
 		if len(with) == 0 && reflect.DeepEqual(seen, next) {
 			return seen, nil
 		}
-		won, err := replaceDoc(ctx, s, d, reader(row).num("ver"), &next, with)
+		won, err := replaceDoc(ctx, s, d, row, &next, with)
 		if err != nil || won {
 			return next, err
 		}
@@ -124,13 +140,14 @@ func amendDoc[T any](ctx context.Context, s *Store, d kept[T], decide func(T) (T
 }
 
 // replaceDoc writes the next version of a document; false means that it changed meanwhile.
-func replaceDoc[T any](ctx context.Context, s *Store, d kept[T], ver int, next *T, with []types.TransactWriteItem) (bool, error) {
+func replaceDoc[T any](ctx context.Context, s *Store, d kept[T], seen item, next *T, with []types.TransactWriteItem) (bool, error) {
 	w, err := d.row(next)
 	if err != nil {
 		return false, err
 	}
+	ver := reader(seen).num("ver")
 	w["ver"] = num(ver + 1)
-	mark := s.mark(w)
+	mark := s.mark(w, seen)
 	guard, values := "ver = :last", item{":last": num(ver)}
 	put := &types.Put{
 		TableName: &s.table, Item: item(w), ConditionExpression: &guard, ExpressionAttributeValues: values,
@@ -170,7 +187,7 @@ func (s *Store) ours(ctx context.Context, k, row item, mark string, cause error)
 			return false, coded("write row", cause)
 		}
 	}
-	if reader(row).str("rm") == mark {
+	if marked(row, mark) {
 		return true, nil
 	}
 	if refusedNow {

@@ -69,7 +69,7 @@ func (s *Store) Pending(ctx context.Context, now time.Time, n int) ([]job.Event,
 
 // Told implements relay.Outbox. The row stays for a while, out of the index.
 func (s *Store) Told(ctx context.Context, id string, now time.Time) error {
-	return s.mailed(ctx, id, "SET #ttl = :ttl, told = :now REMOVE ok, look, miss", item{
+	return s.mailed(ctx, id, pendingEvent, "SET #ttl = :ttl, told = :now REMOVE ok, look, miss", item{
 		":ttl": num(now.Add(keepEvent).Unix()), ":now": num(ms(now)),
 	})
 }
@@ -77,26 +77,33 @@ func (s *Store) Told(ctx context.Context, id string, now time.Time) error {
 // Missed implements relay.Outbox.
 func (s *Store) Missed(ctx context.Context, id, reason string, next, now time.Time) error {
 	if next.IsZero() {
-		return s.mailed(ctx, id, "SET #ttl = :ttl, miss = :why REMOVE ok, look ADD tries :one", item{
+		return s.mailed(ctx, id, pendingEvent, "SET #ttl = :ttl, miss = :why REMOVE ok, look ADD tries :one", item{
 			":ttl": num(now.Add(keepFinal).Unix()), ":why": str(reason), ":one": num(1),
 		})
 	}
-	// Another relay may have told it meanwhile: then it is not pending any more.
-	return s.mailed(ctx, id, "SET look = :next, miss = :why ADD tries :one", item{
+	// Another relay may have told it meanwhile: then it is not pending any more. And a write
+	// that is repeated because its reply was lost must not count the same try again.
+	return s.mailed(ctx, id, pendingEvent+" AND look <> :next", "SET look = :next, miss = :why ADD tries :one", item{
 		":next": num(ms(next)), ":why": str(reason), ":one": num(1),
 	})
 }
 
-// mailed changes the row of an event that is still to be told.
-func (s *Store) mailed(ctx context.Context, id, expr string, values item) error {
+// pendingEvent is the condition that an event is still to be told.
+const pendingEvent = "attribute_exists(ok)"
+
+// mailed changes the row of an event under a condition; if that fails, there is nothing to
+// change any more.
+func (s *Store) mailed(ctx context.Context, id, guard, expr string, values item) error {
 	names := map[string]string(nil)
 	if strings.Contains(expr, "#ttl") {
 		names = map[string]string{"#ttl": "ttl"}
 	}
-	guard := "attribute_exists(ok)"
-	_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &s.table, Key: key("EVENT#"+id, "EVENT"), UpdateExpression: &expr, ConditionExpression: &guard,
-		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
+	err := s.repeat(ctx, func() error {
+		_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+			TableName: &s.table, Key: key("EVENT#"+id, "EVENT"), UpdateExpression: &expr, ConditionExpression: &guard,
+			ExpressionAttributeNames: names, ExpressionAttributeValues: values,
+		})
+		return err //nolint:wrapcheck // decided and wrapped below
 	})
 	if _, gone := oldImage(err); err == nil || gone {
 		return nil
@@ -104,13 +111,14 @@ func (s *Store) mailed(ctx context.Context, id, expr string, values item) error 
 	return coded("change event", err)
 }
 
-// Deliveries implements flow.Mail.
+// Deliveries implements flow.Mail. It reads consistently: the callbacks of a batch are
+// looked for as soon as it has closed.
 func (s *Store) Deliveries(ctx context.Context, ids []string) ([]flow.Delivery, error) {
 	keys := make([]item, 0, len(ids))
 	for _, id := range ids {
 		keys = append(keys, key("EVENT#"+id, "EVENT"))
 	}
-	rows, err := s.rows(ctx, keys)
+	rows, err := s.readAll(ctx, keys, true)
 	all := make([]flow.Delivery, 0, len(rows))
 	for _, row := range rows {
 		r := reader(row)

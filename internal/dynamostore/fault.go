@@ -94,14 +94,31 @@ func (s *Store) repeat(ctx context.Context, write func() error) error {
 		if err == nil || !contended(err) {
 			return err
 		}
-		timer := time.NewTimer(time.Duration(s.jitter() * float64(wait)))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return job.Errorf(job.Throttled, "rows stayed contended: %w", ctx.Err())
-		case <-timer.C:
+		if err := s.pause(ctx, wait); err != nil {
+			return err
 		}
 		wait *= 2
 	}
 	return job.Errorf(job.Throttled, "rows stayed contended after %d tries", maxTries)
+}
+
+// unlessFirst waits before every try but the first, longer each time.
+func (s *Store) unlessFirst(ctx context.Context, tries int) error {
+	if tries == 0 {
+		return nil
+	}
+	return s.pause(ctx, firstWait<<tries)
+}
+
+// pause waits a random part of a time: whoever lost one race together would lose the next
+// one as well.
+func (s *Store) pause(ctx context.Context, longest time.Duration) error {
+	timer := time.NewTimer(time.Duration(s.jitter() * float64(longest)))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return job.Errorf(job.Throttled, "rows stayed contended: %w", ctx.Err())
+	case <-timer.C:
+		return nil
+	}
 }

@@ -1,8 +1,9 @@
 package dynamostore
 
 import (
+	"cmp"
 	"context"
-	"net/url"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
@@ -10,13 +11,18 @@ import (
 	"orbitq/internal/point"
 )
 
-// Points implements flow.Points: a hundred rows in one request.
+// Points implements flow.Points: a hundred rows in one request, which refuses a key that it
+// has twice. It reads consistently, because a user asks for a chain of a point that was
+// stored a moment ago.
 func (s *Store) Points(ctx context.Context, ids []string) ([]point.Point, error) {
-	keys := make([]item, len(ids))
-	for i, id := range ids {
-		keys[i] = pointKey(id)
+	keys, seen := make([]item, 0, len(ids)), make(map[string]bool, len(ids))
+	for _, id := range ids {
+		if !seen[id] {
+			keys = append(keys, pointKey(id))
+		}
+		seen[id] = true
 	}
-	rows, err := s.rows(ctx, keys)
+	rows, err := s.readAll(ctx, keys, true)
 	points := make([]point.Point, 0, len(rows))
 	for _, row := range rows {
 		points = append(points, decodePoint(row))
@@ -33,6 +39,9 @@ func (s *Store) FindPoints(ctx context.Context, owner string, f flow.Filter, n i
 // newest of a metric first. The index narrows the choice as far as its order allows; the
 // rows decide.
 func (s *Store) findPoints(ctx context.Context, owner string, f flow.Filter, n int, wanted func(*point.Point) bool) ([]point.Point, error) {
+	if !f.From.IsZero() && !f.Until.IsZero() && f.Until.Before(f.From) {
+		return nil, nil // an index refuses such a question
+	}
 	in := s.campaignQuery(owner, f)
 	var all []point.Point
 	for {
@@ -44,6 +53,8 @@ func (s *Store) findPoints(ctx context.Context, owner string, f flow.Filter, n i
 		if err != nil {
 			return nil, err
 		}
+		// Rows that are read by their keys come in no order.
+		slices.SortFunc(rows, func(a, b item) int { return cmp.Compare(reader(b).str("os"), reader(a).str("os")) })
 		for _, row := range rows {
 			p := decodePoint(row)
 			if f.Chooses(&p) && wanted(&p) {
@@ -60,11 +71,11 @@ func (s *Store) findPoints(ctx context.Context, owner string, f flow.Filter, n i
 // campaignQuery returns the query for the points of a campaign.
 func (s *Store) campaignQuery(owner string, f flow.Filter) *dynamodb.QueryInput {
 	index, newestFirst, limit := ownerIndex, false, int32(1000)
-	expr, values := "own = :own AND begins_with(os, :campaign)", item{":own": str("POINTS#" + owner), ":campaign": str(url.QueryEscape(f.Campaign) + "#")}
+	expr, values := "own = :own AND begins_with(os, :campaign)", item{":own": str("POINTS#" + owner), ":campaign": str(escaped(f.Campaign) + "#")}
 	if f.Metric != "" {
 		expr = "own = :own AND os BETWEEN :from AND :until"
 		delete(values, ":campaign")
-		prefix := url.QueryEscape(f.Campaign) + "#" + url.QueryEscape(f.Metric) + "#"
+		prefix := escaped(f.Campaign) + "#" + escaped(f.Metric) + "#"
 		values[":from"], values[":until"] = str(prefix), str(prefix+"~")
 		if !f.From.IsZero() {
 			values[":from"] = str(readingPlace(f.Campaign, f.Metric, f.From))

@@ -34,8 +34,8 @@ func batchDoc(id string) kept[job.Batch] {
 	}}
 }
 
-// itemDoc says how an item is written. The partition names the body of the request, too:
-// another request with the same Idempotency-Key must not write over its items.
+// itemDoc says how an item is written; see job.Batch for why no other request can write
+// over it.
 func itemDoc(b *job.Batch, point string) kept[job.Item] {
 	k := itemKey(b, point)
 	return kept[job.Item]{what: "item " + point, key: k, row: func(it *job.Item) (writer, error) {
@@ -108,36 +108,18 @@ func (s *Store) AcceptBatch(ctx context.Context, b *job.Batch, items []job.Item)
 	} else if job.CodeOf(err) != job.NotFound {
 		return *b, false, err
 	}
-	puts := make([]types.WriteRequest, 0, len(items))
+	rows := make([]item, 0, len(items))
 	for i := range items {
 		w, err := itemDoc(b, items[i].Point).row(&items[i])
 		if err != nil {
 			return *b, false, err
 		}
-		puts = append(puts, types.WriteRequest{PutRequest: &types.PutRequest{Item: item(w)}})
+		rows = append(rows, item(w))
 	}
-	if err := s.writeAll(ctx, puts); err != nil {
+	if err := s.writeAll(ctx, "write items", puts(rows)); err != nil {
 		return *b, false, err
 	}
 	return acceptDoc(ctx, s, batchDoc(b.ID), b)
-}
-
-// writeAll writes rows without a condition, 25 in one request, as often as the table hands
-// some of them back.
-func (s *Store) writeAll(ctx context.Context, puts []types.WriteRequest) error {
-	const atOnce = 25 // what DynamoDB writes in one request
-	for tries := 0; len(puts) > 0; tries++ {
-		if tries == maxTries+len(puts)/atOnce+cap(puts)/atOnce {
-			return job.Errorf(job.Throttled, "%d rows stayed unwritten", len(puts))
-		}
-		n := min(len(puts), atOnce)
-		out, err := s.db.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{s.table: puts[:n]}})
-		if err != nil {
-			return coded("write rows", err)
-		}
-		puts = append(puts[n:], out.UnprocessedItems[s.table]...)
-	}
-	return nil
 }
 
 // Batch implements flow.Batches.

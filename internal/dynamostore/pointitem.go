@@ -2,7 +2,7 @@ package dynamostore
 
 import (
 	"fmt"
-	"net/url"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -44,10 +44,19 @@ func encodePoint(p *point.Point) item {
 	return item(w)
 }
 
+// yearOne is how many milliseconds the first year is before 1970. Readings may be as old as
+// that, and numbers below zero do not sort as text.
+const yearOne = 62_135_596_800_000
+
 // readingPlace returns where a reading stands among its campaign's, as text that sorts.
-// Names are escaped: a # in one must not look like the end of it.
 func readingPlace(campaign, metric string, at time.Time) string {
-	return fmt.Sprintf("%s#%s#%013d", url.QueryEscape(campaign), url.QueryEscape(metric), at.UnixMilli())
+	return fmt.Sprintf("%s#%s#%015d", escaped(campaign), escaped(metric), at.UnixMilli()+yearOne)
+}
+
+// escaped returns a name that a # can end. Nothing else is escaped: the sort key of an
+// index has at most 1024 bytes, and two names may have 64 characters of four bytes each.
+func escaped(name string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(name, "%", "%25"), "#", "%23")
 }
 
 // decodePoint reads a data point's row.

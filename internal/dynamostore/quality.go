@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -16,25 +17,15 @@ import (
 	"orbitq/internal/worker"
 )
 
-// Record implements worker.Store: the job's row first, as in Settle.
+// Record implements worker.Store. The refused item decides, the job's row first, as in
+// Settle.
 func (s *Store) Record(ctx context.Context, held, ended *job.Job, q *quality.Record, n *job.Notice) (worker.Settlement, error) {
 	after := encodeJob(ended)
-	items := []types.TransactWriteItem{{Update: s.jobUpdate(held.ID, changeOf(encodeJob(held), after), mine(held))}}
-	if q != nil {
-		w, err := document(qualityKey(q.Point, q.Revision), q)
-		if err != nil {
-			return worker.LeaseLost, err
-		}
-		items = append(items, s.stillRevision(q, ended.Finished), types.TransactWriteItem{Put: &types.Put{TableName: &s.table, Item: item(w)}})
+	items, err := s.recorded(held, ended, q, n)
+	if err != nil {
+		return worker.LeaseLost, err
 	}
-	if n != nil {
-		put, err := s.putNotice(n)
-		if err != nil {
-			return worker.LeaseLost, err
-		}
-		items = append(items, put...)
-	}
-	err := s.transact(ctx, append(items, s.besides(held, ended)...)...)
+	err = s.transact(ctx, items...)
 	if err == nil {
 		return worker.Written, nil
 	}
@@ -45,7 +36,12 @@ func (s *Store) Record(ctx context.Context, held, ended *job.Job, q *quality.Rec
 		}
 		return s.lost(row), nil
 	}
-	if _, ok := refused(rs, 1); ok {
+	if row, ok := refused(rs, 1); ok {
+		if q != nil && q.AutoApproved && reader(row).num("rev") == q.Revision {
+			judged := *q // by a person, who was quicker: rules have the first word, not the last
+			judged.AutoApproved = false
+			return s.Record(ctx, held, ended, &judged, n)
+		}
 		return worker.Duplicate, nil // told before, or about a reading that is not so any more
 	}
 	w, err := s.readBack(ctx, held.ID, after, err)
@@ -55,8 +51,34 @@ func (s *Store) Record(ctx context.Context, held, ended *job.Job, q *quality.Rec
 	return worker.Written, nil
 }
 
+// recorded returns what is written with the end of a job; a verdict or a notice comes
+// second.
+func (s *Store) recorded(held, ended *job.Job, q *quality.Record, n *job.Notice) ([]types.TransactWriteItem, error) {
+	after := encodeJob(ended)
+	items := []types.TransactWriteItem{{Update: s.jobUpdate(held.ID, changeOf(encodeJob(held), after), mine(held))}}
+	if q != nil {
+		w, err := document(qualityKey(q.Point, q.Revision), q)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, s.stillRevision(q, ended.Finished), types.TransactWriteItem{Put: &types.Put{TableName: &s.table, Item: item(w)}})
+	}
+	if n != nil {
+		put, err := s.putNotice(n)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, put...)
+	}
+	items = append(items, s.besides(held, ended)...)
+	if held.UsageKey != "" && ended.UsageKey == "" {
+		items = append(items, s.giveBack(held)) // nothing of this is billed
+	}
+	return items, nil
+}
+
 // stillRevision is the condition that a reading is still the one that was analysed; if the
-// rules approve it by themselves, it is approved with it.
+// rules approve it by themselves, it is approved with it, unless a person has judged it.
 func (s *Store) stillRevision(q *quality.Record, now time.Time) types.TransactWriteItem {
 	guard, values := "rev = :rev", item{":rev": num(q.Revision)}
 	if !q.AutoApproved {
@@ -64,11 +86,14 @@ func (s *Store) stillRevision(q *quality.Record, now time.Time) types.TransactWr
 			TableName: &s.table, Key: pointKey(q.Point), ConditionExpression: &guard, ExpressionAttributeValues: values,
 		}}
 	}
+	// A reading that waits for a review has no status.
+	guard += " AND attribute_not_exists(#status)"
 	expr := "SET #status = :approved, rvat = :now"
 	values[":approved"], values[":now"] = str(string(point.Approved)), num(ms(now))
 	return types.TransactWriteItem{Update: &types.Update{
 		TableName: &s.table, Key: pointKey(q.Point), UpdateExpression: &expr, ConditionExpression: &guard,
 		ExpressionAttributeNames: map[string]string{"#status": "status"}, ExpressionAttributeValues: values,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}}
 }
 
@@ -96,8 +121,8 @@ func (s *Store) Flags(ctx context.Context, point string) ([]quality.Flag, error)
 	}
 	var all []quality.Flag
 	for _, row := range rows {
-		if afterHash(reader(row).str("sk")) == "" || reader(row).str("sk")[:5] != "FLAG#" {
-			continue
+		if !strings.HasPrefix(reader(row).str("sk"), "FLAG#") {
+			continue // what the rules say
 		}
 		f, err := undocument[quality.Flag](row)
 		if err != nil {
@@ -110,21 +135,10 @@ func (s *Store) Flags(ctx context.Context, point string) ([]quality.Flag, error)
 }
 
 // Review implements intake.Reviews: the status of a reading, and a flag of a person's,
-// which is a row of its own so that no analysis can ever write over it.
+// which is a row of its own so that no analysis can ever write over it. A reading that is
+// not the one that the person saw is not reviewed.
 func (s *Store) Review(ctx context.Context, p *point.Point, f *quality.Flag) error {
-	old, next := encodePoint(p), encodePoint(p)
-	delete(old, "status")
-	delete(old, "rvat")
-	delete(old, "rvnotes")
-	ch := changeOf(old, next)
-	if ch.expr == "" {
-		ch.expr, ch.names, ch.values = "REMOVE #status, rvat, rvnotes", map[string]string{"#status": "status"}, nil
-	}
-	c := equals("rev", num(p.Revision))
-	items := []types.TransactWriteItem{{Update: &types.Update{
-		TableName: &s.table, Key: pointKey(p.ID), UpdateExpression: &ch.expr, ConditionExpression: &c.expr,
-		ExpressionAttributeNames: merged(ch.names, c.names), ExpressionAttributeValues: merged(ch.values, c.values),
-	}}}
+	items := []types.TransactWriteItem{s.reviewed(p)}
 	if f != nil {
 		w, err := document(key("QUALITY#"+p.ID, "FLAG#"+job.DerivedID(f.Type, f.Reason)), f)
 		if err != nil {
@@ -132,14 +146,37 @@ func (s *Store) Review(ctx context.Context, p *point.Point, f *quality.Flag) err
 		}
 		items = append(items, types.TransactWriteItem{Put: &types.Put{TableName: &s.table, Item: item(w)}})
 	}
-	if err := s.transact(ctx, items...); err != nil {
+	err := s.transact(ctx, items...)
+	rs, _ := reasons(err)
+	if _, changed := refused(rs, 0); changed {
+		return job.Errorf(job.StateConflict, "the data point %s has changed since it was read", p.ID)
+	}
+	if err != nil {
 		return coded("write review", err)
 	}
 	return nil
 }
 
-// campaignKey returns the key of an owner's campaign.
-func campaignKey(owner, id string) item { return key("CAMPAIGN#"+owner+"#"+id, "CAMPAIGN") }
+// reviewed returns the write of a point's review: all of it is set or removed, because the
+// row may still have an earlier one.
+func (s *Store) reviewed(p *point.Point) types.TransactWriteItem {
+	row, before, after := encodePoint(p), item{}, item{}
+	for _, name := range []string{"status", "rvat", "rvnotes"} {
+		before[name] = str("?") // differs from every review
+		if v, ok := row[name]; ok {
+			after[name] = v
+		}
+	}
+	ch, c := changeOf(before, after), equals("rev", num(p.Revision))
+	return types.TransactWriteItem{Update: &types.Update{
+		TableName: &s.table, Key: pointKey(p.ID), UpdateExpression: &ch.expr, ConditionExpression: &c.expr,
+		ExpressionAttributeNames: merged(ch.names, c.names), ExpressionAttributeValues: merged(ch.values, c.values),
+	}}
+}
+
+// campaignKey returns the key of an owner's campaign. The owner is escaped, because who ends
+// with a # and a name must not reach another one's campaign.
+func campaignKey(owner, id string) item { return key("CAMPAIGN#"+escaped(owner)+"#"+id, "CAMPAIGN") }
 
 // SaveZones implements intake.Reviews.
 func (s *Store) SaveZones(ctx context.Context, owner, campaign string, zones []quality.Zone) error {

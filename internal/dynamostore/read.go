@@ -2,11 +2,9 @@ package dynamostore
 
 import (
 	"context"
-	"slices"
 	"sort"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"orbitq/internal/job"
 	"orbitq/internal/point"
@@ -156,27 +154,6 @@ func (s *Store) jobs(ctx context.Context, keys []item, position func(*job.Job) s
 		all = append(all, decodeJob(row))
 	}
 	sort.Slice(all, func(i, k int) bool { return position(&all[i]) > position(&all[k]) })
-	return all, nil
-}
-
-// rows reads rows by their keys, in no order; those that are gone are left out.
-func (s *Store) rows(ctx context.Context, keys []item) ([]item, error) {
-	const atOnce = 100 // what DynamoDB reads in one request
-	var all []item
-	for tries := 0; len(keys) > 0; tries++ {
-		if tries == maxTries+len(keys)/atOnce {
-			return nil, job.Errorf(job.Throttled, "%d rows stayed unread", len(keys))
-		}
-		now := keys[:min(len(keys), atOnce)]
-		out, err := s.db.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
-			RequestItems: map[string]types.KeysAndAttributes{s.table: {Keys: now}},
-		})
-		if err != nil {
-			return nil, coded("read rows", err)
-		}
-		all = append(all, out.Responses[s.table]...)
-		keys = append(slices.Clone(out.UnprocessedKeys[s.table].Keys), keys[len(now):]...)
-	}
 	return all, nil
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"orbitq/internal/deadletter"
 	"orbitq/internal/dynamostore"
+	"orbitq/internal/flow"
 	"orbitq/internal/job"
 	"orbitq/internal/limit"
 	"orbitq/internal/point"
@@ -171,7 +172,7 @@ func TestWhatATableLeavesUndoneIsAskedForAgain(t *testing.T) {
 	if len(seen) != 60 {
 		t.Errorf("%d different rows of 60", len(seen))
 	}
-	if err := on(&partial{}).RecordCalls(t.Context(), calls); err == nil || !strings.Contains(err.Error(), "60 call records stayed unwritten") {
+	if err := on(&partial{}).RecordCalls(t.Context(), calls); err == nil || !strings.Contains(err.Error(), "60 rows stayed unwritten") {
 		t.Errorf("got %v", err)
 	}
 	p = &partial{each: 3}
@@ -179,10 +180,16 @@ func TestWhatATableLeavesUndoneIsAskedForAgain(t *testing.T) {
 		t.Errorf("%d of 10 read in %d requests, %v", len(got), p.read, err)
 	}
 	for name, read := range map[string]func(*dynamostore.Store) error{
-		"jobs":   func(s *dynamostore.Store) error { _, _, err := s.Jobs(t.Context(), "u", "", 10); return err },
-		"ledger": func(s *dynamostore.Store) error { _, _, err := s.Ledger(t.Context(), "u", "", 10); return err },
-		"poison": func(s *dynamostore.Store) error { _, err := s.Poisoned(t.Context(), 10); return err },
-		"events": func(s *dynamostore.Store) error { _, err := s.Pending(t.Context(), time.Now(), 10); return err },
+		"jobs":    func(s *dynamostore.Store) error { _, _, err := s.Jobs(t.Context(), "u", "", 10); return err },
+		"ledger":  func(s *dynamostore.Store) error { _, _, err := s.Ledger(t.Context(), "u", "", 10); return err },
+		"poison":  func(s *dynamostore.Store) error { _, err := s.Poisoned(t.Context(), 10); return err },
+		"events":  func(s *dynamostore.Store) error { _, err := s.Pending(t.Context(), time.Now(), 10); return err },
+		"chains":  func(s *dynamostore.Store) error { _, _, err := s.OwnChains(t.Context(), "u", "", 10); return err },
+		"notices": func(s *dynamostore.Store) error { _, _, err := s.Notices(t.Context(), "u", "", 10); return err },
+		"points": func(s *dynamostore.Store) error {
+			_, err := s.FindPoints(t.Context(), "u", flow.Filter{Campaign: "c"}, 10)
+			return err
+		},
 	} {
 		if err := read(on(&partial{})); job.CodeOf(err) != job.Throttled {
 			t.Errorf("%s: %v", name, err)

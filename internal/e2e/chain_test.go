@@ -1,8 +1,10 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"reflect"
 	"testing"
 )
 
@@ -48,4 +50,90 @@ func TestAChainRunsItsStepsInOrder(t *testing.T) {
 	t.Log(quality)
 	inbox := w.must(t, token, http.MethodGet, "/v1/notifications", "", http.StatusOK)
 	t.Log(inbox)
+}
+
+// TestAFailedChainNamesItsStepAndGoesOnFromIt lets the provider refuse, and then not.
+func TestAFailedChainNamesItsStepAndGoesOnFromIt(t *testing.T) {
+	t.Parallel()
+	w := own(t, nil)
+	token := w.full(t, "redrive", "enterprise")
+	id := w.alone(t, token, 1, "")[0]
+	w.barren(1, 1)
+	path := "/v1/chains/" + fmt.Sprint(w.must(t, token, http.MethodPost, "/v1/chains", fmt.Sprintf(`{"data_point_id":%q}`, id), http.StatusAccepted)["id"])
+	got := w.comes(t, token, path, "state", "failed")
+	failure, _ := got["error"].(map[string]any)
+	if got["failed_step"] != "enrich" || failure["code"] != "INVALID_REQUEST" {
+		t.Errorf("failed chain %v", got)
+	}
+	steps, _ := got["steps"].([]any)
+	if len(steps) != 3 {
+		t.Fatalf("steps %v", steps)
+	}
+	for _, later := range steps[1:] {
+		if one, _ := later.(map[string]any); one["state"] != "pending" || one["job"] != nil {
+			t.Errorf("a step behind the failed one: %v", one)
+		}
+	}
+	eventually(t, func() error {
+		all, err := w.Executions(t.Context())
+		if err != nil {
+			return err
+		}
+		if len(all) != 1 || all[0].Status != "FAILED" {
+			return fmt.Errorf("executions %+v", all)
+		}
+		return nil
+	})
+
+	w.Provider().SetFaults()
+	w.must(t, token, http.MethodPost, path+"/redrive", "", http.StatusAccepted)
+	got = w.comes(t, token, path, "state", "succeeded")
+	first, _ := got["steps"].([]any)[0].(map[string]any)["job"].(map[string]any)
+	if got["generation"] != 1.0 || first["generation"] != 1.0 || first["outcome"] != "SUCCEEDED" {
+		t.Errorf("after the redrive %v", got)
+	}
+	if w.must(t, token, http.MethodPost, path+"/redrive", "", http.StatusConflict)["code"] != "STATE_CONFLICT" {
+		t.Error("a chain that has succeeded was redriven")
+	}
+	if failed := w.must(t, token, http.MethodGet, "/v1/failed", "", http.StatusOK); len(failed["items"].([]any)) != 0 {
+		t.Errorf("still failed: %v", failed)
+	}
+	w.mustBeAllowed(t)
+}
+
+// TestAChainCostsWhatItSays counts the transitions that the state machine made.
+func TestAChainCostsWhatItSays(t *testing.T) {
+	t.Parallel()
+	w := own(t, nil)
+	token := w.full(t, "cost", "enterprise")
+	ids := w.alone(t, token, 5, "")
+	path := "/v1/chains/" + fmt.Sprint(w.must(t, token, http.MethodPost, "/v1/chains", fmt.Sprintf(`{"data_point_id":%q}`, ids[0]), http.StatusAccepted)["id"])
+	w.comes(t, token, path, "state", "succeeded")
+	batch := map[string]any{"name": "cost", "data_point_ids": ids[1:], "then": map[string]any{"notify": true}, "finally": map[string]any{"notify": true}}
+	raw, err := json.Marshal(batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	quoted := w.must(t, token, http.MethodPost, "/v1/batches", string(raw[:len(raw)-1])+`,"dry_run":true}`, http.StatusOK)
+	expected, _ := quoted["expected_cost"].(map[string]any)
+	if list := w.must(t, token, http.MethodGet, "/v1/batches", "", http.StatusOK); len(list["items"].([]any)) != 0 {
+		t.Errorf("the dry run left %v", list)
+	}
+	w.comes(t, token, w.batched(t, token, batch), "state", "finished")
+	eventually(t, func() error {
+		all, err := w.Executions(t.Context())
+		if err != nil {
+			return err
+		}
+		got := map[string]string{}
+		for _, e := range all {
+			got[e.Machine] = fmt.Sprint(e.Status, " ", e.Transitions)
+		}
+		want := map[string]string{"orbitq-chain": "SUCCEEDED 8", "orbitq-batch": fmt.Sprint("SUCCEEDED ", expected["state_transitions"])}
+		if !reflect.DeepEqual(got, want) {
+			return fmt.Errorf("executions %v, want %v", got, want)
+		}
+		return nil
+	})
+	t.Logf("expected of a batch of four: %v", expected)
 }

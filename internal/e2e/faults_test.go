@@ -43,7 +43,7 @@ func TestAThousandJobsTwiceDeliveredUnderKills(t *testing.T) {
 	var killed int
 	var chaos sync.WaitGroup
 	stop := make(chan struct{})
-	chaos.Go(func() { killed = killAtRandom(w, kills, stop) })
+	chaos.Go(func() { killed = killAtRandom(w, kills, stop, "enrich") })
 	points := w.clear(jobs)
 	var accepting sync.WaitGroup
 	for part := range 10 {
@@ -91,8 +91,8 @@ func TestAThousandJobsTwiceDeliveredUnderKills(t *testing.T) {
 	}
 }
 
-// killAtRandom kills busy workers at random moments, up to n of them.
-func killAtRandom(w *world, n int, stop <-chan struct{}) (killed int) {
+// killAtRandom kills busy processes of functions at random moments, up to n of them.
+func killAtRandom(w *world, n int, stop <-chan struct{}, functions ...string) (killed int) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for killed < n {
 		wait := time.NewTimer(time.Duration(50+random.IntN(400)) * time.Millisecond)
@@ -102,7 +102,7 @@ func killAtRandom(w *world, n int, stop <-chan struct{}) (killed int) {
 			return killed
 		case <-wait.C:
 		}
-		if _, ok := w.Kill("enrich", random); ok {
+		if _, ok := w.Kill(functions[random.IntN(len(functions))], random); ok {
 			killed++
 		}
 	}

@@ -199,7 +199,7 @@ func TestTriggersOfTheSamples(t *testing.T) {
 	log := start(t).logger
 	for name, handle := range map[string]any{
 		"dlq":   entry.Sweep(deadletter.New(store, &graveyard{}, clock), log),
-		"relay": entry.Relay(relay.New(relay.Config{Store: store, Skipped: store, Outbox: store, Sender: queues, Now: clock}), start(t).operator, log),
+		"relay": entry.Relay(relay.New(relay.Config{Store: store, Skipped: store, Outbox: store, Sender: queues, Now: clock}), start(t).operator, start(t).flows(), log),
 	} {
 		if shape := reflect.TypeOf(handle); shape.NumIn() != 1 || shape.NumOut() != 1 {
 			t.Errorf("%s takes %d arguments: Lambda would decode the event into one of them", name, shape.NumIn())

@@ -217,6 +217,9 @@ func (f *Flow) StartBatch(ctx context.Context, p Prepared) (b job.Batch, startEr
 	if stored.Closed || stored.Runs > 0 {
 		return stored, nil, nil // a repeated request: it has gone on long since
 	}
+	if existed {
+		return stored, f.executeRest(ctx, &stored), nil // a filter may choose other points by now
+	}
 	return stored, f.executeItems(ctx, &stored, p.Items), nil
 }
 

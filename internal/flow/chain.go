@@ -118,6 +118,9 @@ func (f *Flow) VisitChain(ctx context.Context, id, requestID string) (Answer, er
 	if err != nil {
 		return Answer{Job: row}, fmt.Errorf("write chain: %w", err)
 	}
+	if c.State == job.TrackCancelled && row.State.Open() {
+		return f.leave(ctx, &c) // while the step ran: it may not go on
+	}
 	a := Answer{State: c.State, Next: c.Kind(), Job: row, Err: note}
 	if !c.State.Final() && row.State.Open() {
 		a.Wait = again(&row, f.Now())
@@ -126,15 +129,22 @@ func (f *Flow) VisitChain(ctx context.Context, id, requestID string) (Answer, er
 }
 
 // leave answers for a chain that has ended. If it was cancelled, so is a step of it that
-// was about to begin.
+// was about to begin. One that runs is asked after again: if its worker is lost, nobody
+// else would end its job and give its unit back.
 func (f *Flow) leave(ctx context.Context, c *job.Chain) (Answer, error) {
-	if c.State == job.TrackCancelled && c.Kind() != "" {
-		if _, err := f.stop(ctx, &c.Track, c.Job()); err != nil {
-			return Answer{}, err
-		}
-	}
 	row := job.Job{ID: job.StepID(c.Key, c.Kind()), Kind: c.Kind(), State: job.Dead, Code: c.Code, Reason: c.Reason}
-	return Answer{State: c.State, Next: c.Kind(), Job: row}, nil
+	a := Answer{State: c.State, Next: c.Kind(), Job: row}
+	if c.State != job.TrackCancelled || c.Kind() == "" {
+		return a, nil
+	}
+	row, err := f.stop(ctx, &c.Track, c.Job())
+	if err != nil {
+		return Answer{}, err
+	}
+	if row.State.Open() {
+		a.Wait = again(&row, f.Now())
+	}
+	return a, nil
 }
 
 // TroubleChain takes note that an execution gave up on a step that is not at its end:

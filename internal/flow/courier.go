@@ -185,7 +185,7 @@ func (f *Flow) dispatch(ctx context.Context, b *job.Batch, e job.Event, c job.Ca
 		return fmt.Errorf("read point: %w", err)
 	}
 	if len(found) == 0 {
-		return job.Errorf(job.InvalidRequest, "the data point of the callback is gone")
+		return job.Errorf(job.WebhookRefused, "the data point of the callback is gone")
 	}
 	j := f.fresh(job.Job{
 		ID: job.DerivedID(e.ID), Kind: c.Kind, Owner: b.Owner, Tier: b.Tier, Anchor: b.Anchor, Limit: b.Limit, Queue: b.Queue,

@@ -71,11 +71,14 @@ func (f *Flow) advance(ctx context.Context, b *job.Batch, it *job.Item, requestI
 	return row, note, nil
 }
 
-// caught takes note that an item has failed: once in a round. If that stops the batch,
-// what waits for its time is taken back at once, because it might wait for days.
+// caught takes note that an item has failed in the round that b is in: once. If that stops
+// the batch, what waits for its time is taken back at once, because it might wait for days.
 func (f *Flow) caught(ctx context.Context, b *job.Batch) error {
-	before := b.Stop
+	before, round := b.Stop, b.Round
 	after, err := f.Batches.AmendBatch(ctx, b.ID, func(b job.Batch) (job.Batch, Change, error) {
+		if b.Round != round {
+			return b, Change{}, nil // it works on that item again
+		}
 		next, events := job.CatchBatch(b, f.Now())
 		return next, Change{Events: events}, nil
 	})
@@ -133,6 +136,7 @@ func (f *Flow) Summarise(ctx context.Context, id string) (job.Batch, error) {
 		if err := f.caught(ctx, &b); err != nil {
 			return b, err
 		}
+		return f.Summarise(ctx, id) // counted anew: the batch is another one now
 	}
 	round, total := b.Round, b.Total
 	b, err = f.Batches.AmendBatch(ctx, id, func(b job.Batch) (job.Batch, Change, error) {

@@ -17,7 +17,7 @@ const (
 )
 
 // Units are what a chain or batch uses when nothing has to be repeated or waited for;
-// each wait adds two transitions and one invocation. The demonstration prints them beside
+// a wait adds five transitions and one invocation in a chain, three and one in a batch. The demonstration prints them beside
 // what the local gateway counted.
 type Units struct {
 	Transitions      int
@@ -47,16 +47,16 @@ const (
 // CostOf returns what so many items with so many steps each cost.
 func CostOf(items, steps int, distributed bool) Cost {
 	u := Units{
-		// Start, choice of the map, summary with its choice, both callbacks, end; in each
-		// item its visit and the choice behind it.
-		Transitions: 7 + 2*items, Invocations: 3 + items,
+		// Choice and map, summary with its choice, both callbacks with theirs, end; in each
+		// item its visit, the choice behind it, and its end.
+		Transitions: 8 + 3*items, Invocations: 3 + items,
 		WriteUnits: items*(steps*writesPerStep+writesPerTrack) + 4, ReadUnits: items*readsPerVisit + items/8,
 		ProviderRequests: items,
 	}
 	if distributed {
 		children := (items + Chunk - 1) / Chunk
 		// A child has a start of its own.
-		u.Transitions, u.Invocations, u.ObjectPuts = 7+4*children, 3+children, 1
+		u.Transitions, u.Invocations, u.ObjectPuts = 8+4*children, 3+children, 1
 	}
 	return priced(u, float64(items*steps)*secondsPerVisit)
 }

@@ -27,7 +27,10 @@ func (f *Flow) run(ctx context.Context, t *job.Track, j job.Job, requestID strin
 	if err != nil {
 		return row, note, fmt.Errorf("read step: %w", err)
 	}
-	if ready(&row, f.Now()) {
+	switch stuck := ready(&row, f.Now()); {
+	case stuck && note == nil:
+		return row, nil, job.Errorf(job.Throttled, "the step did not run: too little time was left")
+	case stuck:
 		return row, note, job.Errorf(job.Throttled, "the step did not run: %w", note)
 	}
 	return row, note, nil
@@ -88,18 +91,16 @@ func (f *Flow) renewed(ctx context.Context, t *job.Track, row job.Job, err error
 // stop takes a step back that has not started, and returns the row of its job. One that
 // runs is left alone: what has begun is counted. A step that has no job yet gets one that
 // is cancelled from the start, because only the row of the job can decide between whoever
-// stops it and whoever is about to start it.
+// stops it and whoever is about to start it. For the same reason one that ended in an
+// earlier round is revived before it is cancelled.
 func (f *Flow) stop(ctx context.Context, t *job.Track, j job.Job) (job.Job, error) {
 	never, err := job.Cancel(f.fresh(j), f.Now())
 	if err != nil {
 		return never, fmt.Errorf("cancel step: %w", err)
 	}
-	row, existed, err := f.Jobs.Accept(ctx, &never)
-	if err != nil {
-		return row, fmt.Errorf("accept cancelled step: %w", err)
-	}
-	if !existed || !row.State.Open() || t.Renewed(&row) {
-		return row, nil
+	row, _, err := f.Jobs.Accept(ctx, &never)
+	if row, err = f.renewed(ctx, t, row, err); err != nil || !row.State.Open() {
+		return row, err
 	}
 	row, err = f.Jobs.Amend(ctx, row.ID, func(j job.Job) (job.Job, error) {
 		if !j.State.Open() || j.LeaseLive(f.Now()) {

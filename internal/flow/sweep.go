@@ -57,6 +57,9 @@ func (f *Flow) resumeChain(ctx context.Context, id string) (bool, error) {
 	if err != nil || !due(seen.Look, f.Now()) {
 		return false, unlessGone(err)
 	}
+	if seen.State.Final() {
+		return false, f.release(ctx, &seen)
+	}
 	running, err := f.Executions.Running(ctx, ChainMachine, job.ExecutionName(id, seen.Generation))
 	if err != nil {
 		return false, fmt.Errorf("ask after execution: %w", err)
@@ -78,6 +81,26 @@ func (f *Flow) resumeChain(ctx context.Context, id string) (bool, error) {
 		return false, unlessGone(err)
 	}
 	return true, f.execute(ctx, &c)
+}
+
+// release ends the step of a cancelled chain, if its execution could not, and asks no more
+// when it has ended.
+func (f *Flow) release(ctx context.Context, c *job.Chain) error {
+	a, err := f.leave(ctx, c)
+	if err != nil {
+		return err
+	}
+	_, err = f.Chains.AmendChain(ctx, c.ID, func(c job.Chain) (job.Chain, error) {
+		c.Look = time.Time{}
+		if a.Wait > 0 {
+			c.Look = f.Now().Add(a.Wait)
+		}
+		return c, nil
+	})
+	if err != nil {
+		return fmt.Errorf("write chain: %w", err)
+	}
+	return nil
 }
 
 // resumeBatch starts an execution of a batch that has none. One that has nothing left to

@@ -77,9 +77,13 @@ func NewBatch(b Batch, now time.Time, resend time.Duration) Batch {
 	return b
 }
 
-// Partition names where the batch's items are. It regards the body of the request: two
-// requests with one Idempotency-Key and different bodies must not share items.
-func (b *Batch) Partition() string { return DerivedID(b.ID, b.BodyHash) }
+// Partition names where the batch's items are. It regards the body and the moment of the
+// request: of two requests with one Idempotency-Key only one becomes the batch, and the
+// other one, which has written its items before it knows, must not write over the first
+// one's, which may have gone on meanwhile.
+func (b *Batch) Partition() string {
+	return DerivedID(b.ID, b.BodyHash, strconv.FormatInt(b.Created.UnixNano(), 36))
+}
 
 // Item returns the item of a data point at the moment when it joins the batch.
 func (b *Batch) Item(point string, revision int) Item {

@@ -52,7 +52,8 @@ type Chain struct {
 	// Generation: of the newest execution; grows with each restart.
 	Generation int       `json:"gen"`
 	Created    time.Time `json:"created"`
-	// Look: the relay asks after the execution then; zero for a chain that has ended.
+	// Look: the relay asks after the execution then; zero for a chain that has ended, and
+	// has no step open either.
 	Look time.Time `json:"look,omitzero"`
 }
 
@@ -87,7 +88,8 @@ func (c Chain) On(t Track) Chain {
 }
 
 // CancelChain returns the row of a chain that its owner took back. Cancelling twice is
-// once; a chain that ended cannot be cancelled.
+// once; a chain that ended cannot be cancelled. It keeps its look: somebody must see to it
+// that its step ends as well.
 func CancelChain(c Chain, now time.Time) (Chain, error) {
 	if c.State == TrackCancelled {
 		return c, nil
@@ -95,7 +97,8 @@ func CancelChain(c Chain, now time.Time) (Chain, error) {
 	if c.State.Final() {
 		return c, Errorf(StateConflict, "the chain has %s already; only one that goes on can be cancelled", c.State)
 	}
-	return c.On(c.Stopped(now)), nil
+	c.Track = c.Stopped(now)
+	return c, nil
 }
 
 // RedriveChain returns the row of a failed chain that goes on from the step that failed,

@@ -115,8 +115,8 @@ func TestOutcomesAreBilledWithTheirAnalysis(t *testing.T) {
 			t.Errorf("%s: billed %v, analysed %v", o, job.Outcome(o).Billable(), job.Outcome(o).Analysed())
 		}
 	}
-	if len(all) != 11 {
-		t.Errorf("%d outcomes: the domain has eleven", len(all))
+	if len(all) != 14 {
+		t.Errorf("%d outcomes: an enrichment has eleven, an analysis one, a message two", len(all))
 	}
 }
 

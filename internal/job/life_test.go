@@ -179,7 +179,7 @@ func (l *life) released(next job.Job, attempts int) {
 // others lets everybody but a worker act.
 func (l *life) others() {
 	t := job.DefaultTiming()
-	switch rapid.IntRange(0, 7).Draw(l.t, "actor") {
+	switch rapid.IntRange(0, 8).Draw(l.t, "actor") {
 	case 0:
 		if !job.MayResend(&l.row, l.now) {
 			return
@@ -219,6 +219,9 @@ func (l *life) others() {
 	case 7:
 		plan := job.Plan{Tier: "pro", Limit: 100}
 		l.person("retry", l.row.State == job.Skipped, "", func() (job.Job, error) { return job.Upgraded(l.row, plan, t, l.now) })
+	case 8:
+		may := l.row.State == job.Dead || l.row.State == job.Cancelled
+		l.person("restart", may, "", func() (job.Job, error) { return job.Restarted(l.row, t, l.now) })
 	}
 }
 

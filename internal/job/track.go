@@ -92,6 +92,7 @@ func (t Track) After(step *Job, now time.Time) Track {
 	}
 	t.At++
 	t.Least = 0
+	t.Code, t.Reason = "", "" // of an execution that gave up on this very step
 	switch {
 	case t.At < len(t.Steps):
 		return t

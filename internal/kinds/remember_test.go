@@ -262,7 +262,7 @@ func TestOneSlotIsForOneCall(t *testing.T) {
 			t.Errorf("queue %s: showed %+v", c.queue, w.passes)
 		}
 	}
-	if got := (&kinds.Enrich{}).Policy(); !reflect.DeepEqual(got, job.Policy{Paced: true}) {
+	if got := (&kinds.Enrich{}).Policy(); !reflect.DeepEqual(got, job.Policy{Paced: true, Before: []string{kinds.AnalyzeName, kinds.NotifyName}}) {
 		t.Errorf("policy %+v", got)
 	}
 }

@@ -1,8 +1,9 @@
 package memstore
 
 import (
+	"cmp"
 	"context"
-	"sort"
+	"slices"
 	"time"
 
 	"orbitq/internal/flow"
@@ -19,25 +20,28 @@ func (s *Store) event(e job.Event) {
 	s.events[e.ID] = &mailed{flow.Delivery{Event: e, Next: e.At}}
 }
 
-// Pending implements relay.Outbox.
+// Pending implements relay.Outbox: those that are due the longest, so that an event which
+// nobody hears does not stand in front of the others, in the order of what they tell.
 func (s *Store) Pending(_ context.Context, now time.Time, n int) ([]job.Event, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make([]job.Event, 0, len(s.events))
+	due := make([]flow.Delivery, 0, len(s.events))
 	for _, m := range s.events {
 		if !m.Next.IsZero() && (now.IsZero() || !now.Before(m.Next)) {
-			e := m.Event
-			e.Tries = m.Tries
-			all = append(all, e)
+			d := m.Delivery
+			d.Event.Tries = d.Tries
+			due = append(due, d)
 		}
 	}
-	sort.Slice(all, func(i, k int) bool {
-		if all[i].At.Equal(all[k].At) {
-			return all[i].ID < all[k].ID
-		}
-		return all[i].At.Before(all[k].At)
+	slices.SortFunc(due, func(a, b flow.Delivery) int {
+		return cmp.Or(a.Next.Compare(b.Next), cmp.Compare(a.Event.ID, b.Event.ID))
 	})
-	return all[:min(n, len(all))], nil
+	events := make([]job.Event, 0, len(due))
+	for _, d := range due[:min(n, len(due))] {
+		events = append(events, d.Event)
+	}
+	slices.SortFunc(events, func(a, b job.Event) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) })
+	return events, nil
 }
 
 // Told implements relay.Outbox.
@@ -50,11 +54,12 @@ func (s *Store) Told(_ context.Context, id string, now time.Time) error {
 	return nil
 }
 
-// Missed implements relay.Outbox.
+// Missed implements relay.Outbox. Who reports the same try again is the client that lost
+// the reply, so it is counted once.
 func (s *Store) Missed(_ context.Context, id, reason string, next, _ time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if m, ok := s.events[id]; ok && !m.Next.IsZero() {
+	if m, ok := s.events[id]; ok && !m.Next.IsZero() && !m.Next.Equal(next) {
 		m.Tries++
 		m.Next, m.Reason = next, reason
 	}

@@ -1,6 +1,7 @@
 package memstore_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -35,6 +36,40 @@ func TestWritten(t *testing.T) {
 	} {
 		if err := c.do(); err != nil || s.Written() != c.want {
 			t.Errorf("%s: %d rows written, %v, want %d", c.name, s.Written(), err, c.want)
+		}
+	}
+}
+
+// TestWhatNobodyHearsStandsBehind: of more events than a sweep tells, those come first that
+// are due the longest, and not those that happened first.
+func TestWhatNobodyHearsStandsBehind(t *testing.T) {
+	t.Parallel()
+	s, now := memstore.New(storetest.Timing()), time.Date(2026, 3, 15, 12, 0, 0, 0, time.UTC)
+	for i, id := range []string{"mute", "b", "a", "late"} {
+		n := job.Notice{ID: id, Owner: "u", At: now.Add(time.Duration(i/2) * time.Second), Topic: true}
+		if err := s.PutNotice(t.Context(), &n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Missed(t.Context(), "mute."+job.NoticeTopic, "503", now.Add(time.Minute), now); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		n    int
+		want string
+	}{
+		{"few", 2, "[b a]"},
+		{"all but one", 3, "[b a late]"},
+		{"all, in the order of what they tell", 10, "[b mute a late]"},
+	} {
+		events, err := s.Pending(t.Context(), now.Add(time.Hour), c.n)
+		var got []string
+		for _, e := range events {
+			got = append(got, e.Job)
+		}
+		if err != nil || fmt.Sprint(got) != c.want {
+			t.Errorf("%s: %v, %v, want %s", c.name, got, err, c.want)
 		}
 	}
 }

@@ -28,10 +28,12 @@ func (s *Store) Record(_ context.Context, held, ended *job.Job, q *quality.Recor
 		if !ok || p.Revision != q.Revision {
 			return worker.Duplicate, nil
 		}
-		if q.AutoApproved {
+		judged := copied(*q)
+		judged.AutoApproved = q.AutoApproved && p.Status == point.Pending // else a person was quicker
+		if judged.AutoApproved {
 			s.points[q.Point] = p.Reviewed(point.Approved, p.ReviewNotes, ended.Finished)
 		}
-		s.qualities[revision{q.Point, q.Revision}] = copied(*q)
+		s.qualities[revision{q.Point, q.Revision}] = judged
 	}
 	if n != nil && !s.putNotice(n) {
 		return worker.Duplicate, nil
@@ -64,11 +66,16 @@ func (s *Store) Flags(_ context.Context, point string) ([]quality.Flag, error) {
 	return all, nil
 }
 
-// Review implements intake.Reviews.
+// Review implements intake.Reviews, on the reading that the person saw.
 func (s *Store) Review(_ context.Context, p *point.Point, f *quality.Flag) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.points[p.ID] = *p
+	old, ok := s.points[p.ID]
+	if !ok || old.Revision != p.Revision {
+		return job.Errorf(job.StateConflict, "the data point %s has changed since it was read", p.ID)
+	}
+	old.Status, old.ReviewedAt, old.ReviewNotes = p.Status, p.ReviewedAt, p.ReviewNotes
+	s.points[p.ID] = old
 	if f == nil {
 		return nil
 	}
@@ -114,10 +121,12 @@ func (s *Store) Points(_ context.Context, ids []string) ([]point.Point, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []point.Point
+	seen := map[string]bool{}
 	for _, id := range ids {
-		if p, ok := s.points[id]; ok {
+		if p, ok := s.points[id]; ok && !seen[id] {
 			all = append(all, p)
 		}
+		seen[id] = true
 	}
 	return all, nil
 }

@@ -8,9 +8,13 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"orbitq/internal/flow"
+	"orbitq/internal/intake"
 	"orbitq/internal/job"
+	"orbitq/internal/kinds"
 	"orbitq/internal/openapi"
 	"orbitq/internal/point"
+	"orbitq/internal/quality"
 )
 
 func load(t *testing.T) *openapi3.T {
@@ -55,20 +59,37 @@ func TestOperations(t *testing.T) {
 	want := []string{
 		"DELETE /v1/failed/{id} orbitq/write",
 		"GET /openapi.yaml -",
+		"GET /v1/batches orbitq/read",
+		"GET /v1/batches/{id} orbitq/read",
+		"GET /v1/batches/{id}/items orbitq/read",
+		"GET /v1/campaigns/{id}/zones orbitq/read",
+		"GET /v1/chains orbitq/read",
+		"GET /v1/chains/{id} orbitq/read",
 		"GET /v1/data-points/{id} orbitq/read",
 		"GET /v1/data-points/{id}/analyses orbitq/read",
+		"GET /v1/data-points/{id}/quality orbitq/read",
 		"GET /v1/failed orbitq/read",
 		"GET /v1/failed/poison orbitq/operate",
 		"GET /v1/health -",
 		"GET /v1/jobs orbitq/read",
 		"GET /v1/jobs/{id} orbitq/read",
 		"GET /v1/jobs/{id}/calls orbitq/read",
+		"GET /v1/notifications orbitq/read",
+		"GET /v1/notifications/preferences orbitq/read",
 		"GET /v1/operations/{id} orbitq/read",
 		"GET /v1/provider orbitq/read",
 		"GET /v1/queues orbitq/read",
 		"GET /v1/usage orbitq/read",
 		"GET /v1/usage/ledger orbitq/read",
+		"POST /v1/batches orbitq/write",
+		"POST /v1/batches/{id}/cancel orbitq/write",
+		"POST /v1/batches/{id}/items orbitq/write",
+		"POST /v1/batches/{id}/retry orbitq/write",
+		"POST /v1/chains orbitq/write",
+		"POST /v1/chains/{id}/cancel orbitq/write",
+		"POST /v1/chains/{id}/redrive orbitq/write",
 		"POST /v1/data-points orbitq/write",
+		"POST /v1/data-points/{id}/review orbitq/write",
 		"POST /v1/failed/{id}/retry orbitq/write",
 		"POST /v1/failed:flush orbitq/write",
 		"POST /v1/failed:retry orbitq/write",
@@ -80,6 +101,8 @@ func TestOperations(t *testing.T) {
 		"POST /v1/queues/{queue}/pause orbitq/operate",
 		"POST /v1/queues/{queue}/resume orbitq/operate",
 		"POST /v1/usage:make-up orbitq/write",
+		"PUT /v1/campaigns/{id}/zones orbitq/write",
+		"PUT /v1/notifications/preferences orbitq/write",
 	}
 
 	if got := operations(load(t)); !slices.Equal(got, want) {
@@ -159,8 +182,13 @@ func TestContractSpeaksAsTheCore(t *testing.T) {
 		"Outcome": {
 			string(job.Success), string(job.Partial), string(job.AlreadyDone), string(job.NoLocation), string(job.OutOfCoverage),
 			string(job.NoAcquisition), string(job.PreMission), string(job.NotYetAvailable), string(job.Clouded),
-			string(job.UserQuotaExceeded), string(job.PointDeleted),
+			string(job.UserQuotaExceeded), string(job.PointDeleted), string(job.Analysed), string(job.Notified), string(job.NotWanted),
 		},
+		"Kind": {kinds.EnrichName, kinds.AnalyzeName, kinds.NotifyName},
+		"TrackState": {
+			string(job.TrackPending), string(job.TrackRunning), string(job.TrackSucceeded), string(job.TrackSkipped), string(job.TrackFailed), string(job.TrackCancelled),
+		},
+		"ReviewStatus": {string(point.Pending), string(point.Approved), string(point.Rejected)},
 		"ProblemCode": {
 			string(job.InvalidJSON), string(job.InvalidField), string(job.UnknownField), string(job.UnknownKind), string(job.BodyTooLarge),
 			string(job.UnsupportedMedia), string(job.NotFound), string(job.KeyReused), string(job.StateConflict), string(job.UniqueHeld), string(job.LimitExceeded), string(job.InvalidCursor), string(job.Forbidden),
@@ -185,4 +213,77 @@ func TestContractSpeaksAsTheCore(t *testing.T) {
 			t.Errorf("%s is not at most %v", name, want)
 		}
 	}
+}
+
+// Enums and limits of fields, by schema and property; "[]" is the items of a list.
+func TestFieldsSpeakAsTheCore(t *testing.T) {
+	t.Parallel()
+
+	schemas := load(t).Components.Schemas
+	property := func(schema, name string) *openapi3.Schema {
+		found := schemas[schema].Value
+		if name == "[]" {
+			return found.Items.Value
+		}
+
+		return found.Properties[name].Value
+	}
+
+	noticeTypes := words(job.NoticeTypes())
+	callbacks := []any{"batch." + job.CallThen, "batch." + job.CallCatch, "batch." + job.CallFinally}
+
+	for _, c := range []struct {
+		schema, name string
+		want         []any
+	}{
+		{"Muted", "[]", noticeTypes},
+		{"Notification", "type", append(slices.Clone(noticeTypes), callbacks...)},
+		{"Review", "flag", words(quality.HumanFlagTypes())},
+		{"Flag", "severity", []any{string(quality.Warning), string(quality.Error)}},
+		{"Batch", "stop_reason", []any{string(job.StopCancelled), string(job.StopFailed)}},
+		{"FiredCallback", "name", []any{job.CallThen, job.CallCatch, job.CallFinally}},
+	} {
+		if got := property(c.schema, c.name).Enum; !slices.Equal(got, c.want) {
+			t.Errorf("%s.%s\n got %v\nwant %v", c.schema, c.name, got, c.want)
+		}
+	}
+
+	for _, c := range []struct {
+		schema, name string
+		want         uint64
+	}{
+		{"NewBatch", "data_point_ids", flow.MaxItems},
+		{"NewItems", "data_point_ids", flow.MaxAdded},
+		{"NewZones", "zones", intake.MaxZones},
+		{"Zone", "ring", quality.MaxCorners + 1}, // a closed ring repeats its first corner
+		{"NewChain", "tags", job.MaxTags},
+		{"NewChain", "steps", flow.MaxSteps},
+	} {
+		if got := property(c.schema, c.name).MaxItems; got == nil || *got != c.want {
+			t.Errorf("%s.%s has not at most %d items", c.schema, c.name, c.want)
+		}
+	}
+}
+
+// The flags of the rules and those of people are one list in an answer.
+func TestFlagTypes(t *testing.T) {
+	t.Parallel()
+
+	want := append([]string{
+		quality.HighGPSError, quality.StatisticalOutlier, quality.OutsideZone, quality.UnexpectedRange, quality.CalibrationOverdue,
+		quality.SatelliteContextWeak, quality.LandCoverMismatch,
+	}, quality.HumanFlagTypes()...)
+	if got := load(t).Components.Schemas["Flag"].Value.Properties["type"].Value.Enum; !slices.Equal(got, words(want)) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// words is texts as a document has them.
+func words(all []string) []any {
+	out := make([]any, 0, len(all))
+	for _, s := range all {
+		out = append(out, s)
+	}
+
+	return out
 }

@@ -19,10 +19,10 @@ import (
 const all = 1000
 
 // pending returns the events of some jobs that are still to be told, in the store's
-// order.
+// order, whenever each is due: a rule may let a job die long after every other.
 func pending(t *testing.T, s Store, jobs ...string) []job.Event {
 	t.Helper()
-	events, err := s.Pending(context.Background(), later(), all)
+	events, err := s.Pending(context.Background(), time.Time{}, all)
 	if err != nil {
 		t.Fatalf("pending: %v", err)
 	}

@@ -21,7 +21,7 @@ func newPoint(t *testing.T) point.Point {
 	return point.Point{
 		ID: id(t), Owner: "u-" + id(t), Latitude: &zero, Longitude: &lon, Accuracy: 12.5, Value: -3.25,
 		CollectedAt: start(), MetricID: "pm25", CampaignID: "c", DeviceModel: "d", SensorType: "s",
-		CalibratedAt: start().Add(-time.Hour), Notes: "n\u00e4", Revision: 1, BodyHash: "h", CreatedAt: start(),
+		CalibratedAt: start().Add(-time.Hour), Notes: "n\u00e4", Revision: 1, BodyHash: "h", CreatedAt: start(), Status: point.Pending,
 	}
 }
 

@@ -30,6 +30,9 @@ type Store interface {
 	jobs
 	sides
 	books
+	flows
+	mails
+	verdicts
 	Token(ctx context.Context) (string, time.Time, error)
 	LockToken(ctx context.Context, now, until time.Time) (bool, error)
 	SaveToken(ctx context.Context, value string, expires time.Time) error
@@ -77,6 +80,7 @@ func Run(t *testing.T, s Store) {
 	for _, group := range [][]rule{
 		acceptRules(), claimRules(), ticketRules(), quotaRules(), settleRules(), buryRules(), relayRules(), readRules(), operateRules(), failureRules(),
 		uniqueRules(), keyRules(), eventRules(), promiseRules(), paceRules(), doorRules(), bookRules(), operationRules(),
+		chainRules(), drivenRules(), batchRules(), mailRules(), recordRules(), reviewRules(), findRules(),
 	} {
 		all = append(all, group...)
 	}

@@ -100,6 +100,12 @@ func (r *resolver) addFunction(out *Stack, name string, p properties) error {
 	return nil
 }
 
+// addAlias describes an alias; there is one version here, so that it needs no more than names.
+func (r *resolver) addAlias(out *Stack, _ string, p properties) error {
+	out.Aliases = append(out.Aliases, Alias{Function: functionName(p.text("FunctionName")), Name: p.text("Name")})
+	return nil
+}
+
 // addMapping describes an event source mapping.
 func (r *resolver) addMapping(out *Stack, name string, p properties) error {
 	if _, filtered := p["FilterCriteria"]; filtered {

@@ -35,6 +35,11 @@ func (r *resolver) addRole(out *Stack, name string, p properties) error {
 		return err
 	}
 	role := Role{Name: physical, ARN: arn, Managed: p.texts("ManagedPolicyArns")}
+	trust, _ := p.child("AssumeRolePolicyDocument")["Statement"].([]any)
+	for _, s := range trust {
+		st, _ := s.(map[string]any)
+		role.Trusted = append(role.Trusted, properties(st).child("Principal").texts("Service")...)
+	}
 	policies, _ := p["Policies"].([]any)
 	for _, policy := range policies {
 		one, _ := policy.(map[string]any)

@@ -105,6 +105,10 @@ func TestEventsFindTheirFunctionBehindAnAlias(t *testing.T) {
 		"P":{"Type":"AWS::Lambda::EventSourceMapping","Properties":{"EventSourceArn":"arn:p","FunctionName":"f","Enabled":false}},
 		"R":{"Type":"AWS::Events::Rule","Properties":{"ScheduleExpression":"rate(1 minute)","State":"DISABLED","Targets":[{"Arn":{"Ref":"L"}},{"Arn":{"Fn::GetAtt":["F","Arn"]}}]}}`)
 
+	if want := (cfn.Alias{Function: "f", Name: "live"}); len(s.Aliases) != 1 || s.Aliases[0] != want {
+		t.Errorf("aliases %v, want %v", s.Aliases, want)
+	}
+
 	mappings := []cfn.Mapping{
 		{QueueARN: "arn:q", Function: "f", FunctionARN: "arn:aws:lambda:r:1:function:f:live", Enabled: true, BatchSize: 5, MaxConcurrency: 2, BatchWindow: 2, PartialResponses: true},
 		{QueueARN: "arn:p", Function: "f", FunctionARN: "arn:aws:lambda:r:1:function:f", BatchSize: 10, MaxConcurrency: 10},
@@ -154,12 +158,13 @@ func TestWhatNothingHereWatchesIsAccepted(t *testing.T) {
 func TestRolesGatherTheirStatements(t *testing.T) {
 	t.Parallel()
 
-	role := described(t, `"R":{"Type":"AWS::IAM::Role","Properties":{"ManagedPolicyArns":["arn:managed"],"Policies":[
+	role := described(t, `"R":{"Type":"AWS::IAM::Role","Properties":{"ManagedPolicyArns":["arn:managed"],
+		"AssumeRolePolicyDocument":{"Statement":[{"Effect":"Allow","Principal":{"Service":["lambda.amazonaws.com","states.amazonaws.com"]}},{"Effect":"Allow","Principal":{"AWS":"*"}}]},"Policies":[
 		{"PolicyDocument":{"Statement":[{"Effect":"Allow","Action":"sqs:SendMessage","Resource":"arn:q"}]}},
 		{"PolicyDocument":{"Statement":[{"Effect":"Deny","Action":["a:b","c:d"],"Resource":["x","y"],"Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}}]}}`).Roles[0]
 
 	want := cfn.Role{
-		Name: "st-R", ARN: "arn:aws:iam::1:role/st-R", Managed: []string{"arn:managed"},
+		Name: "st-R", ARN: "arn:aws:iam::1:role/st-R", Managed: []string{"arn:managed"}, Trusted: []string{"lambda.amazonaws.com", "states.amazonaws.com"},
 		Statements: []cfn.Statement{
 			{Effect: "Allow", Action: []string{"sqs:SendMessage"}, Resource: []string{"arn:q"}},
 			{Effect: "Deny", Action: []string{"a:b", "c:d"}, Resource: []string{"x", "y"}, Condition: map[string]map[string]any{"Bool": {"aws:SecureTransport": "false"}}},

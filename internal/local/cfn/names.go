@@ -159,6 +159,8 @@ func (r *resolver) getAtt(arg any) (any, error) {
 		return r.physical(name)
 	case "Id":
 		return r.identifier(name)
+	case "Version": // of a function: there is one, and it has run since the start
+		return "1", nil
 	case "QueueUrl":
 		return r.ref(name)
 	default:

@@ -48,6 +48,7 @@ func (r *resolver) add(out *Stack, name string, res resource) error {
 		"AWS::SecretsManager::Secret":      r.addSecret,
 		"AWS::SNS::Topic":                  r.addTopic,
 		"AWS::IAM::Role":                   r.addRole,
+		"AWS::Lambda::Alias":               r.addAlias,
 		"AWS::StepFunctions::StateMachine": r.addStateMachine,
 		"AWS::S3::Bucket":                  r.addBucket,
 		"AWS::ApiGatewayV2::Api":           r.addAPI,

@@ -18,6 +18,7 @@ type Stack struct {
 
 	StateMachines []StateMachine
 	Buckets       []Bucket
+	Aliases       []Alias
 
 	Issuer   string   // of the JWT authorizer
 	Audience []string // of the JWT authorizer
@@ -94,6 +95,11 @@ type StateMachine struct {
 	Logged, Traced  bool   // which nobody does locally
 }
 
+// Alias is another name of a function, with which roles and callers must name it then.
+type Alias struct {
+	Function, Name string
+}
+
 // Bucket is an S3 bucket.
 type Bucket struct{ Name, ARN string }
 
@@ -102,6 +108,7 @@ type Role struct {
 	Name, ARN  string
 	Statements []Statement
 	Managed    []string // ARNs of AWS's managed policies
+	Trusted    []string // services that may assume it, such as states.amazonaws.com
 }
 
 // Statement is one statement of a policy.

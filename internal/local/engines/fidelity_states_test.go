@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"orbitq/internal/local/engines"
 )
 
 // ending is how an execution ended, in one line: status, error, output.
@@ -46,7 +48,7 @@ const (
 )
 
 // TestWhatTheLauncherPutsRight runs the same machines in moto as it comes and with our launcher. When moto comes closer
-// to AWS a line of the last column changes: then the patch in local/states.py can go, and the row here with it.
+// to AWS a line of the last column changes: then the patch in local/interpreter.py can go, and the row here with it.
 func TestWhatTheLauncherPutsRight(t *testing.T) {
 	t.Parallel()
 
@@ -63,6 +65,9 @@ func TestWhatTheLauncherPutsRight(t *testing.T) {
 		{"failures that are tolerated", lists(`"ToleratedFailureCount":1,`, "a"), `{}`, `SUCCEEDED ["done",null,"done","done"]`, `SUCCEEDED ["done",null,"done","done"]`},
 		{"a quarter, tolerated", lists(`"ToleratedFailurePercentage":25,`, "a"), `{}`, `SUCCEEDED ["done",null,"done","done"]`, "refused"},
 		{"less is tolerated", lists(`"ToleratedFailurePercentage":24.5,`, "a"), `{}`, "FAILED States.ExceedToleratedFailureThreshold", `SUCCEEDED ["done",null,"done","done"]`},
+		{"one of two thresholds", lists(`"ToleratedFailureCount":1,"ToleratedFailurePercentage":24.5,`, "a"), `{}`, "FAILED States.ExceedToleratedFailureThreshold", `SUCCEEDED ["done",null,"done","done"]`},
+		{"two branches", `{"StartAt":"P","States":{"P":{"Type":"Parallel","Branches":[` + task + `,{"StartAt":"W","States":{"W":{"Type":"Pass","Result":2,"End":true}}}],"End":true}}}`, `{}`, `SUCCEEDED ["done",2]`, `SUCCEEDED ["done",2]`},
+		{"a branch that fails", `{"StartAt":"P","States":{"P":{"Type":"Parallel","Branches":[` + task + `],"End":true}}}`, `{"do":"failed"}`, "FAILED Job.Busy", "FAILED Job.Busy"},
 		{"a list that is not there", lists("", "none"), `{}`, "FAILED States.ItemReaderFailed", "FAILED States.Runtime"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -108,12 +113,11 @@ func TestDifferencesThatRemain(t *testing.T) {
 		}
 	}
 
-	machine := i.machine(t, task)
-	x := i.start(t, machine, `{"do":"failed"}`)
+	x := i.start(t, i.machine(t, each("", task)), `{"items":[{"do":"failed"}]}`)
 	i.end(t, x)
 
-	if status, out, err := i.call(t.Context(), "RedriveExecution", map[string]any{"executionArn": x}); err == nil && status == http.StatusOK {
-		t.Errorf("redrive works now: %v", out)
+	if _, out, err := i.call(t.Context(), "RedriveExecution", map[string]any{"executionArn": x}); err != nil || out["__type"] != "ExecutionNotRedrivable" {
+		t.Errorf("a Map can be redriven now: %v %v", out, err)
 	}
 }
 
@@ -177,6 +181,74 @@ func TestAStoppedExecutionHasStopped(t *testing.T) {
 	}
 
 	eventually(t, "the wait has ended", func() bool { return slices.Contains(i.history(t, x), "ExecutionAborted") })
+}
+
+// TestARedriveGoesOnWhereItFailed keeps what was done, the name and the input of the state, and counts on.
+func TestARedriveGoesOnWhereItFailed(t *testing.T) {
+	t.Parallel()
+
+	g := newStandIn(t)
+	i := states(t, g)
+	// The stand-in fails until it is told otherwise; what the first state made is what the second gets again.
+	x := i.start(t, i.machine(t, `{"StartAt":"A","States":{"A":{"Type":"Pass","Result":{"do":"once"},"Next":"T"},"T":`+invoke+`}}`), `{}`)
+
+	if got := ending(i.end(t, x)); got != "FAILED Job.Busy" {
+		t.Fatalf("got %s", got)
+	}
+
+	g.heal()
+
+	if out := i.must(t, "RedriveExecution", map[string]any{"executionArn": x}); out["redriveDate"] == nil {
+		t.Errorf("got %v", out)
+	}
+
+	out := i.end(t, x)
+	if got := ending(out); got != `SUCCEEDED "done"` || out["redriveCount"] != 1.0 || out["redriveStatus"] != "NOT_REDRIVABLE" || out["error"] != nil {
+		t.Errorf("got %v", out)
+	}
+
+	want := []string{
+		"ExecutionStarted", "PassStateEntered", "PassStateExited", "TaskStateEntered", "TaskScheduled", "TaskStarted", "TaskFailed", "ExecutionFailed",
+		"ExecutionRedriven", "TaskStateEntered", "TaskScheduled", "TaskStarted", "TaskSucceeded", "TaskStateExited", "ExecutionSucceeded",
+	}
+	if got := i.history(t, x); !slices.Equal(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+
+	if _, out, err := i.call(t.Context(), "RedriveExecution", map[string]any{"executionArn": x}); err != nil || out["__type"] != "ExecutionNotRedrivable" {
+		t.Errorf("what has succeeded: %v %v", out, err)
+	}
+}
+
+// TestAFailStateFailsAgain is why a definition that should be redriven must not end in one.
+func TestAFailStateFailsAgain(t *testing.T) {
+	t.Parallel()
+
+	i := states(t, newStandIn(t))
+	x := i.start(t, i.machine(t, `{"StartAt":"A","States":{"A":{"Type":"Pass","Next":"F"},"F":{"Type":"Fail","Error":"Chain.Failed","Cause":"c"}}}`), `{}`)
+	i.end(t, x)
+	i.must(t, "RedriveExecution", map[string]any{"executionArn": x})
+
+	if out := i.end(t, x); ending(out) != "FAILED Chain.Failed" || out["redriveCount"] != 1.0 || out["redriveStatus"] != "REDRIVABLE" {
+		t.Errorf("got %v", out)
+	}
+}
+
+// TestAStoppedExecutionIsRedriven while the thread that was stopped still waits: it has no more say.
+func TestAStoppedExecutionIsRedriven(t *testing.T) {
+	t.Parallel()
+
+	i := states(t, newStandIn(t))
+	x := i.start(t, i.machine(t, `{"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":2,"End":true}}}`), `{}`)
+
+	for range 3 {
+		i.must(t, "StopExecution", map[string]any{"executionArn": x})
+		i.must(t, "RedriveExecution", map[string]any{"executionArn": x})
+	}
+
+	if out := i.end(t, x); out["status"] != "SUCCEEDED" || out["redriveCount"] != 3.0 {
+		t.Errorf("got %v", out)
+	}
 }
 
 // history returns the types of an execution's events, page by page.
@@ -255,6 +327,41 @@ func TestMapsKeepTheirConcurrency(t *testing.T) {
 
 	if g.busiest > 40 || g.busiest < 2 {
 		t.Errorf("%d at once", g.busiest)
+	}
+}
+
+// TestRetriesAreCompressed tries again after up to 100 and 200 s, a hundred times as fast and with jitter.
+func TestRetriesAreCompressed(t *testing.T) {
+	t.Parallel()
+
+	cfg := statesConfig(t, newStandIn(t))
+	cfg.Speed = 100
+
+	e, err := engines.States(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	t.Cleanup(func() { _ = e.Stop() })
+
+	i := interpreter{e.URL}
+	x := i.start(t, i.machine(t, strings.Replace(task, `"OutputPath"`, `"Retry":[{"ErrorEquals":["Job.Busy"],"IntervalSeconds":100,"BackoffRate":2,"MaxAttempts":2,"JitterStrategy":"FULL"}],"OutputPath"`, 1)), `{"do":"failed"}`)
+	began := time.Now()
+
+	if got := ending(i.end(t, x)); got != "FAILED Job.Busy" || time.Since(began) > 20*time.Second {
+		t.Errorf("got %s after %v", got, time.Since(began))
+	}
+
+	tried := 0
+
+	for _, kind := range i.history(t, x) {
+		if kind == "TaskFailed" {
+			tried++
+		}
+	}
+
+	if tried != 3 {
+		t.Errorf("tried %d times", tried)
 	}
 }
 

@@ -29,6 +29,7 @@ type standIn struct {
 
 	mu      sync.Mutex
 	signers map[string]bool
+	healed  bool
 	busy    int
 	busiest int
 }
@@ -82,11 +83,11 @@ func (g *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, `{"message":"Rate Exceeded"}`)
 	case in.Do == "cut":
 		panic(http.ErrAbortHandler)
-	case in.Do == "failed" || len(in.IDs) == 1 && in.IDs[0] == "bad":
+	case in.Do == "failed" || in.Do == "once" && !g.healthy() || len(in.IDs) == 1 && in.IDs[0] == "bad":
 		w.Header().Set("X-Amz-Function-Error", "Unhandled")
 		fmt.Fprint(w, `{"errorType":"Job.Busy","errorMessage":"busy"}`)
 	case in.Do == "nap":
-		time.Sleep(50 * time.Millisecond)
+		<-time.After(50 * time.Millisecond)
 		fmt.Fprint(w, `"rested"`)
 	default:
 		fmt.Fprint(w, `"done"`)
@@ -104,6 +105,21 @@ func (g *standIn) enter(r *http.Request) {
 	g.signers[key] = true
 	g.busy++
 	g.busiest = max(g.busiest, g.busy)
+}
+
+// heal lets succeed what fails only once.
+func (g *standIn) heal() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+
+	g.healed = true
+}
+
+func (g *standIn) healthy() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+
+	return g.healed
 }
 
 func (g *standIn) leave() {

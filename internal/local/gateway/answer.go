@@ -57,7 +57,7 @@ func (g *Gateway) invoke(w http.ResponseWriter, r *http.Request, c *call) {
 		return
 	}
 	run, ok := g.Functions[functionName(parts[2])]
-	if !ok {
+	if !ok || g.Aliases != nil && c.qualifier != "" && c.qualifier != "$LATEST" && !g.Aliases[c.function+":"+c.qualifier] {
 		failure(w, http.StatusNotFound, "ResourceNotFoundException", "Function not found: "+parts[2])
 		return
 	}

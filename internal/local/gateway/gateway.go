@@ -43,6 +43,7 @@ type Config struct {
 	Topics          []Topic
 	Buckets         []Bucket
 	Functions       map[string]Invoker // by name
+	Aliases         map[string]bool    // by "function:alias"; nil takes every qualifier
 }
 
 // Secret is a secret with its value.

@@ -61,6 +61,7 @@ func TestWhatACallNeeds(t *testing.T) {
 		{"start", "states", sfn + "StartExecution", "/", `{"stateMachineArn":"arn:machine","name":"x"}`, []string{"states:StartExecution", "arn:machine"}},
 		{"describe", "states", sfn + "DescribeExecution", "/", `{"executionArn":"arn:execution"}`, []string{"states:DescribeExecution", "arn:execution"}},
 		{"stop", "states", sfn + "StopExecution", "/", `{"executionArn":"arn:execution"}`, []string{"states:StopExecution", "arn:execution"}},
+		{"redrive", "states", sfn + "RedriveExecution", "/", `{"executionArn":"arn:execution"}`, []string{"states:RedriveExecution", "arn:execution"}},
 		{"history", "states", sfn + "GetExecutionHistory", "/", `{"executionArn":"arn:execution"}`, []string{"states:GetExecutionHistory", "arn:execution"}},
 		{"executions", "states", sfn + "ListExecutions", "/", `{"stateMachineArn":"arn:machine"}`, []string{"states:ListExecutions", "arn:machine"}},
 		{"map run", "states", sfn + "DescribeMapRun", "/", `{"mapRunArn":"arn:run"}`, []string{"states:DescribeMapRun", "arn:run"}},

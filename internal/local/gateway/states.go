@@ -44,11 +44,11 @@ func (t *target) resource() string {
 }
 
 // stateOperation reports whether an operation is one that the engine is trusted with. Definitions are the template's, and
-// changing them would pass by what the stack checks; the engine cannot redrive, and nothing here waits for a task token.
+// changing them would pass by what the stack checks; and nothing here waits for a task token.
 func stateOperation(name string) bool {
 	switch name {
 	case "StartExecution", "DescribeExecution", "StopExecution", "GetExecutionHistory", "ListExecutions",
-		"DescribeStateMachine", "DescribeStateMachineForExecution", "ListStateMachines", "DescribeMapRun", "ListMapRuns":
+		"RedriveExecution", "DescribeStateMachine", "DescribeStateMachineForExecution", "ListStateMachines", "DescribeMapRun", "ListMapRuns":
 		return true
 	default:
 		return false

@@ -87,7 +87,7 @@ func TestOperationsThatTheEngineIsNotTrustedWith(t *testing.T) {
 
 	b := start(t)
 
-	for _, operation := range []string{"CreateStateMachine", "UpdateStateMachine", "DeleteStateMachine", "RedriveExecution", "StartSyncExecution", "SendTaskSuccess", ""} {
+	for _, operation := range []string{"CreateStateMachine", "UpdateStateMachine", "DeleteStateMachine", "StartSyncExecution", "SendTaskSuccess", ""} {
 		if status, text := b.machine(t, operation, `{}`); status != http.StatusBadRequest || !strings.Contains(text, "UnknownOperationException") {
 			t.Errorf("%s: got %d %s", operation, status, text)
 		}
@@ -171,6 +171,30 @@ func TestAStateMachineIsACaller(t *testing.T) {
 
 	if n := b.gateway.Counters().Calls["work"]["lambda:InvokeFunction"]; n != 4 {
 		t.Errorf("counted %d", n)
+	}
+}
+
+// TestOnlyAliasesOfTheTemplateAreThere tells a name that AWS would not find; without a list nobody asks.
+func TestOnlyAliasesOfTheTemplateAreThere(t *testing.T) {
+	t.Parallel()
+
+	b := start(t)
+
+	for _, c := range []struct {
+		called  string
+		aliases map[string]bool
+		want    int
+	}{
+		{"worker:next", nil, http.StatusOK},
+		{"worker:live", map[string]bool{"worker:live": true}, http.StatusOK},
+		{"worker:$LATEST", map[string]bool{"worker:live": true}, http.StatusOK},
+		{"worker", map[string]bool{}, http.StatusOK},
+		{"worker:next", map[string]bool{"worker:live": true, "other:next": true}, http.StatusNotFound},
+	} {
+		b.gateway.Aliases = c.aliases
+		if status, text, _ := b.send(t, "operator", "lambda", "", "/2015-03-31/functions/"+c.called+"/invocations", `{}`); status != c.want {
+			t.Errorf("%s of %v: got %d %s, want %d", c.called, c.aliases, status, text, c.want)
+		}
 	}
 }
 

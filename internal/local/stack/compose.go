@@ -56,7 +56,7 @@ func (s *Stack) compose(context.Context) error {
 	s.gateway = gateway.New(gateway.Config{
 		Region: s.opts.Region, Account: engines.Account, DynamoDB: s.tables.URL, SQS: s.queues.URL,
 		Principals: s.principals, HashKeys: s.hashKeys(), Secrets: s.secrets(), Functions: invokers,
-		Mappings: s.controls(), Topics: s.topics(), States: s.statesURL(), Buckets: s.buckets(),
+		Mappings: s.controls(), Topics: s.topics(), States: s.statesURL(), Buckets: s.buckets(), Aliases: s.aliases(),
 	})
 
 	return nil

@@ -11,8 +11,10 @@ import (
 	"orbitq/internal/local/gateway"
 )
 
-// targetStates is the prefix of X-Amz-Target.
-const targetStates = "AWSStepFunctions."
+const (
+	targetStates = "AWSStepFunctions."    // prefix of X-Amz-Target
+	service      = "states.amazonaws.com" // who assumes a state machine's role
+)
 
 // machine makes a state machine from the template's own definition: compressed time is the engine's business.
 func (p provisioner) machine(ctx context.Context, m cfn.StateMachine) error {
@@ -45,6 +47,10 @@ func (s *Stack) composeMachines() error {
 		i := slices.IndexFunc(s.template.Roles, func(r cfn.Role) bool { return r.ARN == m.Role })
 		if i < 0 {
 			return fmt.Errorf("state machine %s: its role %s is not in the template", m.Name, m.Role)
+		}
+
+		if role := s.template.Roles[i]; !slices.Contains(role.Trusted, service) {
+			return fmt.Errorf("state machine %s: its role %s does not trust %s", m.Name, role.Name, service)
 		}
 
 		key := gateway.RoleKey(s.template.Roles[i].Name)
@@ -81,6 +87,16 @@ func (s *Stack) statesURL() string {
 	}
 
 	return s.states.URL
+}
+
+// aliases are the names with which functions may be called besides their own.
+func (s *Stack) aliases() map[string]bool {
+	all := map[string]bool{}
+	for _, a := range s.template.Aliases {
+		all[a.Function+":"+a.Name] = true
+	}
+
+	return all
 }
 
 // buckets are the template's, as the gateway keeps them.

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
 	"orbitq/internal/local/gateway"
 	"orbitq/internal/local/stack"
 )
@@ -43,6 +45,7 @@ func TestAStateMachineRuns(t *testing.T) {
 		"errors have their names":           w.errorsHaveTheirNames,
 		"waits and retries are compressed":  w.waitsAreCompressed,
 		"maps run their items":              w.mapsRunTheirItems,
+		"it stores and sends":               w.itStoresAndSends,
 		"a name is taken once":              w.aNameIsTakenOnce,
 		"what does not exist has its error": w.whatDoesNotExist,
 		"a function may not start it":       w.aFunctionMayNotStartIt,
@@ -179,6 +182,32 @@ func (w *world) mapsRunTheirItems(t *testing.T) {
 	}
 }
 
+// itStoresAndSends calls table and queue with the machine's role, and knows their errors by name.
+func (w *world) itStoresAndSends(t *testing.T) {
+	t.Helper()
+
+	d, _ := w.ran(t, "stored", `{"do":"store","key":"one"}`)
+	if d.Status != "SUCCEEDED" || !strings.Contains(d.Output, `"MessageId"`) {
+		t.Errorf("got %+v", d)
+	}
+
+	if got := w.keys(t); got != "one" {
+		t.Errorf("the table has %s", got)
+	}
+
+	again, _ := w.ran(t, "stored-again", `{"do":"store","key":"one"}`)
+	if got := caughtError(t, again); !strings.HasPrefix(got, "DynamoDB.ConditionalCheckFailedException: ") {
+		t.Errorf("got %s", got)
+	}
+
+	url := w.State().Queues["Queue"]
+
+	out, err := w.queue.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url, WaitTimeSeconds: 5})
+	if err != nil || len(out.Messages) != 1 || *out.Messages[0].Body != "one" {
+		t.Errorf("got %v %v", out, err)
+	}
+}
+
 // aNameIsTakenOnce starts the same again while it runs, and everything else that a name may meet.
 func (w *world) aNameIsTakenOnce(t *testing.T) {
 	t.Helper()
@@ -302,6 +331,7 @@ func TestMachinesThatCannotRunStopTheStart(t *testing.T) {
 		{"EXPRESS", "template.yaml", "      Name: !Sub", "      Type: EXPRESS\n      Name: !Sub", "type EXPRESS"},
 		{"a next state that is not there", "work.asl.json", `"Next": "Flaky"`, `"Nex": "Flaky"`, "make state machine orbitq-work"},
 		{"a substitution without value", "template.yaml", "        Failures: 100\n", "", "names Failures"},
+		{"a role that trusts another", "template.yaml", "Service: states.amazonaws.com", "Service: lambda.amazonaws.com", "its role orbitq-WorkRole does not trust states.amazonaws.com"},
 		{"a role that is not there", "template.yaml", "Role: !GetAtt WorkRole.Arn", "Role: arn:aws:iam::000000000000:role/none", "its role arn:aws:iam::000000000000:role/none is not in the template"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

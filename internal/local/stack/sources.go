@@ -48,9 +48,9 @@ func (s *Stack) describe() State {
 }
 
 // ignored lists the types of resources that the local run leaves out, but for those that it has in another shape: log
-// files for log groups, and the newest code for versions, aliases and the permissions to invoke them.
+// files for log groups, and the newest code for versions and the permissions to invoke them.
 func ignored(t *cfn.Stack) []string {
-	inAnotherShape := []string{"AWS::Logs::LogGroup", "AWS::Lambda::Version", "AWS::Lambda::Alias", "AWS::Lambda::Permission"}
+	inAnotherShape := []string{"AWS::Logs::LogGroup", "AWS::Lambda::Version", "AWS::Lambda::Permission"}
 
 	var types []string
 
