@@ -141,3 +141,36 @@ func TestWhoeverWaitsForATableStopsWithItsCaller(t *testing.T) {
 		t.Errorf("amend: %v", err)
 	}
 }
+
+// asks remembers the last question.
+type asks struct {
+	down
+
+	last *dynamodb.QueryInput
+}
+
+func (a *asks) Query(_ context.Context, in *dynamodb.QueryInput, _ ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
+	a.last = in
+	return &dynamodb.QueryOutput{}, nil
+}
+
+// TestItemsAreCountedAsTheyAre: an index, or a read that may be old, could miss the last
+// item, and an emulator never is.
+func TestItemsAreCountedAsTheyAre(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		after string
+		n     int
+		limit int32
+	}{{"", 10, 10}, {"p", 5000, 1000}} {
+		a := &asks{}
+		got, next, err := on(a).Items(t.Context(), &job.Batch{ID: "b"}, c.after, c.n)
+		if err != nil || len(got) != 0 || next != "" {
+			t.Errorf("%+v: %+v, %q, %v", c, got, next, err)
+		}
+		_, after := a.last.ExpressionAttributeValues[":after"]
+		if a.last.IndexName != nil || a.last.ConsistentRead == nil || !*a.last.ConsistentRead || *a.last.Limit != c.limit || after != (c.after != "") {
+			t.Errorf("%+v asks %+v", c, a.last)
+		}
+	}
+}

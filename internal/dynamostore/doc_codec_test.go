@@ -1,11 +1,13 @@
 package dynamostore
 
 import (
+	"context"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"pgregory.net/rapid"
 
@@ -141,6 +143,40 @@ func TestANoticeIsWrittenWithItsEvents(t *testing.T) {
 	}
 }
 
+// TestAnEventOutlivesItsBatch: whoever looks at an ended batch sees what became of its
+// callbacks, which were told after its end.
+func TestAnEventOutlivesItsBatch(t *testing.T) {
+	t.Parallel()
+	now, ttl := time.Date(2026, 3, 15, 12, 0, 0, 0, time.UTC), 0
+	c := &updates{see: func(in *dynamodb.UpdateItemInput) { ttl = reader(in.ExpressionAttributeValues).num(":ttl") }}
+	s := New(Config{Client: c, Table: "t"})
+	b := job.Batch{ID: "b", Finished: now}
+	row, err := batchDoc("b").row(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, end := range map[string]func() error{
+		"told":     func() error { return s.Told(t.Context(), "e", now) },
+		"given up": func() error { return s.Missed(t.Context(), "e", "410", time.Time{}, now) },
+	} {
+		if err := end(); err != nil || ttl < reader(row).num("ttl") || reader(row).num("ttl") == 0 {
+			t.Errorf("%s: the event goes at %d, its batch at %d, %v", name, ttl, reader(row).num("ttl"), err)
+		}
+	}
+}
+
+// updates is a table that shows the updates that it gets.
+type updates struct {
+	Client
+
+	see func(in *dynamodb.UpdateItemInput)
+}
+
+func (u *updates) UpdateItem(_ context.Context, in *dynamodb.UpdateItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+	u.see(in)
+	return &dynamodb.UpdateItemOutput{}, nil
+}
+
 // TestAReviewSetsOrRemovesAllOfIt, under the revision that was seen.
 func TestAReviewSetsOrRemovesAllOfIt(t *testing.T) {
 	t.Parallel()
@@ -218,8 +254,10 @@ func TestVerdictsComeBackAsTheyWere(t *testing.T) {
 	t.Parallel()
 	for _, q := range []quality.Record{
 		{Point: "p", Flags: []quality.Flag{}},
-		{Point: "p", Revision: 2, RuleVersion: "v", Score: 85, Recommendation: quality.Review, AutoApproved: true, Outcome: job.Partial, Job: "j",
-			Flags: []quality.Flag{{Type: quality.OutsideZone, Reason: "r", Severity: quality.Error, Automatic: true, At: time.Unix(1, 5).UTC(), Details: map[string]float64{"x": 0.1}}}},
+		{
+			Point: "p", Revision: 2, RuleVersion: "v", Score: 85, Recommendation: quality.Review, AutoApproved: true, Outcome: job.Partial, Job: "j",
+			Flags: []quality.Flag{{Type: quality.OutsideZone, Reason: "r", Severity: quality.Error, Automatic: true, At: time.Unix(1, 5).UTC(), Details: map[string]float64{"x": 0.1}}},
+		},
 	} {
 		w, err := document(qualityKey(q.Point, q.Revision), q)
 		got, err2 := undocument[quality.Record](item(w))

@@ -15,8 +15,9 @@ import (
 	"orbitq/internal/relay"
 )
 
-// keepEvent is how long an event is kept after it was told.
-const keepEvent = 7 * 24 * time.Hour
+// keepEvent is how long an event is kept after it was told: as long as the batch that shows
+// what became of its callbacks.
+const keepEvent = keepFinal
 
 // putEvent returns the write of an event. It has no condition: the row that goes
 // with it is written once, so the event is, too.

@@ -62,7 +62,15 @@
 //	settle      job, analysis, meter; with a unique key also its lock
 //	end         job; a reservation goes back to its meter, a key is freed, a death
 //	            writes its event
+//	record      job; what the rules say, on the condition that the reading is the one that
+//	            was judged, and its status if they approve it; or a notice with its events;
+//	            a reservation goes back, a key is freed
+//	batch       batch; the events of its callbacks, or the items that are added to it
+//	review      status of a point, and a flag
 //	relay       job alone
+//
+// A new batch is the exception: its items are too many for a transaction. They are written
+// first, to a place that no other request knows, and count when the batch is there.
 //
 // Whatever stands alone is an update of one row, half the price of a transaction.
 //

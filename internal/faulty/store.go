@@ -134,19 +134,22 @@ func (s *Store) Amend(ctx context.Context, id string, decide func(job.Job) (job.
 	return call(s.Process, "Amend", func() (job.Job, error) { return s.Table.Amend(ctx, id, decide) })
 }
 
-// graves is one page of dead jobs.
-type graves struct {
-	jobs []job.Job
-	next string
+// Jobs implements deadletter.Rows.
+func (s *Store) Jobs(ctx context.Context, owner, after string, n int) ([]job.Job, string, error) {
+	got, err := read(s.Process, "Jobs", func() (p page[job.Job], err error) {
+		p.rows, p.next, err = s.Table.Jobs(ctx, owner, after, n)
+		return p, err //nolint:wrapcheck // a decorator hands errors on as they are
+	})
+	return got.rows, got.next, err
 }
 
 // Dead implements deadletter.Rows.
 func (s *Store) Dead(ctx context.Context, owner, after string, n int) ([]job.Job, string, error) {
-	got, err := read(s.Process, "Dead", func() (g graves, err error) {
-		g.jobs, g.next, err = s.Table.Dead(ctx, owner, after, n)
-		return g, err //nolint:wrapcheck // a decorator hands errors on as they are
+	got, err := read(s.Process, "Dead", func() (p page[job.Job], err error) {
+		p.rows, p.next, err = s.Table.Dead(ctx, owner, after, n)
+		return p, err //nolint:wrapcheck // a decorator hands errors on as they are
 	})
-	return got.jobs, got.next, err
+	return got.rows, got.next, err
 }
 
 // Peek implements relay.Store.

@@ -134,13 +134,13 @@ func (s *Store) Notices(_ context.Context, owner, after string, n int) ([]job.No
 func (s *Store) Preferences(_ context.Context, owner string) (job.Preferences, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.wishes[owner], nil
+	return copied(s.wishes[owner]), nil
 }
 
 // SavePreferences implements intake.Reviews.
 func (s *Store) SavePreferences(_ context.Context, owner string, p job.Preferences) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.wishes[owner] = p
+	s.wishes[owner] = copied(p)
 	return nil
 }

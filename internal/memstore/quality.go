@@ -60,7 +60,7 @@ func (s *Store) Flags(_ context.Context, point string) ([]quality.Flag, error) {
 	defer s.mu.Unlock()
 	var all []quality.Flag
 	for _, f := range s.flags[point] {
-		all = append(all, f)
+		all = append(all, copied(f))
 	}
 	sort.Slice(all, func(i, k int) bool { return all[i].At.Before(all[k].At) })
 	return all, nil
@@ -82,7 +82,7 @@ func (s *Store) Review(_ context.Context, p *point.Point, f *quality.Flag) error
 	if s.flags[p.ID] == nil {
 		s.flags[p.ID] = map[string]quality.Flag{}
 	}
-	s.flags[p.ID][job.DerivedID(f.Type, f.Reason)] = *f
+	s.flags[p.ID][job.DerivedID(f.Type, f.Reason)] = copied(*f)
 	return nil
 }
 
@@ -98,7 +98,7 @@ func (s *Store) SaveZones(_ context.Context, owner, campaign string, zones []qua
 func (s *Store) Zones(_ context.Context, owner, campaign string) ([]quality.Zone, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.zones[zonesKey{owner, campaign}], nil
+	return copied(s.zones[zonesKey{owner, campaign}]), nil
 }
 
 // Peers implements kinds.Readings.

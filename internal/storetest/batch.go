@@ -186,7 +186,7 @@ func addsItems(t *testing.T, s Store) {
 	if err != nil || grown.Total != 1+flow.MaxAdded || grown.Runs != 1 {
 		t.Fatalf("added %+v, %v", grown, err)
 	}
-	whole := append(made, more...)
+	whole := slices.Concat(made, more)
 	slices.SortFunc(whole, func(a, b job.Item) int { return map[bool]int{true: -1, false: 1}[a.Point < b.Point] })
 	batchRow(t, s, &grown, whole)
 }

@@ -37,7 +37,7 @@ func review(t *testing.T, s Store, p *point.Point, f *quality.Flag) {
 
 // reviewsAnew: no word of an earlier review may stand beside a later one.
 func reviewsAnew(t *testing.T, s Store) {
-	p, _ := reading(t, s, nil)
+	p := reading(t, s, nil)
 	for i, c := range []struct {
 		status point.Status
 		notes  string
@@ -49,7 +49,7 @@ func reviewsAnew(t *testing.T, s Store) {
 
 // reviewsStale: nobody has seen the reading as it is now.
 func reviewsStale(t *testing.T, s Store) {
-	p, _ := reading(t, s, nil)
+	p := reading(t, s, nil)
 	other, gone := p.Reviewed(point.Approved, "", start()), newPoint(t)
 	other.Revision++
 	for name, stale := range map[string]*point.Point{"another revision": &other, "no point": &gone} {
@@ -122,9 +122,9 @@ func findRules() []rule {
 }
 
 // found demands which points a filter chooses, in any order.
-func found(t *testing.T, s Store, owner string, f flow.Filter, n int, want ...string) {
+func found(t *testing.T, s Store, owner string, f flow.Filter, want ...string) {
 	t.Helper()
-	points, err := s.FindPoints(context.Background(), owner, f, n)
+	points, err := s.FindPoints(context.Background(), owner, f, all)
 	got := idsOf(points)
 	slices.Sort(got)
 	slices.Sort(want)
@@ -152,10 +152,10 @@ func findsByFilter(t *testing.T, s Store) {
 	}
 	ids := make([]string, len(times))
 	for i := range times {
-		p, _ := reading(t, s, func(p *point.Point) { p.Owner, p.CollectedAt, p.Status = owner, times[i], point.Pending })
+		p := reading(t, s, func(p *point.Point) { p.Owner, p.CollectedAt, p.Status = owner, times[i], point.Pending })
 		ids[i] = p.ID
 	}
-	metric, _ := reading(t, s, func(p *point.Point) { p.Owner, p.MetricID = owner, "pm" })
+	metric := reading(t, s, func(p *point.Point) { p.Owner, p.MetricID = owner, "pm" })
 	reading(t, s, func(p *point.Point) { p.Owner, p.CampaignID = owner, "another" })
 	reading(t, s, func(p *point.Point) { p.Owner, p.CampaignID = owner, "" })
 	reading(t, s, nil)
@@ -165,17 +165,17 @@ func findsByFilter(t *testing.T, s Store) {
 			if from <= until {
 				want = slices.Clone(ids[from : until+1])
 			}
-			found(t, s, owner, flow.Filter{Campaign: "c", Metric: "pm25", From: times[from], Until: times[until]}, all, want...)
+			found(t, s, owner, flow.Filter{Campaign: "c", Metric: "pm25", From: times[from], Until: times[until]}, want...)
 		}
 	}
-	found(t, s, owner, flow.Filter{Campaign: "c", Metric: "pm25", From: times[4]}, all, slices.Clone(ids[4:])...)
-	found(t, s, owner, flow.Filter{Campaign: "c", Metric: "pm25", Until: times[2]}, all, slices.Clone(ids[:3])...)
-	found(t, s, owner, flow.Filter{Campaign: "c", Metric: "pm25"}, all, slices.Clone(ids)...)
-	found(t, s, owner, flow.Filter{Campaign: "c", Metric: "pm"}, all, metric.ID)
-	found(t, s, owner, flow.Filter{Campaign: "c", From: times[5]}, all, metric.ID, ids[5], ids[6])
-	found(t, s, owner, flow.Filter{Campaign: "c"}, all, append(slices.Clone(ids), metric.ID)...)
-	found(t, s, owner, flow.Filter{Campaign: "nowhere"}, all)
-	found(t, s, "u-"+id(t), flow.Filter{Campaign: "c"}, all)
+	found(t, s, owner, flow.Filter{Campaign: "c", Metric: "pm25", From: times[4]}, slices.Clone(ids[4:])...)
+	found(t, s, owner, flow.Filter{Campaign: "c", Metric: "pm25", Until: times[2]}, slices.Clone(ids[:3])...)
+	found(t, s, owner, flow.Filter{Campaign: "c", Metric: "pm25"}, slices.Clone(ids)...)
+	found(t, s, owner, flow.Filter{Campaign: "c", Metric: "pm"}, metric.ID)
+	found(t, s, owner, flow.Filter{Campaign: "c", From: times[5]}, metric.ID, ids[5], ids[6])
+	found(t, s, owner, flow.Filter{Campaign: "c"}, append(slices.Clone(ids), metric.ID)...)
+	found(t, s, owner, flow.Filter{Campaign: "nowhere"})
+	found(t, s, "u-"+id(t), flow.Filter{Campaign: "c"})
 }
 
 // findsByAnyName: a name that looks like the end of another, or like its escape.
@@ -185,17 +185,17 @@ func findsByAnyName(t *testing.T, s Store) {
 	names := []string{"a", "a#b", "a%23b", "a%", "a%25", "#", "~", "a~", "a b", "a+b", "\u00e6", long, strings.Repeat("#", point.MaxReference)}
 	ids := map[string]string{}
 	for _, name := range names {
-		p, _ := reading(t, s, func(p *point.Point) { p.Owner, p.CampaignID, p.MetricID = owner, name, name })
+		p := reading(t, s, func(p *point.Point) { p.Owner, p.CampaignID, p.MetricID = owner, name, name })
 		ids[name] = p.ID
 	}
-	nothing, _ := reading(t, s, func(p *point.Point) { p.Owner, p.CampaignID, p.MetricID = owner, "a", "" })
+	nothing := reading(t, s, func(p *point.Point) { p.Owner, p.CampaignID, p.MetricID = owner, "a", "" })
 	for _, name := range names {
 		want := []string{ids[name]}
-		found(t, s, owner, flow.Filter{Campaign: name, Metric: name, From: start(), Until: start()}, all, want...)
+		found(t, s, owner, flow.Filter{Campaign: name, Metric: name, From: start(), Until: start()}, want...)
 		if name == "a" {
 			want = append(want, nothing.ID)
 		}
-		found(t, s, owner, flow.Filter{Campaign: name}, all, want...)
+		found(t, s, owner, flow.Filter{Campaign: name}, want...)
 	}
 }
 
@@ -203,7 +203,7 @@ func findsByAnyName(t *testing.T, s Store) {
 func findsNewest(t *testing.T, s Store) {
 	owner, ids := "u-"+id(t), make([]string, 0, 12)
 	for i := range 12 {
-		p, _ := reading(t, s, func(p *point.Point) { p.Owner, p.CollectedAt = owner, start().Add(-time.Duration(i*7%12)*time.Hour) })
+		p := reading(t, s, func(p *point.Point) { p.Owner, p.CollectedAt = owner, start().Add(-time.Duration(i*7%12)*time.Hour) })
 		ids = append(ids, fmt.Sprintf("%02d%s", i*7%12, p.ID))
 	}
 	slices.Sort(ids)
@@ -220,7 +220,7 @@ func findsNewest(t *testing.T, s Store) {
 // findsPeers: a reading is no peer of itself, and nobody knows what comes after it.
 func findsPeers(t *testing.T, s Store) {
 	owner, window := "u-"+id(t), 30*24*time.Hour
-	subject, _ := reading(t, s, func(p *point.Point) { p.Owner = owner })
+	subject := reading(t, s, func(p *point.Point) { p.Owner = owner })
 	var want []float64
 	for i, c := range []struct {
 		age  time.Duration
@@ -237,7 +237,7 @@ func findsPeers(t *testing.T, s Store) {
 		{time.Hour, func(p *point.Point) { p.CampaignID = "other" }, false},
 		{time.Hour, func(p *point.Point) { p.Owner = "u-" + id(t) }, false},
 	} {
-		p, _ := reading(t, s, func(p *point.Point) {
+		p := reading(t, s, func(p *point.Point) {
 			p.Owner, p.Status, p.Value, p.CollectedAt = owner, point.Approved, float64(i), start().Add(-c.age)
 			if c.edit != nil {
 				c.edit(p)
@@ -262,7 +262,7 @@ func findsPeers(t *testing.T, s Store) {
 func readsPoints(t *testing.T, s Store) {
 	var ids, want []string
 	for range 150 {
-		p, _ := reading(t, s, nil)
+		p := reading(t, s, nil)
 		want = append(want, p.ID)
 		ids = append(ids, p.ID, id(t), p.ID)
 	}
@@ -276,7 +276,7 @@ func readsPoints(t *testing.T, s Store) {
 			t.Errorf("%d points, %v, want %d", len(got), err, len(expected))
 		}
 	}
-	p, _ := reading(t, s, nil)
+	p := reading(t, s, nil)
 	if got, err := s.Points(context.Background(), []string{p.ID}); err != nil || !reflect.DeepEqual(got, []point.Point{p}) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, p)
 	}

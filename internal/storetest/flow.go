@@ -2,9 +2,9 @@ package storetest
 
 import (
 	"context"
-	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -90,7 +90,7 @@ func oneOfTenChains(t *testing.T, s Store) {
 	for i := range news {
 		wg.Go(func() {
 			mine := c
-			mine.Tags = []string{fmt.Sprint(i)}
+			mine.Tags = []string{strconv.Itoa(i)}
 			_, existed, err := s.AcceptChain(context.Background(), &mine)
 			if err != nil {
 				t.Errorf("accept chain: %v", err)
@@ -101,7 +101,7 @@ func oneOfTenChains(t *testing.T, s Store) {
 	wg.Wait()
 	got, err := s.Chain(context.Background(), c.ID)
 	first := slices.Index(news, true)
-	if err != nil || first < 0 || slices.Contains(news[first+1:], true) || !reflect.DeepEqual(got.Tags, []string{fmt.Sprint(first)}) {
+	if err != nil || first < 0 || slices.Contains(news[first+1:], true) || !reflect.DeepEqual(got.Tags, []string{strconv.Itoa(first)}) {
 		t.Errorf("new: %v, stored %+v, %v", news, got, err)
 	}
 }
@@ -110,25 +110,16 @@ func oneOfTenChains(t *testing.T, s Store) {
 // row out of nothing.
 func missingFlows(t *testing.T, s Store) {
 	ctx, none, b := context.Background(), id(t), newBatch(t)
-	for name, read := range map[string]func() error{
-		"chain": func() error { _, err := s.Chain(ctx, none); return err },
-		"amended chain": func() error {
-			_, err := s.AmendChain(ctx, none, func(c job.Chain) (job.Chain, error) { return c, nil })
-			return err
-		},
-		"batch": func() error { _, err := s.Batch(ctx, none); return err },
-		"amended batch": func() error {
-			_, err := s.AmendBatch(ctx, none, func(b job.Batch) (job.Batch, flow.Change, error) { return b, flow.Change{}, nil })
-			return err
-		},
-		"item": func() error { _, err := s.Item(ctx, &b, none); return err },
-		"amended item": func() error {
-			_, err := s.AmendItem(ctx, &b, none, func(it job.Item) (job.Item, error) { return it, nil })
-			return err
-		},
-		"notice": func() error { _, err := s.Notice(ctx, "u", none); return err },
-	} {
-		if err := read(); job.CodeOf(err) != job.NotFound {
+	errs := map[string]error{}
+	_, errs["chain"] = s.Chain(ctx, none)
+	_, errs["amended chain"] = s.AmendChain(ctx, none, func(c job.Chain) (job.Chain, error) { return c, nil })
+	_, errs["batch"] = s.Batch(ctx, none)
+	_, errs["amended batch"] = s.AmendBatch(ctx, none, func(b job.Batch) (job.Batch, flow.Change, error) { return b, flow.Change{}, nil })
+	_, errs["item"] = s.Item(ctx, &b, none)
+	_, errs["amended item"] = s.AmendItem(ctx, &b, none, func(it job.Item) (job.Item, error) { return it, nil })
+	_, errs["notice"] = s.Notice(ctx, "u", none)
+	for name, err := range errs {
+		if job.CodeOf(err) != job.NotFound {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

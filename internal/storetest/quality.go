@@ -25,8 +25,8 @@ type verdicts interface {
 	SaveZones(ctx context.Context, owner, campaign string, zones []quality.Zone) error
 }
 
-// reading stores a new point, with the job that comes with it; edit changes it before.
-func reading(t *testing.T, s Store, edit func(*point.Point)) (point.Point, job.Job) {
+// reading stores a new point, with the job that comes with it; edit changes the point before.
+func reading(t *testing.T, s Store, edit func(*point.Point)) point.Point {
 	t.Helper()
 	p, j := newPoint(t), newJob(t, nil)
 	if edit != nil {
@@ -36,7 +36,7 @@ func reading(t *testing.T, s Store, edit func(*point.Point)) (point.Point, job.J
 	if _, _, existed, err := s.AcceptPoint(context.Background(), &p, &j); err != nil || existed {
 		t.Fatalf("accept point: existed %v, %v", existed, err)
 	}
-	return p, j
+	return p
 }
 
 // readingRow demands what is stored of a point.
@@ -77,7 +77,7 @@ func said(t *testing.T, s Store, j *job.Job, want *quality.Record) {
 // analysing stores a point and a job about it, and claims the job.
 func analysing(t *testing.T, s Store, edit func(*job.Job)) (point.Point, job.Job) {
 	t.Helper()
-	p, _ := reading(t, s, nil)
+	p := reading(t, s, nil)
 	return p, running(t, s, func(j *job.Job) {
 		if edit != nil {
 			edit(j)
