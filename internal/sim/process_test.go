@@ -41,6 +41,7 @@ type process struct {
 
 	store      faulty.Store // the table as the process sees it
 	tracks     faulty.Flows // and what chains and batches have in it
+	readings   faulty.Readings
 	states     faulty.Executions
 	queue      faulty.Queue
 	letters    faulty.DeadLetters
@@ -59,7 +60,7 @@ type process struct {
 // newProcess returns the parts of an invocation.
 func newProcess() *process {
 	p := &process{}
-	p.tracks.Process, p.states.Process = &p.Process, &p.Process
+	p.tracks.Process, p.readings.Process, p.states.Process = &p.Process, &p.Process, &p.Process
 	p.store.Process, p.queue.Process, p.letters.Process, p.cache.Process = &p.Process, &p.Process, &p.Process, &p.Process
 	p.ops.Process = &p.Process
 	p.Pause = func() { p.w.pause() }
@@ -88,9 +89,9 @@ func (p *process) newWorker(patience time.Duration) *worker.Worker {
 			Points: &p.store, Now: p.now, Patience: patience,
 			Imagery: &kinds.Remembering{Imagery: &provider{p}, Cache: &p.cache, Left: left, Now: p.now},
 		}, &kinds.Analyze{
-			Readings: &p.tracks, Rules: quality.DefaultConfig(), Now: p.now,
+			Readings: &p.readings, Rules: quality.DefaultConfig(), Now: p.now,
 		}, &kinds.Notify{
-			Readings: &p.tracks, Audience: &p.tracks, Now: p.now,
+			Readings: &p.readings, Audience: &p.readings, Now: p.now,
 		}},
 	})
 }
@@ -104,7 +105,7 @@ func (w *world) process(d time.Duration) *process {
 	p.Process = faulty.Process{Plan: w, Pause: p.Pause}
 	p.store.Table, p.queue.Inner, p.letters.Inner = w.view, w.queues, w.dead
 	p.w, p.until, p.skew, p.end, p.lost, p.open = w, w.now.Add(d), w.apart, nil, nil, 0
-	p.tracks.Inner, p.states.Inner = w.tracks, &w.machines
+	p.tracks.FlowTable, p.readings.Inner, p.states.Inner = w.tracks, w.rows, &w.machines
 	p.batch, p.handled, p.threads = p.batch[:0], p.handled[:0], 0
 	p.cache.Inner, p.ops.Inner = w.table, w.table
 	if w.log != nil {
@@ -126,7 +127,7 @@ func (w *world) process(d time.Duration) *process {
 func (p *process) rest() {
 	l := p.w.lab
 	p.w, p.Plan, p.end, p.lost, p.answer, p.err = nil, nil, nil, nil, intake.Accepted{}, nil
-	p.tracks.Inner, p.states.Inner = nil, nil
+	p.tracks.FlowTable, p.readings.Inner, p.states.Inner = nil, nil, nil
 	p.store.Table, p.queue.Inner, p.letters.Inner, p.cache.Inner, p.ops.Inner = nil, nil, nil, nil, nil
 	for _, d := range p.doors {
 		d.gate = nil

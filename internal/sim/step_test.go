@@ -27,17 +27,17 @@ const smallInline = 6
 type rows struct {
 	*faulty.Store
 
-	tracks *faulty.Flows
+	readings *faulty.Readings
 }
 
 // Job implements flow.Jobs.
-func (r rows) Job(ctx context.Context, id string) (job.Job, error) { return r.tracks.Job(ctx, id) }
+func (r rows) Job(ctx context.Context, id string) (job.Job, error) { return r.readings.Job(ctx, id) }
 
 // newFlow returns the use case of chains and batches as the functions of the API, the
 // relay and the steps have it: they differ in what they may do, not in what they would do.
 func (p *process) newFlow() (*flow.Flow, stepHandler) {
 	f := flow.New(flow.Config{
-		Chains: &p.tracks, Batches: &p.tracks, Items: &p.tracks, Points: &p.tracks, Open: &p.tracks, Jobs: rows{&p.store, &p.tracks},
+		Chains: &p.tracks, Batches: &p.tracks, Items: &p.tracks, Points: &p.tracks, Open: &p.tracks, Jobs: rows{&p.store, &p.readings},
 		Runner: p.newWorker(limit.Patience), Executions: &p.states, Policies: kinds.Policies(), Inline: smallInline,
 		CheckURL: func(string, string) []job.Violation { return nil },
 		Courier: flow.Courier{

@@ -45,7 +45,8 @@ type world struct {
 
 	table    *observed
 	view     faulty.Table // what processes see of it
-	tracks   faulty.Tracks
+	tracks   faulty.FlowTable
+	rows     faulty.Knowledge
 	machines machines
 	flows    *crowd // who wants chains and batches; nil in worlds without any
 	queues   *memqueue.Queues
@@ -113,7 +114,7 @@ func newWorld(l *lab, seed uint64, rules memstore.Rules) *world {
 	w.oracle.skew = 2 * w.skewed
 	w.oracle.traffic.policy, w.oracle.traffic.exact = w.policy, w.skewed <= time.Second/2
 	w.table = &observed{Store: store, oracle: w.oracle, limit: func(owner string) int { return limits[owner] }, now: func() time.Time { return w.now }}
-	w.view, w.tracks, w.sabotage = w.table, w.table, &sabotage{w: w}
+	w.view, w.tracks, w.rows, w.sabotage = w.table, w.table, w.table, &sabotage{w: w}
 	w.machines.w = w
 	w.queues = memqueue.New(memqueue.Config{
 		Now: func() time.Time { return w.now }, Visibility: visibility, MaxReceives: maxReceives, Names: queueNames(),
