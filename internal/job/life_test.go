@@ -269,7 +269,16 @@ func TestEveryLifeFollowsTheTable(t *testing.T) {
 			if wait := rapid.IntRange(-2000, 4000).Draw(t, "max wait"); wait > 0 {
 				accepted.StartBy = l.now.Add(time.Duration(wait) * time.Second)
 			}
-			l.become(event, job.Accepted(accepted, l.now, 24*time.Hour, 15*time.Minute))
+			row := job.Accepted(accepted, l.now, 24*time.Hour, 15*time.Minute)
+			if rapid.IntRange(0, 9).Draw(t, "stopped") == 0 { // only the row may say that it never runs
+				stopped, err := job.Cancel(row, l.now)
+				if err != nil {
+					t.Fatal(err)
+				}
+				event, row = "accept, stopped", stopped
+				l.sent = append(l.sent, row.Message()) // as a visit that reads the row would make
+			}
+			l.become(event, row)
 			for range rapid.IntRange(1, 40).Draw(t, "events") {
 				switch rapid.IntRange(0, 5).Draw(t, "event") {
 				case 0, 1:
