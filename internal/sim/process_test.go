@@ -105,7 +105,7 @@ func (w *world) process(d time.Duration) *process {
 	p.Process = faulty.Process{Plan: w, Pause: p.Pause}
 	p.store.Table, p.queue.Inner, p.letters.Inner = w.view, w.queues, w.dead
 	p.w, p.until, p.skew, p.end, p.lost, p.open = w, w.now.Add(d), w.apart, nil, nil, 0
-	p.tracks.FlowTable, p.readings.Inner, p.states.Inner = w.tracks, w.rows, &w.machines
+	p.tracks.FlowTable, p.readings.Inner, p.states.Inner = w.tracks, w.rows, w.starter
 	p.batch, p.handled, p.threads = p.batch[:0], p.handled[:0], 0
 	p.cache.Inner, p.ops.Inner = w.table, w.table
 	if w.log != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"orbitq/internal/faulty"
+	"orbitq/internal/flow"
 	"orbitq/internal/job"
 	"orbitq/internal/limit"
 	"orbitq/internal/memqueue"
@@ -47,6 +48,7 @@ type world struct {
 	view     faulty.Table // what processes see of it
 	tracks   faulty.FlowTable
 	rows     faulty.Knowledge
+	starter  flow.Executions
 	machines machines
 	flows    *crowd // who wants chains and batches; nil in worlds without any
 	queues   *memqueue.Queues
@@ -115,7 +117,7 @@ func newWorld(l *lab, seed uint64, rules memstore.Rules) *world {
 	w.oracle.traffic.policy, w.oracle.traffic.exact = w.policy, w.skewed <= time.Second/2
 	w.table = &observed{Store: store, oracle: w.oracle, limit: func(owner string) int { return limits[owner] }, now: func() time.Time { return w.now }}
 	w.view, w.tracks, w.rows, w.sabotage = w.table, w.table, w.table, &sabotage{w: w}
-	w.machines.w = w
+	w.machines.w, w.starter = w, &w.machines
 	w.queues = memqueue.New(memqueue.Config{
 		Now: func() time.Time { return w.now }, Visibility: visibility, MaxReceives: maxReceives, Names: queueNames(),
 	})
