@@ -136,7 +136,9 @@ func (g tracksGap) overwrite(ctx context.Context, id string, decide func(job.Bat
 	if err != nil {
 		return next, err
 	}
-	g.w.pause()
+	for range 5 {
+		g.w.pause()
+	}
 	return g.FlowTable.AmendBatch(ctx, id, func(job.Batch) (job.Batch, flow.Change, error) { return next, change, nil })
 }
 

@@ -33,6 +33,12 @@ func TestFlowSwarm(t *testing.T) {
 	})
 	t.Logf("measured: %d chains and %d batches of %d items with %d faults in %v, %d violations, seeds %s\n%v",
 		total.chains, total.batches, total.items, total.struck(), time.Since(began).Round(time.Second/10), failed, total.seeds, total)
+	if failed == 0 && total.worlds >= 100 {
+		covered(t, total, true)
+	}
+	if total.inline == 0 || total.chunked == 0 || total.died == 0 {
+		t.Errorf("%d executions inline, %d in chunks, %d died", total.inline, total.chunked, total.died)
+	}
 }
 
 // TestFlowReplay runs the seed in FLOW_SEED with a log of every effect, and some seeds

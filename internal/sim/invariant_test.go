@@ -51,6 +51,9 @@ func (i invariant) String() string {
 	}[i]
 }
 
+// ofFlows reports whether an invariant is about chains and batches alone.
+func (i invariant) ofFlows() bool { return i == i15 || i == i16 || i == i18 || i == i19 }
+
 // checked counts the comparisons of each invariant.
 type checked [invariants]int
 

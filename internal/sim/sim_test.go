@@ -56,7 +56,7 @@ func TestSwarm(t *testing.T) {
 	t.Logf("measured: %d lifecycles with %d faults in %v, %d comparisons of %d invariants, %d violations, seeds %s\n%v",
 		total.jobs, total.struck(), time.Since(began).Round(time.Second/10), total.checks.all(), int(invariants), failed, total.seeds, total)
 	if failed == 0 {
-		covered(t, total)
+		covered(t, total, false)
 	}
 }
 

@@ -61,6 +61,7 @@ type world struct {
 
 	sabotage *sabotage    // of the system, to see whether it is noticed; mostly none
 	answer   func() error // of the provider, in scenarios; nil for an image
+	doomed   string       // point for which the provider never has an answer
 	log      func(format string, args ...any)
 
 	mood
