@@ -23,6 +23,7 @@ type flowOracle struct {
 	notices map[string]job.Notice
 	ends    map[string]trackEnd // by the id of the job that ended its track
 	started map[string]bool     // names of executions
+	byHand  map[string]bool     // jobs and chains that somebody may have cancelled
 }
 
 // batchSeen is a batch with its items.
@@ -62,7 +63,7 @@ type trackEnd struct{ round, generation int }
 func newFlowOracle() flowOracle {
 	return flowOracle{
 		chains: map[string]*job.Chain{}, batches: map[string]*batchSeen{}, steps: map[string]stepOf{}, jobs: map[job.Flow][]string{},
-		events: map[string]*told{}, notices: map[string]job.Notice{}, ends: map[string]trackEnd{}, started: map[string]bool{},
+		events: map[string]*told{}, notices: map[string]job.Notice{}, ends: map[string]trackEnd{}, started: map[string]bool{}, byHand: map[string]bool{},
 	}
 }
 
@@ -211,8 +212,14 @@ func (o *oracle) trackEnded(name job.Flow, old, next *job.Track) {
 			o.failf(i18, "%s failed at %s with %q %q, whose job is %+v", name, next.Kind(), next.Code, next.Reason, step)
 		}
 	case job.TrackCancelled:
-		if kind, _ := name.Parts(); kind == "chain" {
-			return // cancelled as a whole, whatever its step does
+		if kind, id := name.Parts(); kind == "chain" {
+			// As a whole, whatever its step does; or because its step was.
+			if o.broken(i18, o.flows.byHand[id] || step != nil && o.flows.byHand[step.ID]) {
+				o.failf(i18, "%s was cancelled by nobody", name)
+			}
+			return
+		} else if stopped := o.flows.batches[id].row.Stop != ""; o.broken(i16, stopped || step != nil && o.flows.byHand[step.ID]) {
+			o.failf(i16, "an item of %s was cancelled by nobody: %+v", name, *next)
 		}
 		if o.broken(i18, step != nil && step.State == job.Cancelled) {
 			o.failf(i18, "an item of %s was cancelled at %s, whose job is %+v", name, next.Kind(), step)

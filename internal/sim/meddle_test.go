@@ -43,6 +43,7 @@ func (w *world) deed(p *process, x *wish) (act func(context.Context, string) err
 	}
 	if x.chain != nil {
 		if w.chance(0.3) {
+			w.oracle.flows.byHand[x.id] = true
 			return func(ctx context.Context, owner string) error {
 				_, err := p.flow.CancelChain(ctx, owner, x.id)
 				return err
@@ -83,6 +84,7 @@ func (w *world) stepDeed(p *process, id string) (act func(context.Context, strin
 	o := p.operator
 	switch w.rand.IntN(6) {
 	case 0:
+		w.oracle.flows.byHand[id] = true
 		return func(ctx context.Context, owner string) error {
 			_, err := o.Cancel(ctx, owner, id)
 			return err
