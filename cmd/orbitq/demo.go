@@ -27,9 +27,10 @@ type demoFlags struct {
 func demo() *cobra.Command {
 	f := demoFlags{opts: stack.Options{Parameters: map[string]string{"ProviderCalls": "240", "ProviderCallsHigh": "60"}}}
 	cmd := &cobra.Command{
-		Use: "demo", Short: "Run everything here and watch 25 points of a real scene being enriched", Args: none,
+		Use: "demo", Short: "Run everything here: 25 points of a real scene, a chain, and a batch of 100", Args: none,
 		Long: `Starts the local stack (or uses the one that runs), stores 25 points of a real Sentinel-2 scene, some of them clouded,
-elsewhere or wrong on purpose, shows how their jobs go, and what came of each. It stays up until Ctrl-C.
+elsewhere or wrong on purpose, shows how their jobs go, and what came of each. Then one point goes through a chain, and 100
+through a batch, of which some fail until the provider is well again. It stays up until Ctrl-C.
 
 With --once it stops after the table, and the exit status is 0 only if every point ended as it had to.
 
@@ -137,6 +138,11 @@ func (f *demoFlags) work(ctx context.Context, cmd *cobra.Command, state stack.St
 	}
 	if f.opts.Data != "" {
 		report.URLs.flags = " --data " + f.opts.Data
+	}
+	flows := flowDemo{api: api, meter: m, state: state, out: cmd.ErrOrStderr(), key: d.key, patience: f.patience}
+	cmd.PrintErrf("a chain over one point, and a batch over %d; the provider refuses %d of them at first\n", flowPoints, barrenPoints)
+	if report.Flows, err = flows.run(ctx, picture); err != nil {
+		return nil, err
 	}
 	report.judge()
 	return report, nil

@@ -20,6 +20,8 @@ type demoReport struct {
 	TookMS     int64    `json:"took_ms"`
 	URLs       urls     `json:"urls"`
 	Credit     string   `json:"attribution"`
+	// Flows is the second part of the demo; nil where there was none.
+	Flows *flowReport `json:"flows,omitempty"`
 }
 
 // urls is where the stack of the demo listens; flags are what makes the commands find it.
@@ -43,6 +45,9 @@ func (r *demoReport) judge() {
 		if row.Job != nil && row.Job.Outcome.Billable() {
 			r.Billable++
 		}
+	}
+	if r.Flows != nil {
+		r.Unexpected = append(r.Unexpected, r.Flows.unexpected()...)
 	}
 	if r.Totals.Billed != r.Billable {
 		r.Unexpected = append(r.Unexpected, fmt.Sprintf("usage: expected %d billed units, one for each analysis, got %d", r.Billable, r.Totals.Billed))
@@ -84,7 +89,10 @@ func (r *demoReport) write(w io.Writer) error {
 	if err := say(w, "\nWAIT and RUN are milliseconds; AWS is requests that name the point or its job.\n"); err != nil {
 		return err
 	}
-	return s.write(w)
+	if err := s.write(w); err != nil || r.Flows == nil {
+		return err
+	}
+	return r.Flows.write(w)
 }
 
 // wrong counts rows that ended otherwise. It is less than the list of what is unexpected when the bill is wrong too.

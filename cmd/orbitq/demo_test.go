@@ -177,7 +177,7 @@ func TestDemonstrationNames(t *testing.T) {
 func TestDemonstrationLosesPatience(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.asleep = true
+	w.asleep.Store(true)
 	all := samples(t)[:2]
 	r, drawn := demonstrate(t, w, all, 300*time.Millisecond)
 	if len(r.Unexpected) != 2 || r.Unexpected[0] != "clear -6d: expected SUCCEEDED, got queued" {
@@ -191,7 +191,7 @@ func TestDemonstrationLosesPatience(t *testing.T) {
 func TestDemonstrationEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.asleep = true
+	w.asleep.Store(true)
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(100*time.Millisecond, cancel)
 	api := client.New(client.Config{BaseURL: w.url, Token: w.token(t, localUser, localTier, "orbitq/read", "orbitq/write")})

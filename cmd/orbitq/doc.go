@@ -1,4 +1,4 @@
-// Command orbitq is the command line: the commands of a user of the API (points, jobs, usage), and those of a person
+// Command orbitq is the command line: the commands of a user of the API (points, jobs, chains, batches, usage), and those of a person
 // who runs the whole system on this machine (local, token, demo).
 //
 // # What every command promises
@@ -6,7 +6,8 @@
 //   - Text is for people and -o json for programs: one JSON value on standard output, and nothing else there. Progress,
 //     hints and errors go to standard error.
 //   - An error says what to do next, and ends with one of the exit codes of exit.go: 0 done, 1 failed, 2 the command line
-//     is wrong, 3 nothing answers, 4 no such thing, 5 the input was refused.
+//     is wrong, 3 nothing answers, 4 no such thing, 5 the input was refused, 6 a chain or batch that was waited for has
+//     ended without its success.
 //   - Flags win over environment variables, and those over the local stack that is found running.
 //   - Each help page has an example that can be pasted, and the scripts of testdata/script run what the pages say.
 //   - Ctrl-C ends a command at once and leaves nothing behind; what was accepted goes on without it.

@@ -25,6 +25,7 @@ const (
 	exitUnreachable = 3 // nothing answers: no stack is running, or the address is wrong
 	exitNotFound    = 4 // no such point or job of this user
 	exitInvalid     = 5 // the API refused the input
+	exitUnwell      = 6 // what was waited for has ended, and not all of it well: a step or an item failed or was cancelled
 )
 
 // usageError is a command line that makes no sense. It is a type of its own because cobra gives its errors none.
@@ -39,10 +40,18 @@ type notRunningError struct{ error }
 // Unwrap returns the cause.
 func (e notRunningError) Unwrap() error { return e.error }
 
+// unwellError is a chain or batch that ended without its success. It is no exitFailed, so that a script can tell "three
+// items failed, retry them" from "nobody knows what became of it".
+type unwellError struct{ error }
+
+// Unwrap returns the cause.
+func (e unwellError) Unwrap() error { return e.error }
+
 // exitCode maps an error to the code, once for all commands. A denied token is a failure like others: the input was
 // good, and somebody answers.
 func exitCode(err error) int {
 	var (
+		unwell  unwellError
 		usage   usageError
 		lost    notRunningError
 		silent  *client.Unreachable
@@ -53,6 +62,8 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.As(err, &usage):
 		return exitUsage
+	case errors.As(err, &unwell):
+		return exitUnwell
 	case errors.As(err, &lost), errors.As(err, &silent), errors.Is(err, stack.ErrNotRunning):
 		return exitUnreachable
 	case !errors.As(err, &problem):

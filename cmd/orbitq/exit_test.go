@@ -23,6 +23,7 @@ func TestExitCode(t *testing.T) {
 		{"nothing", nil, exitOK},
 		{"anything", errors.New("boom"), exitFailed},
 		{"usage", usageError{errors.New("flag")}, exitUsage},
+		{"ended unwell", errors.Join(nil, unwellError{errors.New("2 items failed")}), exitUnwell},
 		{"no API known", notRunningError{errors.New("none")}, exitUnreachable},
 		{"no stack", fmt.Errorf("find: %w", stack.ErrNotRunning), exitUnreachable},
 		{"silence", fmt.Errorf("ask: %w", &client.Unreachable{URL: "u", Err: errors.New("refused")}), exitUnreachable},

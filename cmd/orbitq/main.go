@@ -56,7 +56,7 @@ Commands talk to the API named by --api-url or ORBITQ_API_URL, or else to the lo
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	cmd.AddCommand(demo(), points(), jobs(), failed(), operations(), queues(), provider(), usage(), local(), token())
+	cmd.AddCommand(demo(), points(), jobs(), chains(), batches(), campaigns(), notifications(), failed(), operations(), queues(), provider(), usage(), local(), token())
 	cmd.CompletionOptions.HiddenDefaultCmd = true
 
 	return group(cmd)

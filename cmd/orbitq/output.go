@@ -138,6 +138,12 @@ func meaning(o job.Outcome) string {
 		return "the limit of this cycle is used up, not billed"
 	case job.PointDeleted:
 		return "the point is gone, not billed"
+	case job.Analysed:
+		return "the verdict of the rules is stored, not billed"
+	case job.Notified:
+		return "the message is in the inbox, not billed"
+	case job.NotWanted:
+		return "its owner mutes such messages, not billed"
 	default:
 		return ""
 	}

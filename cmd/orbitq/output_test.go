@@ -110,7 +110,7 @@ func TestMeaningCoversTheOutcomes(t *testing.T) {
 	seen := map[string]bool{}
 	for _, o := range []job.Outcome{
 		job.Success, job.Partial, job.AlreadyDone, job.NoLocation, job.OutOfCoverage, job.NoAcquisition, job.PreMission, job.NotYetAvailable,
-		job.Clouded, job.UserQuotaExceeded, job.PointDeleted,
+		job.Clouded, job.UserQuotaExceeded, job.PointDeleted, job.Analysed, job.Notified, job.NotWanted,
 	} {
 		text := meaning(o)
 		if text == "" || seen[text] {

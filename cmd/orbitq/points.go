@@ -24,7 +24,7 @@ func points() *cobra.Command {
 		Use: "points", Short: "Store data points and read what the satellite saw there",
 		Example: "  orbitq points create --lat 25.0646 --lon -11.2213 --value 21.5 --collected-at 2020-02-19 --wait\n  orbitq points show ID",
 	}
-	cmd.AddCommand(pointsCreate(), pointsShow())
+	cmd.AddCommand(pointsCreate(), pointsShow(), pointsQuality(), pointsReview())
 	return connected(group(cmd))
 }
 
@@ -37,8 +37,8 @@ type waiting struct {
 
 // flags adds them.
 func (f *waiting) flags(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait until the job has ended, and show what came of it")
-	cmd.Flags().DurationVar(&f.timeout, "timeout", 2*time.Minute, "stop waiting after this; the job goes on")
+	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait until the work has ended, and show what came of it")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 2*time.Minute, "stop waiting after this; the work goes on")
 }
 
 // until waits for the job. The end of patience is no end of the job, and the error says so.
@@ -59,6 +59,7 @@ func pointsCreate() *cobra.Command {
 		p         client.NewPoint
 		collected string
 		w         waiting
+		alone     bool
 	)
 	cmd := &cobra.Command{
 		Use: "create --lat N --lon N --value N", Short: "Store a data point; its enrichment starts by itself", Args: none,
@@ -71,11 +72,17 @@ func pointsCreate() *cobra.Command {
 			if err := errors.Join(needs(cmd, "lat", "lon", "value"), finite(&p)); err != nil {
 				return err
 			}
-			at, err := instant(collected)
+			at, err := instant("collected-at", collected)
 			if err != nil {
 				return err
 			}
 			p.CollectedAt = at
+			if alone {
+				p.Enrich = new(bool)
+			}
+			if alone && w.wait {
+				return usageError{errors.New("with --no-enrich there is no job to wait for")}
+			}
 			return createPoint(cmd, p, w)
 		},
 	}
@@ -90,6 +97,7 @@ func pointsCreate() *cobra.Command {
 	f.StringVar(&p.Notes, "notes", "", "anything worth knowing")
 	f.StringVar(&p.Queue, "queue", "", "high, default or low")
 	f.StringVar(&p.Key, "key", "", "idempotency key: repeating the command with it stores nothing twice")
+	f.BoolVar(&alone, "no-enrich", false, "store the point alone, for a chain or batch to work on")
 	w.flags(cmd)
 	return cmd
 }
@@ -107,7 +115,7 @@ func finite(p *client.NewPoint) error {
 
 // instant reads a day or an exact time; nothing stays nothing. A day is its midnight in UTC, because the enrichment
 // counts in days of UTC.
-func instant(s string) (*time.Time, error) {
+func instant(flag, s string) (*time.Time, error) {
 	if s == "" {
 		return nil, nil //nolint:nilnil // the API's own default is now
 	}
@@ -117,7 +125,7 @@ func instant(s string) (*time.Time, error) {
 			return &t, nil
 		}
 	}
-	return nil, usageError{fmt.Errorf("--collected-at is a day (2020-02-19) or a time (2020-02-19T11:30:00Z), not %q", s)}
+	return nil, usageError{fmt.Errorf("--%s is a day (2020-02-19) or a time (2020-02-19T11:30:00Z), not %q", flag, s)}
 }
 
 // createPoint stores the point, and waits if that is wanted. What was stored is shown in both cases, with the job that
@@ -152,6 +160,10 @@ func createPoint(cmd *cobra.Command, p client.NewPoint, w waiting) error {
 func writeCreated(out io.Writer, c *client.Created) error {
 	s := sheet{}
 	s.putf("point", "%s", c.PointID)
+	if c.JobID == "" {
+		s.putf("enrich it", "orbitq chains start %s --wait", c.PointID)
+		return s.write(out)
+	}
 	s.putf("job", "%s  %s in %s", c.JobID, c.Job.State, c.Job.Queue)
 	s.putf("follow it", "orbitq jobs show %s", c.JobID)
 	s.putf("result", "orbitq points show %s", c.PointID)

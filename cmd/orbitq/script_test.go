@@ -27,7 +27,8 @@ func TestMain(m *testing.M) {
 // Beside what testscript offers there are two commands: "exits CODE COMMAND..." runs a command that must end with the
 // code, and "json PATH VARIABLE" takes a value out of the JSON that was printed last. Points at 25.0, -11.2 die, until
 // "mend" repairs what they die of; "minutes N" lets the relay drive operations for so long; "letter TEXT" leaves a
-// message that nobody understands in the dead letter queue.
+// message that nobody understands in the dead letter queue; while the world is "asleep", nobody works and no state machine
+// starts; "webhook URL" wants a callback to have reached a receiver.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	files, err := os.ReadDir("testdata/script")
@@ -46,6 +47,7 @@ func TestScripts(t *testing.T) {
 				Setup: func(env *testscript.Env) error { return w.setup(t, env) },
 				Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 					"exits": exits, "json": extract, "mend": w.mend, "minutes": w.minutes, "letter": w.letter,
+					"asleep": w.sleep, "awake": w.wake, "webhook": w.webhook,
 				},
 			})
 		})
@@ -101,6 +103,28 @@ func (w *world) minutes(ts *testscript.TestScript, neg bool, args []string) {
 		_, err := w.operator.Advance(context.Background())
 		ts.Check(err)
 		w.running.Wait()
+	}
+}
+
+// sleep lets nobody work.
+func (w *world) sleep(_ *testscript.TestScript, _ bool, _ []string) { w.asleep.Store(true) }
+
+// wake lets what is sent and started from now on be worked on.
+func (w *world) wake(_ *testscript.TestScript, _ bool, _ []string) { w.asleep.Store(false) }
+
+// webhook wants a receiver to have got a callback, or not.
+func (w *world) webhook(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: [!] webhook URL")
+	}
+	w.running.Wait() // callbacks come after the end
+	found := false
+	w.posted.Range(func(_, url any) bool {
+		found = found || url == args[0]
+		return true
+	})
+	if found == neg {
+		ts.Fatalf("a webhook reached %s: %v", args[0], found)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"orbitq/internal/local/cdse"
 	"orbitq/internal/local/issuer"
 	"orbitq/internal/memstore"
+	"orbitq/internal/quality"
 	"orbitq/internal/query"
 	"orbitq/internal/worker"
 )
@@ -39,13 +41,21 @@ type world struct {
 	store    *memstore.Store
 	paused   sync.Map // queues that are not fed
 	running  sync.WaitGroup
-	asleep   bool // nobody works
+	flow     *flow.Flow
+	started  sync.Map        // executions, by machine and name
+	posted   sync.Map        // webhooks: URLs by id
+	fault    func(err error) // of a state machine: fails the test
+	asleep   atomic.Bool     // nobody works
 }
 
 // newWorld starts a world that ends with the test.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{}
+	w := &world{fault: func(err error) {
+		if err != nil {
+			t.Errorf("state machine: %v", err)
+		}
+	}}
 	provider, err := cdse.New(cdse.Config{ClientID: "id", ClientSecret: "secret"})
 	if err != nil {
 		t.Fatalf("make provider: %v", err)
@@ -66,43 +76,28 @@ func newWorld(t *testing.T) *world {
 	w.worker = worker.New(worker.Config{
 		Store: store, Queue: w, Now: now, Token: rand.Text, Jitter: func() float64 { return 0 }, Timing: job.DefaultTiming(),
 		LeaseMargin: time.Minute, Version: "test",
-		Kinds: []worker.Kind{&kinds.Enrich{Points: store, Imagery: imagery, Now: now}},
+		Kinds: []worker.Kind{
+			&kinds.Enrich{Points: store, Imagery: imagery, Now: now}, &kinds.Analyze{Readings: store, Rules: quality.DefaultConfig(), Now: now},
+			&kinds.Notify{Readings: store, Audience: store, Now: now},
+		},
 	})
+	w.flow = w.flows(store, now)
 	in := intake.New(intake.Config{
-		Store: store, Sender: w, Pacer: door, Runner: w.worker, Feeds: w, Policies: kinds.Policies(), Now: now, Deadline: time.Hour, Resend: time.Minute, Tries: 3,
+		Store: store, Sender: w, Pacer: door, Runner: w.worker, Feeds: w, Reviews: store, CheckURL: checkURL, Policies: kinds.Policies(), Now: now, Deadline: time.Hour, Resend: time.Minute, Tries: 3,
 		Entropy: func() (b [10]byte) { _, _ = rand.Read(b[:]); return b },
 	})
 	w.operator = deadletter.NewOperator(deadletter.OperatorConfig{
-		Rows: store, Operations: store, Sender: w, Now: now, Timing: job.DefaultTiming(),
+		Rows: store, Operations: store, Sender: w, Flows: w.flow, Now: now, Timing: job.DefaultTiming(),
 		Entropy: func() (b [10]byte) { _, _ = rand.Read(b[:]); return b },
 	})
 	reads := entry.ReadParts{
-		Query: query.New(query.Config{Store: store, Books: store, Qualities: store, Inbox: store, Now: now}), Flow: w.flows(store, now), Failures: deadletter.NewFailures(store), Poisons: store, Gate: door, Queues: w, Feeds: w, Version: "test",
+		Query: query.New(query.Config{Store: store, Books: store, Qualities: store, Inbox: store, Now: now}), Flow: w.flow, Failures: deadletter.NewFailures(store), Poisons: store, Gate: door, Queues: w, Feeds: w, Version: "test",
 	}
 	silent := slog.New(slog.DiscardHandler)
-	w.serve(t, lambda(entry.Write(in, w.operator, w.flows(store, now), door, silent)), lambda(entry.Read(reads, silent)))
+	w.serve(t, lambda(entry.Write(in, w.operator, w.flow, door, silent)), lambda(entry.Read(reads, silent)))
 	t.Cleanup(w.running.Wait) // before anything is closed
 	return w
 }
-
-// flows returns chains and batches without state machines: nothing runs them.
-func (w *world) flows(store *memstore.Store, now func() time.Time) *flow.Flow {
-	return flow.New(flow.Config{
-		Chains: store, Batches: store, Items: store, Jobs: store, Points: store, Open: store, Executions: w,
-		Courier: flow.Courier{Mail: store}, Policies: kinds.Policies(), CheckURL: func(string, string) []job.Violation { return nil },
-		Now: now, Timing: job.DefaultTiming(), Tries: 3,
-		Entropy: func() (b [10]byte) { _, _ = rand.Read(b[:]); return b },
-	})
-}
-
-// Start implements flow.Executions.
-func (*world) Start(context.Context, flow.Machine, string, []byte) error { return nil }
-
-// Running implements flow.Executions.
-func (*world) Running(context.Context, flow.Machine, string) (bool, error) { return true, nil }
-
-// PutList implements flow.Executions.
-func (*world) PutList(context.Context, string, []byte) (string, error) { return "lists", nil }
 
 // serve puts the API and the issuer of its tokens behind one address.
 func (w *world) serve(t *testing.T, write, read apigw.Invoke) {
@@ -122,13 +117,18 @@ func (w *world) serve(t *testing.T, write, read apigw.Invoke) {
 	}
 	add(write, "orbitq/write",
 		"POST /v1/data-points", "POST /v1/jobs", "POST /v1/jobs/{id}/cancel", "POST /v1/jobs/{id}/snooze", "POST /v1/failed/{id}/retry",
-		"POST /v1/failed:retry", "POST /v1/failed:flush", "DELETE /v1/failed/{id}", "POST /v1/operations/{id}/abort", "POST /v1/usage:make-up")
+		"POST /v1/failed:retry", "POST /v1/failed:flush", "DELETE /v1/failed/{id}", "POST /v1/operations/{id}/abort", "POST /v1/usage:make-up",
+		"POST /v1/chains", "POST /v1/chains/{id}/cancel", "POST /v1/chains/{id}/redrive", "POST /v1/batches", "POST /v1/batches/{id}/items",
+		"POST /v1/batches/{id}/cancel", "POST /v1/batches/{id}/retry", "POST /v1/data-points/{id}/review", "PUT /v1/campaigns/{id}/zones",
+		"PUT /v1/notifications/preferences")
 	add(write, "orbitq/read", "GET /v1/operations/{id}")
 	add(write, "orbitq/operate", "POST /v1/queues/{queue}/pause", "POST /v1/queues/{queue}/resume")
 	add(read, "orbitq/operate", "GET /v1/failed/poison")
 	add(read, "orbitq/read",
 		"GET /v1/data-points/{id}", "GET /v1/data-points/{id}/analyses", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/calls", "GET /v1/jobs", "GET /v1/failed",
-		"GET /v1/usage", "GET /v1/usage/ledger", "GET /v1/provider", "GET /v1/queues")
+		"GET /v1/usage", "GET /v1/usage/ledger", "GET /v1/provider", "GET /v1/queues",
+		"GET /v1/chains", "GET /v1/chains/{id}", "GET /v1/batches", "GET /v1/batches/{id}", "GET /v1/batches/{id}/items", "GET /v1/notifications",
+		"GET /v1/notifications/preferences", "GET /v1/data-points/{id}/quality", "GET /v1/campaigns/{id}/zones")
 	api, err := apigw.New(apigw.Config{Routes: routes, JWT: &apigw.JWT{Issuer: tokens.URL(), Audience: []string{"orbitq"}}})
 	if err != nil {
 		t.Fatalf("make API: %v", err)
@@ -164,7 +164,7 @@ func lambda[In, Out any](f func(context.Context, In) (Out, error)) apigw.Invoke 
 
 // Send works on a message instead of keeping it.
 func (w *world) Send(_ context.Context, queue string, m job.Message, _ time.Duration) error {
-	if w.asleep {
+	if w.asleep.Load() {
 		return nil
 	}
 	w.running.Go(func() { //nolint:contextcheck // the work outlives the request that sent the message

@@ -52,7 +52,9 @@ type Job struct {
 	// StartBy: when it dies if no attempt has started.
 	StartBy *time.Time `json:"start_by,omitempty"`
 	Unique  string     `json:"unique_key,omitempty"`
-	Tags    []string   `json:"tags,omitempty"`
+	// Flow: the chain or batch that drives the job, such as chain/ID; empty where messages do.
+	Flow job.Flow `json:"flow,omitempty"`
+	Tags []string `json:"tags,omitempty"`
 	// Fingerprint: of the cause that it died of.
 	Fingerprint string `json:"fingerprint,omitempty"`
 	// Duplicate: the answer to a dispatch that accepted nothing, because this open job holds the unique key.

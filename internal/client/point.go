@@ -28,6 +28,8 @@ type NewPoint struct {
 	Notes         string     `json:"notes,omitempty"`
 	// Queue: high, default or low.
 	Queue string `json:"queue,omitempty"`
+	// Enrich: false stores the point alone, without a job; nil is true.
+	Enrich *bool `json:"enrich,omitempty"`
 
 	// Key is the Idempotency-Key: the same key and body give the same point.
 	Key string `json:"-"`
@@ -47,17 +49,21 @@ type Point struct {
 	DeviceModel   string     `json:"device_model,omitempty"`
 	SensorType    string     `json:"sensor_type,omitempty"`
 	Notes         string     `json:"notes,omitempty"`
-	Status        string     `json:"status"`
-	Revision      int        `json:"revision"`
-	CreatedAt     time.Time  `json:"created_at"`
+	// Status: of the review: pending, approved or rejected.
+	Status      string     `json:"status"`
+	ReviewedAt  *time.Time `json:"reviewed_at,omitempty"`
+	ReviewNotes string     `json:"review_notes,omitempty"`
+	Revision    int        `json:"revision"`
+	CreatedAt   time.Time  `json:"created_at"`
 }
 
-// Created is a stored reading with the enrichment job that was accepted in the same step.
+// Created is a stored reading with the enrichment job that was accepted in the same step; job and id are empty when the
+// point was stored alone.
 type Created struct {
 	PointID string `json:"data_point_id"`
-	JobID   string `json:"job_id"`
+	JobID   string `json:"job_id,omitempty"`
 	Point   Point  `json:"data_point"`
-	Job     Job    `json:"job"`
+	Job     Job    `json:"job,omitzero"`
 }
 
 // Stats are the statistics of one index over the valid pixels.

@@ -20,6 +20,7 @@ type bulk struct {
 	partial
 
 	throttle   bool
+	lazy       bool // does nothing every second time, and says so
 	calls      int
 	consistent []bool
 }
@@ -27,6 +28,9 @@ type bulk struct {
 func (b *bulk) BatchWriteItem(ctx context.Context, in *dynamodb.BatchWriteItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.BatchWriteItemOutput, error) {
 	if b.calls++; b.throttle && b.calls%2 == 1 {
 		return nil, &smithy.GenericAPIError{Code: "ProvisionedThroughputExceededException"}
+	}
+	if b.lazy && b.calls%2 == 1 {
+		return &dynamodb.BatchWriteItemOutput{UnprocessedItems: in.RequestItems}, nil
 	}
 	return b.partial.BatchWriteItem(ctx, in, opts...)
 }
@@ -63,15 +67,17 @@ func TestABatchOfAnySizeIsWritten(t *testing.T) {
 		name     string
 		n, each  int
 		throttle bool
+		lazy     bool
 		want     job.Code
 	}{
-		{"one", 1, 25, false, ""},
-		{"the most", flow.MaxItems, 25, false, ""},
-		{"the most, of each request but a few", flow.MaxItems, 3, false, ""},
-		{"throttled again and again", 120, 25, true, ""},
-		{"a table that does nothing", 60, 0, false, job.Throttled},
+		{"one", 1, 25, false, false, ""},
+		{"the most", flow.MaxItems, 25, false, false, ""},
+		{"the most, of each request but a few", flow.MaxItems, 3, false, false, ""},
+		{"throttled again and again", 120, 25, true, false, ""},
+		{"nothing done every second time", 1000, 25, false, true, ""},
+		{"a table that does nothing", 60, 0, false, false, job.Throttled},
 	} {
-		b := &bulk{partial: partial{each: c.each}, throttle: c.throttle}
+		b := &bulk{partial: partial{each: c.each}, throttle: c.throttle, lazy: c.lazy}
 		batch := job.Batch{ID: job.DerivedID("b")}
 		items := make([]job.Item, c.n)
 		for i, id := range manyIDs(c.n) {

@@ -14,7 +14,8 @@ import (
 	"orbitq/internal/openapi"
 )
 
-// routes lists every route of the API; %P, %J and %D stand for the ids of a point, a job and a dead job.
+// routes lists every route of the API; %P, %J, %D, %O, %C and %B stand for the ids of a point, a job, a dead job, an
+// operation, a chain and a batch.
 func routes() []struct {
 	method, path, body string
 	public             bool
@@ -52,6 +53,25 @@ func routes() []struct {
 		{"POST", "/v1/queues/low/pause", "", false, 202, 202},
 		{"POST", "/v1/queues/low/resume", "", false, 202, 202},
 		{"GET", "/v1/provider", "", false, 200, 200},
+		{"POST", "/v1/chains", `{"data_point_id":"%P"}`, false, 202, 404},
+		{"GET", "/v1/chains", "", false, 200, 200},
+		{"GET", "/v1/chains/%C", "", false, 200, 404},
+		{"POST", "/v1/chains/%C/cancel", "", false, 200, 404},
+		{"POST", "/v1/chains/%C/redrive", "", false, 409, 404},
+		{"POST", "/v1/batches", `{"name":"n","data_point_ids":["%P"]}`, false, 202, 404},
+		{"GET", "/v1/batches", "", false, 200, 200},
+		{"GET", "/v1/batches/%B", "", false, 200, 404},
+		{"GET", "/v1/batches/%B/items", "", false, 200, 404},
+		{"POST", "/v1/batches/%B/items", `{"data_point_ids":["%P"]}`, false, 202, 404},
+		{"POST", "/v1/batches/%B/cancel", "", false, 200, 404},
+		{"POST", "/v1/batches/%B/retry", "", false, 409, 404},
+		{"GET", "/v1/notifications", "", false, 200, 200},
+		{"GET", "/v1/notifications/preferences", "", false, 200, 200},
+		{"PUT", "/v1/notifications/preferences", `{"muted":["enrichment.no_data"]}`, false, 200, 200},
+		{"POST", "/v1/data-points/%P/review", `{"status":"approved"}`, false, 200, 404},
+		{"GET", "/v1/data-points/%P/quality", "", false, 200, 404},
+		{"GET", "/v1/campaigns/coast/zones", "", false, 200, 200},
+		{"PUT", "/v1/campaigns/coast/zones", `{"zones":[]}`, false, 200, 200},
 	}
 }
 
@@ -64,7 +84,9 @@ func TestWhoMayDoWhat(t *testing.T) {
 			b := start(t)
 			pointID, jobID := b.seed(t, ann)
 			deadID := b.bury(t, ann, 1, job.ProviderDenied)
-			fill := strings.NewReplacer("%P", pointID, "%J", jobID, "%D", deadID, "%O", b.begin(t, ann))
+			chain := b.chain(t, ann, "")
+			batch, _ := b.batch(t, ann, 2, "")
+			fill := strings.NewReplacer("%P", pointID, "%J", jobID, "%D", deadID, "%O", b.begin(t, ann), "%C", chain.ID, "%B", batch.ID)
 			c := call{method: r.method, path: fill.Replace(r.path), body: fill.Replace(r.body)}
 
 			before := b.snapshot()
@@ -80,10 +102,11 @@ func TestWhoMayDoWhat(t *testing.T) {
 			if got = b.do(t, c); got.status != r.other {
 				t.Errorf("another user: %d, want %d: %s", got.status, r.other, got.body)
 			}
-			if !r.public && r.other == 200 && (strings.Contains(got.body, ann) || strings.Contains(got.body, jobID) || strings.Contains(got.body, deadID)) {
+			if !r.public && r.other == 200 && (strings.Contains(got.body, ann) || strings.Contains(got.body, jobID) || strings.Contains(got.body, deadID) || strings.Contains(got.body, chain.ID) || strings.Contains(got.body, batch.ID)) {
 				t.Errorf("another user sees %s", got.body)
 			}
-			if r.other != http.StatusCreated && b.snapshot() != before {
+			writesOwn := r.other == http.StatusCreated || r.method == http.MethodPut // of the other user
+			if !writesOwn && b.snapshot() != before {
 				t.Error("another user: something changed")
 			}
 
@@ -162,28 +185,28 @@ func TestNothingTellsForeignFromAbsent(t *testing.T) {
 	b := start(t)
 	people := []string{ann, ben, "user-cho", "user-ann ", "USER-ANN"}
 	owner := map[string]string{}
-	var points, jobs, graves []string
+	var points, jobs, graves, chains, batches []string
 	for i, who := range people {
 		pointID, jobID := b.seed(t, who)
 		deadID := b.bury(t, who, i, job.ProviderDenied)
 		points, jobs, graves = append(points, pointID), append(jobs, jobID), append(graves, deadID)
-		owner["point "+pointID], owner["job "+jobID], owner["job "+deadID] = who, who, who
+		chain := b.chain(t, who, "").ID
+		batch, _ := b.batch(t, who, 1, "")
+		chains, batches = append(chains, chain), append(batches, batch.ID)
+		owner["point "+pointID], owner["job "+jobID], owner["job "+deadID], owner["chain "+chain], owner["batch "+batch.ID] = who, who, who, who, who
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		who := rapid.SampledFrom(people).Draw(rt, "who")
 		absent := job.DerivedID(rapid.StringN(1, 8, 8).Draw(rt, "absent"))
 		// Ids of points where jobs belong, and the other way round, are only wrong ids.
-		id := rapid.SampledFrom(slices.Concat([]string{absent}, points, jobs, graves)).Draw(rt, "id")
+		id := rapid.SampledFrom(slices.Concat([]string{absent}, points, jobs, graves, chains, batches)).Draw(rt, "id")
 		for _, r := range routes() {
-			thing := "point "
-			if strings.ContainsAny(strings.ReplaceAll(r.path, "%", ""), "JD") {
-				thing = "job "
-			}
+			thing := thingOf(r.path)
 			if r.other != http.StatusNotFound || owner[thing+id] == who {
 				continue
 			}
 			ask := func(id string) answer {
-				fill := strings.NewReplacer("%P", id, "%J", id, "%D", id, "%O", id)
+				fill := strings.NewReplacer("%P", id, "%J", id, "%D", id, "%O", id, "%C", id, "%B", id)
 				return b.do(t, call{method: r.method, path: fill.Replace(r.path), body: fill.Replace(r.body), owner: who})
 			}
 			got, nowhere := ask(id), ask(absent)
@@ -194,6 +217,16 @@ func TestNothingTellsForeignFromAbsent(t *testing.T) {
 	})
 }
 
+// thingOf says what the id in a path names.
+func thingOf(path string) string {
+	for mark, thing := range map[string]string{"%J": "job ", "%D": "job ", "%C": "chain ", "%B": "batch "} {
+		if strings.Contains(path, mark) {
+			return thing
+		}
+	}
+	return "point "
+}
+
 // Every operation of the contract is answered by exactly one of the two functions, and by nothing that the matrix above
 // does not know. The template's routes are held against the contract elsewhere.
 func TestEveryOperationHasOneFunction(t *testing.T) {
@@ -202,7 +235,7 @@ func TestEveryOperationHasOneFunction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fill := strings.NewReplacer("%P", "{id}", "%J", "{id}", "%D", "{id}", "%O", "{id}", "/low/", "/{queue}/")
+	fill := strings.NewReplacer("%P", "{id}", "%J", "{id}", "%D", "{id}", "%O", "{id}", "%C", "{id}", "%B", "{id}", "/low/", "/{queue}/", "/coast/", "/{id}/")
 	var known, listed []string
 	for _, r := range routes() {
 		known = append(known, r.method+" "+fill.Replace(r.path))

@@ -21,7 +21,6 @@ import (
 
 	"orbitq/internal/deadletter"
 	"orbitq/internal/entry"
-	"orbitq/internal/flow"
 	"orbitq/internal/gate"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
@@ -175,53 +174,6 @@ func start(tb testing.TB) *bench {
 	return b
 }
 
-// flows returns chains and batches whose executions are only noted.
-func (b *bench) flows() *flow.Flow {
-	return flow.New(flow.Config{
-		Chains: b.store, Batches: b.store, Items: b.store, Jobs: b.store, Points: b.store, Open: b.store, Executions: b.machines,
-		Courier: flow.Courier{Mail: b.store}, Policies: kinds.Policies(), CheckURL: checkURL,
-		Now: func() time.Time { return b.now }, Entropy: b.entropy, Timing: job.DefaultTiming(), Tries: 3,
-	})
-}
-
-// checkURL takes what begins as a URL should.
-func checkURL(field, url string) []job.Violation {
-	if strings.HasPrefix(url, "https://") {
-		return nil
-	}
-	return []job.Violation{{Field: field, Rule: "url", Detail: "must be an https URL"}}
-}
-
-// machines are state machines that only note what is started.
-type machines struct {
-	mu      sync.Mutex
-	started []string
-	lists   map[string]string
-	err     error
-}
-
-func (m *machines) Start(_ context.Context, _ flow.Machine, name string, _ []byte) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.err == nil {
-		m.started = append(m.started, name)
-	}
-	return m.err
-}
-
-func (m *machines) Running(_ context.Context, _ flow.Machine, name string) (bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.Contains(m.started, name), m.err
-}
-
-func (m *machines) PutList(_ context.Context, key string, list []byte) (string, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.lists[key] = string(list)
-	return "lists", m.err
-}
-
 // feeds are the pollers of three queues that hold nothing.
 type feeds struct {
 	state map[string]string
@@ -269,7 +221,9 @@ func (b *bench) entropy() [10]byte {
 }
 
 // snapshot is everything that the table and the queues hold.
-func (b *bench) snapshot() string { return fmt.Sprintf("%+v %+v", b.store.Store, b.sender.sent) }
+func (b *bench) snapshot() string {
+	return fmt.Sprintf("%+v %+v %+v", b.store.Store, b.sender.sent, b.machines.started)
+}
 
 // call is one request as a client makes it. The zero owner has no claims at all.
 type call struct {
@@ -286,7 +240,7 @@ func (c call) pattern() (string, map[string]string) {
 	if c.path == "/v1/failed/poison" {
 		return c.method + " " + c.path, nil
 	}
-	for _, collection := range []string{"/v1/data-points/", "/v1/jobs/", "/v1/failed/", "/v1/operations/", "/v1/queues/"} {
+	for _, collection := range []string{"/v1/data-points/", "/v1/jobs/", "/v1/failed/", "/v1/operations/", "/v1/queues/", "/v1/chains/", "/v1/batches/", "/v1/campaigns/"} {
 		name := "id"
 		if collection == "/v1/queues/" {
 			name = "queue"
@@ -306,7 +260,7 @@ func (c call) pattern() (string, map[string]string) {
 func (c call) event(tb testing.TB) events.APIGatewayV2HTTPRequest {
 	tb.Helper()
 	headers := map[string]string{"accept": "application/json", "authorization": "Bearer " + plantedToken}
-	if c.method == http.MethodPost {
+	if c.method == http.MethodPost || c.method == http.MethodPut {
 		headers["content-type"] = "application/json"
 	}
 	for name, value := range c.headers {

@@ -3,6 +3,7 @@ package entry
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"orbitq/internal/flow"
@@ -111,7 +112,7 @@ func viewCall(c *flow.Call) callbackView {
 	if d == nil {
 		return v
 	}
-	v.EventID, v.FiredAt, v.DeliveredAt, v.Tries, v.Reason = d.Event.ID, when(d.Event.At), when(d.Told), d.Tries, clip(d.Reason, maxReason)
+	v.EventID, v.FiredAt, v.DeliveredAt, v.Tries, v.Reason = d.Event.ID, when(d.Event.At), when(d.Told), d.Tries, reasonOf(d.Reason)
 	switch {
 	case !d.Told.IsZero():
 		v.State = "delivered"
@@ -121,6 +122,20 @@ func viewCall(c *flow.Call) callbackView {
 		v.State, v.NextTryAt = "pending", when(d.Next)
 	}
 	return v
+}
+
+// reasonOf is what an owner may know of a try that failed: what a receiver said, or what is
+// wrong with the callback. Everything else names our own parts.
+func reasonOf(reason string) string {
+	for _, code := range []job.Code{job.WebhookRefused, job.WebhookFailed, job.InvalidRequest} {
+		if i := strings.Index(reason, string(code)); i >= 0 {
+			return clip(reason[i:], maxReason)
+		}
+	}
+	if reason != "" {
+		return "it could not be delivered"
+	}
+	return ""
 }
 
 // batchView is a batch as the API shows it; counts, callbacks and cost are in the view of

@@ -6,13 +6,10 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strconv"
 
 	"orbitq/internal/flow"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
-	"orbitq/internal/point"
-	"orbitq/internal/quality"
 )
 
 // conductor has the write routes of chains and batches.
@@ -202,19 +199,35 @@ func callbackOf(name string, raw json.RawMessage) (job.Callback, error) {
 	if err := nested(name, raw, &b); err != nil {
 		return job.Callback{}, err
 	}
-	c := job.Callback{Notify: b.Notify}
-	if b.Webhook != nil {
-		c.URL = *b.Webhook
+	if b.Notify && (b.Webhook != nil || b.Job != nil) || b.Webhook != nil && b.Job != nil {
+		// An empty one counts as given: it is an unset variable of a program that meant it.
+		return job.Callback{}, job.Invalid(job.Violation{Field: name, Rule: "one_of", Detail: "must be one of webhook, notify: true, and job"})
 	}
-	if b.Job == nil {
-		return c, nil
+	switch {
+	case b.Webhook != nil:
+		return job.Callback{URL: *b.Webhook}, notEmpty(name+".webhook", *b.Webhook)
+	case b.Job != nil:
+		return callJobOf(name+".job", b.Job)
+	default:
+		return job.Callback{Notify: b.Notify}, nil
 	}
-	var of callJobBody
-	if err := nested(name+".job", b.Job, &of); err != nil {
-		return c, err
+}
+
+// callJobOf reads the job of a callback.
+func callJobOf(place string, raw json.RawMessage) (job.Callback, error) {
+	var b callJobBody
+	if err := nested(place, raw, &b); err != nil {
+		return job.Callback{}, err
 	}
-	c.Kind, c.Point = of.Kind, of.DataPointID
-	return c, nil
+	return job.Callback{Kind: b.Kind, Point: b.DataPointID}, notEmpty(place+".data_point_id", b.DataPointID)
+}
+
+// notEmpty refuses a text that is there but empty, which the use case would take for absent.
+func notEmpty(field, s string) error {
+	if s == "" {
+		return job.Invalid(job.Violation{Field: field, Rule: "min_length", Detail: "must not be empty"})
+	}
+	return nil
 }
 
 // nested reads an object inside of a body as strictly as the body, and names the fields
@@ -299,88 +312,4 @@ func (c *conductor) amended(ctx context.Context, b job.Batch, startErr, err erro
 	}
 	c.unstarted(ctx, b.ID, startErr)
 	return created(http.StatusAccepted, "/v1/batches/"+b.ID, viewBatch(&b))
-}
-
-// reviewBody is the body of POST /v1/data-points/{id}/review.
-type reviewBody struct {
-	Status *string `json:"status"`
-	Notes  string  `json:"notes"`
-	Flag   *string `json:"flag"`
-	Reason string  `json:"reason"`
-}
-
-// review stores what a person says about a reading.
-func (w *writer) review(ctx context.Context, r *request, p intake.Principal) (response, error) {
-	var b reviewBody
-	raw, err := decode(r, &b)
-	if err != nil {
-		return response{}, err
-	}
-	o := intake.Opinion{Notes: b.Notes, Reason: b.Reason}
-	if b.Status != nil {
-		if o.Status = point.Status(*b.Status); o.Status == "" {
-			return response{}, job.Invalid(job.Violation{Field: "status", Rule: "enum", Detail: "must be pending, approved or rejected"})
-		}
-	}
-	if b.Flag != nil {
-		if o.Flag = *b.Flag; o.Flag == "" {
-			return response{}, job.Invalid(job.Violation{Field: "flag", Rule: "enum", Detail: "must not be empty"})
-		}
-	}
-	reviewed, err := w.in.Review(ctx, keyed(r, p, raw), r.PathParameters["id"], o)
-	if err != nil {
-		return response{}, err //nolint:wrapcheck // the edge maps the code
-	}
-	return encode(http.StatusOK, viewPoint(&reviewed))
-}
-
-// zonesBody is the body of PUT /v1/campaigns/{id}/zones.
-type zonesBody struct {
-	Zones []json.RawMessage `json:"zones"`
-}
-
-// setZones replaces the zones of a campaign.
-func (w *writer) setZones(ctx context.Context, r *request, p intake.Principal) (response, error) {
-	var b zonesBody
-	raw, err := decode(r, &b)
-	if err != nil {
-		return response{}, err
-	}
-	if b.Zones == nil {
-		return response{}, job.Invalid(job.Violation{Field: "zones", Rule: "required", Detail: "must be given; an empty list removes all"})
-	}
-	zones := make([]quality.Zone, len(b.Zones))
-	for i := range b.Zones {
-		if err := nested("zones["+strconv.Itoa(i)+"]", b.Zones[i], &zones[i]); err != nil {
-			return response{}, err
-		}
-	}
-	if err := w.in.SetZones(ctx, keyed(r, p, raw), r.PathParameters["id"], zones); err != nil {
-		return response{}, err //nolint:wrapcheck // the edge maps the code
-	}
-	return encode(http.StatusOK, map[string]any{"id": r.PathParameters["id"], "zones": zones})
-}
-
-// preferencesBody is the body of PUT /v1/notifications/preferences.
-type preferencesBody struct {
-	Muted      []string `json:"muted"`
-	WebhookURL *string  `json:"webhook_url"`
-	Topic      bool     `json:"topic"`
-}
-
-// setPreferences replaces which messages the caller wants.
-func (w *writer) setPreferences(ctx context.Context, r *request, p intake.Principal) (response, error) {
-	var b preferencesBody
-	raw, err := decode(r, &b)
-	if err != nil {
-		return response{}, err
-	}
-	wanted := job.Preferences{Muted: b.Muted, Topic: b.Topic}
-	if b.WebhookURL != nil {
-		wanted.URL = *b.WebhookURL
-	}
-	if err := w.in.SetPreferences(ctx, keyed(r, p, raw), wanted); err != nil {
-		return response{}, err //nolint:wrapcheck // the edge maps the code
-	}
-	return encode(http.StatusOK, viewPreferences(wanted))
 }

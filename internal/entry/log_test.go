@@ -25,8 +25,9 @@ func allowed() map[string][]string {
 		"batch": append([]string{
 			"SucceededJobs", "DeadJobs", "PoisonMessages", "ProviderBudgetPercent", "BreakerOpen", "_aws", "code", "error",
 		}, shared...),
-		"message not sent, the relay repeats it": append([]string{"job", "error"}, shared...),
-		"synchronous job":                        append([]string{"job", "code", "error"}, shared...),
+		"message not sent, the relay repeats it":     append([]string{"job", "error"}, shared...),
+		"synchronous job":                            append([]string{"job", "code", "error"}, shared...),
+		"execution not started, the relay starts it": append([]string{"flow", "error"}, shared...),
 	}
 }
 
@@ -82,6 +83,19 @@ func TestRequestsAreLoggedWithoutTheirContent(t *testing.T) {
 		{method: "GET", path: "/v1/operations/planted-path"},
 		{method: "POST", path: "/v1/queues/planted-path/pause"},
 		{method: "POST", path: "/v1/jobs/planted-path/snooze", body: `{"seconds":60}`},
+		{method: "POST", path: "/v1/chains", body: `{"data_point_id":"` + pointID + `","tags":["` + plantedNote + `"]}`},
+		{method: "POST", path: "/v1/chains", body: `{"data_point_id":"` + pointID + `","steps":["` + plantedNote + `"]}`},
+		{method: "POST", path: "/v1/chains/planted-path/cancel"},
+		{method: "POST", path: "/v1/batches", body: `{"name":"` + plantedNote + `","data_point_ids":["` + pointID + `"],"then":{"webhook":"https://hooks.example.com/` + plantedNote + `"}}`},
+		{method: "POST", path: "/v1/batches", body: `{"name":"n","filter":{"campaign_id":"` + plantedNote + `"}}`},
+		{method: "GET", path: "/v1/batches/planted-path/items", query: "cursor=planted-query"},
+		{method: "POST", path: "/v1/data-points/" + pointID + "/review", body: `{"status":"approved","notes":"` + plantedNote + `"}`},
+		{method: "POST", path: "/v1/data-points/" + pointID + "/review", body: `{"flag":"data_quality","reason":"` + plantedNote + `"}`},
+		{method: "PUT", path: "/v1/campaigns/planted-path/zones", body: `{"zones":[{"name":"` + plantedNote + `","ring":[[1,1],[1,2],[2,2]]}]}`},
+		{method: "PUT", path: "/v1/campaigns/planted-path/zones", body: `{"zones":[{"` + plantedNote + `":1}]}`},
+		{method: "PUT", path: "/v1/notifications/preferences", body: `{"webhook_url":"https://hooks.example.com/` + plantedNote + `"}`},
+		{method: "PUT", path: "/v1/notifications/preferences", body: `{"webhook_url":"` + plantedNote + `"}`},
+		{method: "GET", path: "/v1/notifications", query: "cursor=planted-query"},
 	}
 	for i, c := range calls {
 		c.owner, c.headers = ann, headers

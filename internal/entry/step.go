@@ -131,7 +131,9 @@ func (s *stepper) chainFailed(ctx context.Context, e *StepEvent) (StepAnswer, er
 	if !knownCode(e.Error.Error) {
 		code = job.AttemptLost
 	}
-	c, err := s.flow.TroubleChain(ctx, e.Chain, code, "the execution gave up: "+clip(e.Error.Error+" "+e.Error.Cause, maxReason))
+	// The cause stays with the execution: it is what a function said, with names of our
+	// parts, and the row is shown to its owner.
+	c, err := s.flow.TroubleChain(ctx, e.Chain, code, "the execution gave up: "+clip(e.Error.Error, maxQuoted))
 	if err != nil {
 		return StepAnswer{}, err //nolint:wrapcheck // named by its code below
 	}

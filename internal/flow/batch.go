@@ -350,6 +350,9 @@ func (f *Flow) items(ctx context.Context, b *job.Batch) (all []job.Item, err err
 
 // batch returns an owner's batch.
 func (f *Flow) batch(ctx context.Context, owner, id string) (job.Batch, error) {
+	if !job.ValidID(id) {
+		return job.Batch{}, job.Errorf(job.NotFound, "no batch %s", id)
+	}
 	b, err := f.Batches.Batch(ctx, id)
 	if err != nil {
 		return b, fmt.Errorf("read batch: %w", err)

@@ -316,7 +316,29 @@ func TestTheSameKeyIsTheSameBatch(t *testing.T) {
 	if got := b.batchRow(first.ID); got.Ended != (job.Counts{Succeeded: 2}) {
 		t.Errorf("%+v", got)
 	}
-	if again, _, err := send("body"); err != nil || !again.Closed || len(b.exec.names) != 1 {
-		t.Errorf("%+v, %v", again, err)
+	b.exec.refuse = errNo
+	if again, startErr, err := send("body"); err != nil || startErr != nil || !again.Closed {
+		t.Errorf("an ended one is started again: %+v, %v, %v", again, startErr, err)
+	}
+}
+
+// TestARepeatedRequestStartsNothingAnew in a batch that has gone on since.
+func TestARepeatedRequestStartsNothingAnew(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	p, err := b.Prepare(t.Context(), request("k", ""), flow.BatchWish{Name: "b", Points: b.points(owner, 1, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, err := b.StartBatch(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := b.AddItems(t.Context(), owner, first.ID, b.points(owner, 2, 1)); err != nil {
+		t.Fatal(err)
+	}
+	b.exec.refuse = errNo
+	if again, startErr, err := b.StartBatch(t.Context(), p); err != nil || startErr != nil || again.Runs != 1 {
+		t.Errorf("%+v, %v, %v", again, startErr, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -150,7 +151,7 @@ func (b *bench) topic(_ context.Context, e job.Event) error {
 }
 
 // pointID returns the id of a test's n-th point.
-func pointID(n int) string { return job.DerivedID("point", fmt.Sprint(n)) }
+func pointID(n int) string { return job.DerivedID("point", strconv.Itoa(n)) }
 
 // points stores n points of an owner, and returns their ids.
 func (b *bench) points(who string, from, n int) []string {
@@ -237,7 +238,7 @@ func (b *bench) chainRow(id string) job.Chain {
 	return got
 }
 
-// counts counts a batch's items as its owner sees them.
+// counts has a batch's items as its owner sees them.
 func (b *bench) counts(id string) job.Counts {
 	b.t.Helper()
 	o, err := b.ShowBatch(b.t.Context(), owner, id)

@@ -191,6 +191,9 @@ func (f *Flow) RedriveChain(ctx context.Context, owner, id string) (c job.Chain,
 
 // chain returns an owner's chain.
 func (f *Flow) chain(ctx context.Context, owner, id string) (job.Chain, error) {
+	if !job.ValidID(id) {
+		return job.Chain{}, job.Errorf(job.NotFound, "no chain %s", id)
+	}
 	c, err := f.Chains.Chain(ctx, id)
 	if err != nil {
 		return c, fmt.Errorf("read chain: %w", err)

@@ -289,8 +289,9 @@ func TestTheSameKeyIsTheSameChain(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.drive()
-	again, _, err := b.StartChain(t.Context(), request("k", "body"), w)
-	if err != nil || again.ID != first.ID || again.State != job.TrackSucceeded || len(b.exec.names) != 1 {
+	b.exec.refuse = errNo // an ended one is not started
+	again, startErr, err := b.StartChain(t.Context(), request("k", "body"), w)
+	if err != nil || startErr != nil || again.ID != first.ID || again.State != job.TrackSucceeded || len(b.exec.names) != 1 {
 		t.Errorf("%+v, %v", again, err)
 	}
 	if _, _, err := b.StartChain(t.Context(), request("k", "other"), w); job.CodeOf(err) != job.KeyReused {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -194,7 +195,7 @@ func TestARetryRoundSurvivesACrashAtEveryCall(t *testing.T) {
 		if got.Ended != (job.Counts{Succeeded: 3}) || got.Round != 1 || len(b.runs) > 5 {
 			t.Errorf("second round %+v after %v", got, b.runs)
 		}
-		if all := b.deliveries(); fmt.Sprint(all) != "[catch finally finally then]" {
+		if all := strings.Join(b.deliveries(), ","); all != "catch,finally,finally,then" {
 			t.Errorf("delivered %v", all)
 		}
 	})

@@ -32,8 +32,12 @@ func (f *Flow) VisitItem(ctx context.Context, id, point, requestID string) (Answ
 		}
 	}
 	if it.State == job.TrackFailed {
+		first := !b.Caught
 		if err := f.caught(ctx, &b); err != nil {
 			return a, err
+		}
+		if first {
+			_ = f.Callback(ctx, b.ID, job.CallCatch) // the relay repeats it
 		}
 	}
 	a.State, a.Next = it.State, it.Kind()

@@ -107,7 +107,12 @@ func (t table) Batch(ctx context.Context, id string) (job.Batch, error) {
 }
 
 func (t table) AmendBatch(ctx context.Context, id string, decide func(job.Batch) (job.Batch, flow.Change, error)) (job.Batch, error) {
-	return through(t.seam, "AmendBatch", func() (job.Batch, error) { return t.Store.AmendBatch(ctx, id, decide) })
+	return through(t.seam, "AmendBatch", func() (job.Batch, error) {
+		return t.Store.AmendBatch(ctx, id, func(b job.Batch) (job.Batch, flow.Change, error) {
+			_, _, _ = decide(b) // a table whose condition failed asks once more
+			return decide(b)
+		})
+	})
 }
 
 func (t table) OwnBatches(ctx context.Context, owner, after string, n int) ([]job.Batch, string, error) {

@@ -24,6 +24,9 @@ func TestABatchIsShown(t *testing.T) {
 		t.Errorf("calls %+v", o.Calls)
 	}
 	b.now = b.now.Add(61 * time.Second)
+	if o, err := b.ShowBatch(t.Context(), owner, id); err != nil || !o.Ends.IsZero() {
+		t.Errorf("nothing is done, and it ends at %v, %v", o.Ends, err)
+	}
 	b.acts["enrich "+pointID(2)] = failing(job.ProviderUnavailable)
 	for n := 1; n <= 2; n++ {
 		if _, err := b.VisitItem(t.Context(), id, pointID(n), "r"); err != nil {

@@ -245,3 +245,17 @@ func TestASweepWaitsForTheLeaseOfACancelledChain(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestASweepIsOvertaken by the end of what it asked after: nothing is started.
+func TestASweepIsOvertaken(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	c := b.chain()
+	b.exec.gone[b.exec.names[0]] = true
+	b.now = b.now.Add(15 * time.Minute)
+	b.seam.before["AmendChain"] = func() { b.walk(c.ID) }
+	b.sweep(flow.Swept{Seen: 1})
+	if got := b.chainRow(c.ID); got.State != job.TrackSucceeded || !got.Look.IsZero() || got.Generation != 0 {
+		t.Errorf("%+v", got)
+	}
+}

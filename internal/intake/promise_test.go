@@ -184,9 +184,9 @@ func TestPromisesAreKeptInTheRow(t *testing.T) {
 		}
 	}
 	b := newBench()
-	b.Policies["hardy"] = job.Policy{Tries: 6}
-	if got, err := b.DispatchJob(t.Context(), by("u", "", "b"), intake.Dispatch{Kind: "hardy", Point: b.mine(t)}); err != nil || got.Job.MaxAttempts != 6 || !got.Job.StartBy.IsZero() {
-		t.Errorf("a kind with tries of its own: %+v, %v", got.Job, err)
+	b.Policies["hardy"] = job.Policy{Tries: 6, Free: true}
+	if got, err := b.DispatchJob(t.Context(), by("u", "", "b"), intake.Dispatch{Kind: "hardy", Point: b.mine(t)}); err != nil || got.Job.MaxAttempts != 6 || got.Job.Limit != job.Unlimited || !got.Job.StartBy.IsZero() {
+		t.Errorf("a kind with tries of its own, and free: %+v, %v", got.Job, err)
 	}
 }
 

@@ -52,8 +52,18 @@ func (in *Intake) Review(ctx context.Context, r Request, id string, o Opinion) (
 	if o.Flag != "" {
 		broken = append(broken, checkFlag(o.Flag, o.Reason)...)
 	}
+	// Words that belong to nothing would be lost, and whoever wrote them believe them kept.
+	if o.Status == "" && o.Flag != "" && o.Notes != "" {
+		broken = append(broken, job.Violation{Field: "notes", Rule: "requires", Detail: "must come with a status"})
+	}
+	if o.Flag == "" && o.Status != "" && o.Reason != "" {
+		broken = append(broken, job.Violation{Field: "reason", Rule: "requires", Detail: "must come with a flag"})
+	}
 	if len(broken) > 0 {
 		return point.Point{}, job.Invalid(broken...)
+	}
+	if !job.ValidID(id) {
+		return point.Point{}, job.Errorf(job.NotFound, "no data point %s", id)
 	}
 	p, err := in.Store.Point(ctx, id)
 	if err != nil {
@@ -89,10 +99,7 @@ func checkFlag(kind, reason string) []job.Violation {
 
 // SetZones replaces the zones of a campaign.
 func (in *Intake) SetZones(ctx context.Context, r Request, campaign string, zones []quality.Zone) error {
-	var broken []job.Violation
-	if campaign == "" || utf8.RuneCountInString(campaign) > point.MaxReference {
-		broken = append(broken, job.Violation{Field: "id", Rule: "length", Detail: "must have 1 to 64 characters"})
-	}
+	broken := point.CheckCampaign(campaign)
 	if len(zones) > MaxZones {
 		broken = append(broken, job.Violation{Field: "zones", Rule: "max_items", Detail: "must be at most " + strconv.Itoa(MaxZones)})
 	}

@@ -3,6 +3,7 @@ package job_test
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ func newBatch(n int, edit func(*job.Batch)) job.Batch {
 	return b
 }
 
-// closed returns a batch that ended with counts.
+// closedBatch returns a batch that ended with counts.
 func closedBatch(c job.Counts) job.Batch {
 	return newBatch(c.Total(), func(b *job.Batch) { b.Closed, b.Ended = true, c })
 }
@@ -98,7 +99,7 @@ func (w *world) person(now time.Time) {
 		may = !w.batch.Closed && w.batch.Stop == ""
 		if next, err = job.AddToBatch(w.batch, 2, now, time.Minute); err == nil {
 			for range 2 {
-				w.items = append(w.items, next.Item(fmt.Sprint(len(w.items)), 1))
+				w.items = append(w.items, next.Item(strconv.Itoa(len(w.items)), 1))
 			}
 			w.last = 0 // more to do
 		}
@@ -153,7 +154,7 @@ func TestABatchInAnyOrder(t *testing.T) {
 		n := rapid.IntRange(1, 6).Draw(t, "items")
 		w := &world{t: t, fired: map[string]int{}, batch: newBatch(n, func(b *job.Batch) { b.AllowFailures = rapid.Bool().Draw(t, "allow") })}
 		for k := range n {
-			w.items = append(w.items, w.batch.Item(fmt.Sprint(k), 1))
+			w.items = append(w.items, w.batch.Item(strconv.Itoa(k), 1))
 		}
 		now := start()
 		for range rapid.IntRange(1, 60).Draw(t, "events") {

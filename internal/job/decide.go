@@ -154,15 +154,6 @@ func GivenBack(j Job, f *Error, t Timing, now time.Time) Job {
 	return j
 }
 
-// Snooze returns the row of an open job that is put off; no attempt is lost. A
-// running one is refused: its worker would settle as if nothing had been said.
-func Snooze(j Job, wait time.Duration, t Timing, now time.Time) (Job, error) {
-	if !j.State.Open() || j.State == Running {
-		return j, Errorf(StateConflict, "the job is %s; only a job that waits for its turn can be snoozed", j.State)
-	}
-	return Released(j, Snoozed, "put off by its owner", wait, t, now), nil
-}
-
 // Postponed returns the row of a job that came to an outcome which may still
 // change: it waits for its next pass, keeping the outcome so far for people to
 // see. False means that it has looked often enough, and the outcome is final.
@@ -258,68 +249,6 @@ func Revived(j Job, t Timing, now time.Time) Job {
 	return j
 }
 
-// Plan is what an owner may use.
-type Plan struct {
-	Tier   string
-	Limit  int       // billable jobs per cycle, Unlimited for none
-	Anchor time.Time // day from which cycles count, zero for the calendar month
-}
-
-// Upgraded returns the row of a skipped job whose owner has another plan now.
-func Upgraded(j Job, p Plan, t Timing, now time.Time) (Job, error) {
-	if j.State != Skipped {
-		return j, Errorf(StateConflict, "the job is %s; only a skipped job can be made up", j.State)
-	}
-	j.Tier, j.Limit, j.Anchor = p.Tier, p.Limit, p.Anchor
-	return Held(Revived(detached(j), t, now), now), nil
-}
-
-// Cancel returns the row of a job that its owner took back. A running worker is
-// not stopped, but its settlement will be refused. Cancelling twice is once.
-func Cancel(j Job, now time.Time) (Job, error) {
-	if j.State == Cancelled {
-		return j, nil
-	}
-	if !j.State.Open() {
-		return j, Errorf(StateConflict, "the job is %s already; only an open job can be cancelled", j.State)
-	}
-	j.State, j.Outcome = Cancelled, ""
-	return closed(j, now), nil
-}
-
-// Rerun returns the row of a dead or skipped job that its owner wants to run again.
-func Rerun(j Job, t Timing, now time.Time) (Job, error) {
-	if j.State != Dead && j.State != Skipped {
-		return j, Errorf(StateConflict, "the job is %s; only a dead or skipped job can be retried", j.State)
-	}
-	if j.Flow != "" && j.State == Dead {
-		return j, Errorf(StateConflict, "the job belongs to %s, which goes on from here when it is restarted", j.Flow)
-	}
-	return Revived(detached(j), t, now), nil
-}
-
-// Restarted returns the row of a job whose chain or batch goes on with it in another
-// round: it has all its attempts again.
-func Restarted(j Job, t Timing, now time.Time) (Job, error) {
-	if j.State != Dead && j.State != Cancelled {
-		return j, Errorf(StateConflict, "the job is %s; only a dead or cancelled job can be restarted", j.State)
-	}
-	return Revived(j, t, now), nil
-}
-
-// Forget returns the tombstone of a dead job: its letter is deleted by the next
-// sweep of the dead letters, its row by the table's TTL. Forgetting twice is once.
-func Forget(j Job, now time.Time) (Job, error) {
-	if j.State == Forgotten {
-		return j, nil
-	}
-	if j.State != Dead {
-		return j, Errorf(StateConflict, "the job is %s; only a dead job can be forgotten", j.State)
-	}
-	j.State = Forgotten
-	return closed(j, now), nil
-}
-
 // Unrunnable returns why a claim buries a job without running it.
 func Unrunnable(j *Job, v Verdict) (Code, string) {
 	last := ""
@@ -333,64 +262,6 @@ func Unrunnable(j *Job, v Verdict) (Code, string) {
 		return DeadlinePassed, "the deadline " + j.Deadline.Format(time.RFC3339) + " passed before an attempt succeeded" + last
 	}
 	return AttemptsSpent, strconv.Itoa(j.Attempts) + " attempts were made" + last
-}
-
-// Resent returns the row after the relay took a new ticket, with the slot that it
-// booked for the send (zero for none). Older tickets stay valid, so that copies
-// already in a backlog are not starved.
-func Resent(j Job, slot time.Time, t Timing, now time.Time) Job {
-	if j.State == Scheduled {
-		j.State = Queued
-	}
-	j.Ticket++
-	j.Resends++
-	j.Slot = slot
-	from := now
-	if slot.After(now) {
-		from = slot
-	}
-	if j.Parked() && from.After(j.Due) {
-		// It waited in the table for its turn, for a slot or for the month to end: the
-		// deadline is for attempts, not for that.
-		j.Deadline = j.Deadline.Add(from.Sub(j.Due))
-	}
-	j.Look = j.lookBy(from.Add(ResendAfter(t.Resend, j.Resends)), now)
-	return j
-}
-
-// ResendAfter returns how long the relay waits after its n-th resend: doubling,
-// at most 32 times base, so that a backlog does not multiply its own messages.
-func ResendAfter(base time.Duration, n int) time.Duration {
-	return base << min(n, 5)
-}
-
-// HeldBy reports whether row is still under the lease that held took.
-func HeldBy(row, held *Job) bool {
-	return row.State == Running && row.Generation == held.Generation && row.Lease == held.Lease
-}
-
-// MayResend reports whether the relay may act on the row.
-func MayResend(j *Job, now time.Time) bool {
-	return j.State.Open() && j.Flow == "" && !now.Before(j.Look) && !j.LeaseLive(now)
-}
-
-// MayBury reports whether a dead letter with message m ends the job: only the
-// newest ticket does, and only when nobody works on it.
-func MayBury(j *Job, m Message, now time.Time) bool {
-	return j.State.Open() && m.Generation == j.Generation && m.Ticket == j.Ticket && !j.LeaseLive(now)
-}
-
-// IsSurplus reports whether a dead letter with message m may be deleted: its job
-// has moved on, or died with another message. An older ticket of an open job
-// stays, because it may be the only copy that is left.
-func IsSurplus(j *Job, m Message) bool {
-	if m.Generation < j.Generation {
-		return true
-	}
-	if j.State == Dead {
-		return m.Ticket != j.DeadTicket
-	}
-	return !j.State.Open()
 }
 
 // closed clears what only an open job has.

@@ -56,13 +56,15 @@ func TestWhatAStepDoesToItsTrack(t *testing.T) {
 		{"skipped", steps(nil), job.Job{State: job.Skipped, Outcome: job.UserQuotaExceeded}, steps(func(t *job.Track) { t.At, t.Outcome = 1, job.UserQuotaExceeded })},
 		{"the first outcome stays", steps(func(t *job.Track) { t.At, t.Outcome = 1, job.Success }), job.Job{State: job.Succeeded, Outcome: job.Analysed}, steps(func(t *job.Track) { t.At, t.Outcome = 2, job.Success })},
 		{
-			"last", steps(func(t *job.Track) { t.At, t.Outcome = 2, job.Success }), job.Job{State: job.Succeeded, Outcome: job.Notified},
+			"last", steps(func(t *job.Track) { t.At, t.Outcome = 2, job.Success }),
+			job.Job{State: job.Succeeded, Outcome: job.Notified},
 			steps(func(t *job.Track) {
 				t.At, t.Outcome, t.State, t.Finished, t.Least = 3, job.Success, job.TrackSucceeded, now, 1
 			}),
 		},
 		{
-			"last, and the first was skipped", steps(func(t *job.Track) { t.At, t.Outcome = 2, job.UserQuotaExceeded }), job.Job{State: job.Succeeded, Outcome: job.Notified},
+			"last, and the first was skipped", steps(func(t *job.Track) { t.At, t.Outcome = 2, job.UserQuotaExceeded }),
+			job.Job{State: job.Succeeded, Outcome: job.Notified},
 			steps(func(t *job.Track) {
 				t.At, t.Outcome, t.State, t.Finished, t.Least = 3, job.UserQuotaExceeded, job.TrackSkipped, now, 1
 			}),
@@ -80,7 +82,8 @@ func TestWhatAStepDoesToItsTrack(t *testing.T) {
 		{"cancelled", steps(nil), job.Job{State: job.Cancelled}, steps(func(t *job.Track) { t.State, t.Finished, t.Least = job.TrackCancelled, now, 1 })},
 		{"cancelled in an earlier round", steps(func(t *job.Track) { t.Least = 1 }), job.Job{State: job.Cancelled}, steps(func(t *job.Track) { t.Least = 1 })},
 		{
-			"trouble is over with its step", steps(func(t *job.Track) { t.Code, t.Reason, t.Least = job.Throttled, "slow", 2 }), job.Job{State: job.Succeeded, Outcome: job.Success},
+			"trouble is over with its step", steps(func(t *job.Track) { t.Code, t.Reason, t.Least = job.Throttled, "slow", 2 }),
+			job.Job{State: job.Succeeded, Outcome: job.Success},
 			steps(func(t *job.Track) { t.At, t.Outcome = 1, job.Success }),
 		},
 		{"final already", steps(func(t *job.Track) { t.State = job.TrackCancelled }), dead, steps(func(t *job.Track) { t.State = job.TrackCancelled })},

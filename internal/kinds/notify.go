@@ -72,8 +72,12 @@ func (n *Notify) Run(ctx context.Context, j *job.Job) (worker.Result, error) {
 }
 
 // Tell returns the message about a point: type, words and numbers, without whom to tell.
+// What another job had done is told as that job would have told it.
 func Tell(p *point.Point, a *satellite.Analysis, enriched *job.Job, q *quality.Record) job.Notice {
 	outcome := enriched.Outcome
+	if outcome == job.AlreadyDone && a != nil {
+		outcome = a.Outcome()
+	}
 	n := job.Notice{
 		ID:    job.DerivedID("notice", p.ID, strconv.Itoa(p.Revision), string(outcome)),
 		Type:  "enrichment." + noticeTypes(outcome),

@@ -70,6 +70,15 @@ func CheckReview(s Status, notes string) []job.Violation {
 	return v
 }
 
+// CheckCampaign returns what is wrong with a campaign's id where one must be given, if anything.
+func CheckCampaign(id string) []job.Violation {
+	var v violations
+	if id == "" || utf8.RuneCountInString(id) > MaxReference {
+		v.add("id", "length", "must have 1 to 64 characters")
+	}
+	return v
+}
+
 // Reviewed returns the point as a review leaves it. Setting it back to pending clears the
 // review (domain brief 5.2).
 func (p Point) Reviewed(s Status, notes string, now time.Time) Point {

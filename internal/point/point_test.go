@@ -114,7 +114,7 @@ func TestNewFillsAndRounds(t *testing.T) {
 	want := point.Point{
 		Latitude: new(55.1234568), Longitude: new(-12.9876543), Value: 3.14, Accuracy: 5,
 		CollectedAt: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), CalibratedAt: time.Date(2025, 12, 31, 23, 0, 0, 0, time.UTC),
-		MetricID: "m", CampaignID: "c", DeviceModel: "d", SensorType: "s", Notes: "n", Revision: 1, CreatedAt: now(),
+		MetricID: "m", CampaignID: "c", DeviceModel: "d", SensorType: "s", Notes: "n", Revision: 1, CreatedAt: now(), Status: point.Pending,
 	}
 	if len(broken) > 0 || !reflect.DeepEqual(p, want) {
 		t.Errorf("got %+v, %v\nwant %+v", p, broken, want)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"orbitq/internal/job"
+	"orbitq/internal/point"
 	"orbitq/internal/quality"
 )
 
@@ -53,6 +54,9 @@ func (q *Query) Quality(ctx context.Context, owner, id string) (Judgement, error
 
 // Zones returns the zones of the owner's campaign; one that nobody has described has none.
 func (q *Query) Zones(ctx context.Context, owner, campaign string) ([]quality.Zone, error) {
+	if broken := point.CheckCampaign(campaign); len(broken) > 0 {
+		return nil, job.Invalid(broken...) // no data point can be of it, and a key of the table has a limit
+	}
 	zones, err := q.Qualities.Zones(ctx, owner, campaign)
 	if err != nil {
 		return nil, fmt.Errorf("read zones: %w", err)

@@ -152,3 +152,57 @@ func TestSideFaultsAreReportedAndStopNobodyElse(t *testing.T) {
 		})
 	}
 }
+
+// TestAReceiverThatIsDownIsNoErrorOfTheSweep: it is asked again later and later, as it
+// wishes, and in the end not at all.
+func TestAReceiverThatIsDownIsNoErrorOfTheSweep(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		why  error
+		next time.Duration // 0 for never
+	}{
+		{"down", job.Errorf(job.WebhookFailed, "503"), time.Minute},
+		{"busy", &job.Error{Code: job.WebhookFailed, Message: "429", RetryAfter: 2 * time.Hour}, 2 * time.Hour},
+		{"gone", job.Errorf(job.WebhookRefused, "410"), 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRoad()
+			e := r.die(t, "mute")
+			r.mute = c.why
+			r.sweep(t, relay.Swept{})
+			d, err := r.store.Deliveries(t.Context(), []string{e.ID})
+			if err != nil || len(d) != 1 || d[0].Tries != 1 || d[0].Reason != c.why.Error() || d[0].Next.IsZero() != (c.next == 0) || c.next > 0 && d[0].Next.Sub(r.now) != c.next {
+				t.Fatalf("got %+v, %v", d, err)
+			}
+			r.mute = nil
+			r.now = r.now.Add(max(c.next-time.Millisecond, 0))
+			r.sweep(t, relay.Swept{})
+			if r.now = r.now.Add(time.Millisecond); c.next > 0 {
+				r.sweep(t, relay.Swept{Told: 1})
+			} else {
+				r.sweep(t, relay.Swept{})
+			}
+		})
+	}
+}
+
+// TestAMissThatCannotBeNoted is told, beside what was missed.
+func TestAMissThatCannotBeNoted(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		why  error
+		both bool
+	}{{job.Errorf(job.WebhookFailed, "503"), false}, {errors.New("no topic"), true}} {
+		r := newRoad()
+		e := r.die(t, "mute")
+		r.mute, r.script["Missed"] = c.why, faulty.Refuse
+		_, err := r.Sweep(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "put off event "+e.ID) || strings.Contains(err.Error(), "tell event "+e.ID) != c.both {
+			t.Errorf("got %v", err)
+		}
+		r.mute = nil
+		r.sweep(t, relay.Swept{Told: 1})
+	}
+}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -102,7 +103,7 @@ func (s *System) allowed() []netip.Prefix {
 		}
 		prefix, err := netip.ParsePrefix(part)
 		if err != nil {
-			s.env.add(err)
+			s.env.add(fmt.Errorf("environment variable ORBITQ_WEBHOOK_ALLOW: %q is not a range such as 10.0.0.0/8", part))
 			continue
 		}
 		all = append(all, prefix)

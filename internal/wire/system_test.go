@@ -26,7 +26,7 @@ func shared() map[string]string {
 	}
 }
 
-// parts are the parts of the five functions, with the variables that only they get.
+// parts are the parts of the six functions, with the variables that only they get.
 func parts() map[string]struct {
 	build func(*wire.System) any
 	own   []string
@@ -34,14 +34,19 @@ func parts() map[string]struct {
 	queues := []string{"ORBITQ_QUEUE_URL", "ORBITQ_QUEUE_HIGH_URL", "ORBITQ_QUEUE_LOW_URL"}
 	feeds := []string{"ORBITQ_FEED", "ORBITQ_FEED_HIGH", "ORBITQ_FEED_LOW"}
 	provider := []string{"COPERNICUS_API_URL", "COPERNICUS_TOKEN_URL", "COPERNICUS_SECRET_ARN"}
+	starts := []string{"ORBITQ_CHAIN_MACHINE", "ORBITQ_BATCH_MACHINE", "ORBITQ_LISTS_BUCKET"}
+	signs := []string{"ORBITQ_WEBHOOK_SECRET_ARN"}
 	return map[string]struct {
 		build func(*wire.System) any
 		own   []string
 	}{
-		"enqueue": {func(s *wire.System) any { return s.Intake() }, slices.Concat(queues, feeds, provider)},
-		"query":   {func(s *wire.System) any { return s.Reads() }, slices.Concat(queues, feeds, []string{"ORBITQ_DLQ_URL"})},
-		"relay":   {func(s *wire.System) any { return s.Relay() }, append(slices.Clone(queues), "ORBITQ_EVENTS_TOPIC")},
-		"dlq":     {func(s *wire.System) any { return s.DeadLetters() }, []string{"ORBITQ_DLQ_URL", "ORBITQ_DLQ_ARN"}},
+		"enqueue": {func(s *wire.System) any {
+			return []any{s.Intake(), s.Operator(), s.Starter()}
+		}, slices.Concat(queues, feeds, provider, starts)},
+		"query": {func(s *wire.System) any { return s.Reads() }, slices.Concat(queues, feeds, []string{"ORBITQ_DLQ_URL"})},
+		"relay": {func(s *wire.System) any { return s.Relay() }, slices.Concat(queues, starts, signs, []string{"ORBITQ_EVENTS_TOPIC"})},
+		"dlq":   {func(s *wire.System) any { return s.DeadLetters() }, []string{"ORBITQ_DLQ_URL", "ORBITQ_DLQ_ARN"}},
+		"step":  {func(s *wire.System) any { return s.Flow() }, slices.Concat(queues, provider, signs)},
 		"enrich": {
 			func(s *wire.System) any { return s.Worker() },
 			slices.Concat(queues, provider),

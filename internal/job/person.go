@@ -1,0 +1,74 @@
+package job
+
+import "time"
+
+// Plan is what an owner may use.
+type Plan struct {
+	Tier   string
+	Limit  int       // billable jobs per cycle, Unlimited for none
+	Anchor time.Time // day from which cycles count, zero for the calendar month
+}
+
+// Upgraded returns the row of a skipped job whose owner has another plan now.
+func Upgraded(j Job, p Plan, t Timing, now time.Time) (Job, error) {
+	if j.State != Skipped {
+		return j, Errorf(StateConflict, "the job is %s; only a skipped job can be made up", j.State)
+	}
+	j.Tier, j.Limit, j.Anchor = p.Tier, p.Limit, p.Anchor
+	return Held(Revived(detached(j), t, now), now), nil
+}
+
+// Cancel returns the row of a job that its owner took back. A running worker is
+// not stopped, but its settlement will be refused. Cancelling twice is once.
+func Cancel(j Job, now time.Time) (Job, error) {
+	if j.State == Cancelled {
+		return j, nil
+	}
+	if !j.State.Open() {
+		return j, Errorf(StateConflict, "the job is %s already; only an open job can be cancelled", j.State)
+	}
+	j.State, j.Outcome = Cancelled, ""
+	return closed(j, now), nil
+}
+
+// Rerun returns the row of a dead or skipped job that its owner wants to run again.
+func Rerun(j Job, t Timing, now time.Time) (Job, error) {
+	if j.State != Dead && j.State != Skipped {
+		return j, Errorf(StateConflict, "the job is %s; only a dead or skipped job can be retried", j.State)
+	}
+	if j.Flow != "" && j.State == Dead {
+		return j, Errorf(StateConflict, "the job belongs to %s, which goes on from here when it is restarted", j.Flow)
+	}
+	return Revived(detached(j), t, now), nil
+}
+
+// Restarted returns the row of a job whose chain or batch goes on with it in another
+// round: it has all its attempts again.
+func Restarted(j Job, t Timing, now time.Time) (Job, error) {
+	if j.State != Dead && j.State != Cancelled {
+		return j, Errorf(StateConflict, "the job is %s; only a dead or cancelled job can be restarted", j.State)
+	}
+	return Revived(j, t, now), nil
+}
+
+// Forget returns the tombstone of a dead job: its letter is deleted by the next
+// sweep of the dead letters, its row by the table's TTL. Forgetting twice is once.
+func Forget(j Job, now time.Time) (Job, error) {
+	if j.State == Forgotten {
+		return j, nil
+	}
+	if j.State != Dead {
+		return j, Errorf(StateConflict, "the job is %s; only a dead job can be forgotten", j.State)
+	}
+	j.State = Forgotten
+	return closed(j, now), nil
+}
+
+// Snooze returns the row of an open job that is put off; no attempt is lost. A
+// running one is refused: its worker would settle as if nothing had been said.
+func Snooze(j Job, wait time.Duration, t Timing, now time.Time) (Job, error) {
+	if !j.State.Open() || j.State == Running {
+		return j, Errorf(StateConflict, "the job is %s; only a job that waits for its turn can be snoozed", j.State)
+	}
+	return Released(j, Snoozed, "put off by its owner", wait, t, now), nil
+}
