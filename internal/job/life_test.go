@@ -179,7 +179,7 @@ func (l *life) released(next job.Job, attempts int) {
 // others lets everybody but a worker act.
 func (l *life) others() {
 	t := job.DefaultTiming()
-	switch rapid.IntRange(0, 8).Draw(l.t, "actor") {
+	switch rapid.IntRange(0, 9).Draw(l.t, "actor") {
 	case 0:
 		if !job.MayResend(&l.row, l.now) {
 			return
@@ -222,6 +222,9 @@ func (l *life) others() {
 	case 8:
 		may := l.row.State == job.Dead || l.row.State == job.Cancelled
 		l.person("restart", may, "", func() (job.Job, error) { return job.Restarted(l.row, t, l.now) })
+	case 9:
+		may := l.row.State == job.Dead || l.row.State == job.Cancelled
+		l.person("restart, stopped", may, "", func() (job.Job, error) { return job.Stopped(l.row, t, l.now) })
 	}
 }
 
