@@ -10,7 +10,7 @@ import (
 	"orbitq/internal/job"
 )
 
-// counts counts the items of a batch as they stand in its round.
+// counts sums up the items of a batch as they stand in its round.
 func (b *batchSeen) counts() (c job.Counts) {
 	for _, it := range b.items {
 		c.Add(b.row.Now(*it).State)

@@ -61,7 +61,7 @@ func (s *observed) AmendItem(ctx context.Context, b *job.Batch, point string, de
 }
 
 func (s *observed) PutNotice(ctx context.Context, n *job.Notice) error {
-	_, missing := s.Store.Notice(ctx, n.Owner, n.ID)
+	_, missing := s.Notice(ctx, n.Owner, n.ID)
 	err := s.Store.PutNotice(ctx, n)
 	if err == nil {
 		s.oracle.noticeWritten(n, missing == nil)

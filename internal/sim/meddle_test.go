@@ -27,7 +27,7 @@ func (w *world) meddle() {
 		if err != nil {
 			code = job.CodeOf(err)
 		}
-		w.note("person   %s %s: %v", what, x.id[20:], err)
+		w.notef("person   %s %s: %v", what, x.id[20:], err)
 		fault := code == job.Throttled || code == job.Internal
 		allowed := code == "" || code == job.StateConflict || code == job.UniqueHeld
 		w.oracle.mustf(i25, fault || foreign == (code == job.NotFound) && (foreign || allowed), "%s by %s was answered with %v, foreign %v", what, owner, err, foreign)

@@ -82,7 +82,7 @@ func (s *machines) Start(_ context.Context, m flow.Machine, name string, raw []b
 	x := &execution{w: s.w, name: name, running: true, input: in}
 	s.all[name] = x
 	s.running++
-	s.w.note("start    %s %s", name[20:], in.Mode)
+	s.w.notef("start    %s %s", name[20:], in.Mode)
 	x.later(0, x.begin)
 	return nil
 }
@@ -153,7 +153,7 @@ func (x *execution) end(how string) {
 	s := &x.w.machines
 	s.running--
 	s.timers = slices.DeleteFunc(s.timers, func(t *timer) bool { return t.x == x })
-	x.w.note("end      %s %s", x.name[20:], how)
+	x.w.notef("end      %s %s", x.name[20:], how)
 }
 
 // later runs something after a while, if the execution still goes on then.

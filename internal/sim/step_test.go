@@ -70,7 +70,7 @@ func (w *world) takeStep(e *entry.StepEvent, answered func(entry.StepAnswer, str
 		if failed, named := errors.AsType[messages.InvokeResponse_Error](err); named {
 			name = failed.Type
 		}
-		w.note("task     %s %s: %+v %v", e.Op, (e.Chain + e.Batch)[20:], a, err)
+		w.notef("task     %s %s: %+v %v", e.Op, (e.Chain + e.Batch)[20:], a, err)
 		answered(a, name)
 	}
 }
@@ -93,7 +93,7 @@ func (w *world) takeItems(p *process, e *entry.StepEvent, answered func(entry.St
 			}
 		}
 		err := errors.Join(errs...)
-		w.note("task     items %s: %+v %v", e.Batch[20:], out, err)
+		w.notef("task     items %s: %+v %v", e.Batch[20:], out, err)
 		if err != nil {
 			answered(entry.StepAnswer{}, string(job.CodeOf(err)))
 			return
@@ -102,8 +102,8 @@ func (w *world) takeItems(p *process, e *entry.StepEvent, answered func(entry.St
 	}
 }
 
-// note writes a line into the log of a replay.
-func (w *world) note(format string, args ...any) {
+// notef writes a line into the log of a replay.
+func (w *world) notef(format string, args ...any) {
 	if w.log != nil {
 		w.log(format, args...)
 	}

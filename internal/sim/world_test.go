@@ -153,7 +153,7 @@ func (w *world) run() []string {
 	}
 	w.worlds, w.jobs, w.effects, w.checks = 1, len(w.oracle.rows), w.oracle.effects, w.oracle.checks
 	w.tally.faults = w.faults.Injected
-	w.tally.countFlows(w)
+	w.countFlows(w)
 	for _, j := range w.oracle.rows {
 		w.states[j.State]++
 	}
