@@ -65,6 +65,14 @@ func (c *crowd) patience() (steps int) {
 func newFlowWorld(l *lab, seed uint64, rules memstore.Rules) *world {
 	w := newWorld(l, seed, rules)
 	w.clients = w.clients[:1+w.rand.IntN(3)]
+	// Whoever waits for a reserved unit asks every ten seconds: not until the next month, or
+	// until somebody has looked for an image three times, please. The worlds of jobs alone
+	// wait for that.
+	w.drained, w.policy.Requests = 0, 0
+	w.oracle.traffic.policy = w.policy
+	for _, x := range w.clients {
+		x.age += longAgo
+	}
 	some := func(most float64) float64 { return most * float64(w.rand.IntN(4)) / 3 }
 	c := &crowd{points: map[string][]string{}, dying: some(0.3), deaf: some(0.6), rude: some(0.1), hands: some(1)}
 	w.flows = c
@@ -81,6 +89,9 @@ func newFlowWorld(l *lab, seed uint64, rules memstore.Rules) *world {
 	return w
 }
 
+// longAgo is so long that every image of a reading has been published.
+const longAgo = 30 * 24 * time.Hour
+
 // grow creates points of an owner, who mostly wants to be told about them.
 func (w *world) grow(owner string, n int) []string {
 	var ids []string
@@ -90,6 +101,9 @@ func (w *world) grow(owner string, n int) []string {
 		p := point.Point{
 			ID: job.DerivedID("point", owner, strconv.Itoa(i)), Owner: owner, Latitude: &lat, Longitude: &lon, Value: 1, CampaignID: "c", MetricID: "m",
 			CollectedAt: at.Add(-time.Duration(w.rand.Int64N(int64(30 * 24 * time.Hour)))), CreatedAt: at, Status: point.Pending,
+		}
+		if w.table.limit(owner) != job.Unlimited {
+			p.CollectedAt = p.CollectedAt.Add(-longAgo)
 		}
 		ids = append(ids, p.ID)
 		_, _, _, _ = w.table.Store.AcceptPoint(context.Background(), &p, &job.Job{Tier: string(usage.Enterprise)})

@@ -37,44 +37,45 @@ func (w *world) meddle() {
 
 // deed draws what is done.
 func (w *world) deed(p *process, x *wish) (act func(context.Context, string) error, what string) {
+	id := x.id // the wish may get another one while this is under way
 	if steps := w.oracle.flows.jobsOf(x.flow()); len(steps) > 0 && w.chance(0.4) {
 		id := steps[w.rand.IntN(len(steps))]
 		return w.stepDeed(p, id)
 	}
 	if x.chain != nil {
 		if w.chance(0.3) {
-			w.oracle.flows.byHand[x.id] = true
+			w.oracle.flows.byHand[id] = true
 			return func(ctx context.Context, owner string) error {
-				_, err := p.flow.CancelChain(ctx, owner, x.id)
+				_, err := p.flow.CancelChain(ctx, owner, id)
 				return err
 			}, "cancel chain"
 		}
 		return func(ctx context.Context, owner string) error {
-			_, _, err := p.flow.RedriveChain(ctx, owner, x.id)
+			_, _, err := p.flow.RedriveChain(ctx, owner, id)
 			return err
 		}, "redrive chain"
 	}
 	switch r := w.rand.IntN(10); {
 	case r < 2:
 		return func(ctx context.Context, owner string) error {
-			_, err := p.flow.CancelBatch(ctx, owner, x.id)
+			_, err := p.flow.CancelBatch(ctx, owner, id)
 			return err
 		}, "cancel batch"
 	case r < 5:
 		own := w.flows.points[x.request.Owner]
 		more := w.sample(own, 1+w.rand.IntN(min(len(own), 8)))
 		if w.chance(0.7) { // else it is refused, unless nobody has them
-			more = slices.DeleteFunc(more, func(id string) bool { return w.oracle.flows.has(x.id, id) })
+			more = slices.DeleteFunc(more, func(point string) bool { return w.oracle.flows.has(x.id, point) })
 		}
 		if len(more) > 0 {
 			return func(ctx context.Context, owner string) error {
-				_, _, err := p.flow.AddItems(ctx, owner, x.id, more)
+				_, _, err := p.flow.AddItems(ctx, owner, id, more)
 				return err
 			}, "add items"
 		}
 	}
 	return func(ctx context.Context, owner string) error {
-		_, _, err := p.flow.RetryBatch(ctx, owner, x.id)
+		_, _, err := p.flow.RetryBatch(ctx, owner, id)
 		return err
 	}, "retry batch"
 }
