@@ -55,8 +55,7 @@ func checkItems(state string, limit int) error {
 	if limit < 0 {
 		return usageError{fmt.Errorf("--limit is how many items to list, not %d", limit)}
 	}
-	var known job.Counts
-	known.Add(job.TrackState(state))
+	known := job.Counts{}.With(job.TrackState(state))
 	if state != "" && known.Total() == 0 {
 		return usageError{fmt.Errorf("--state is pending, running, succeeded, skipped, failed or cancelled, not %q", state)}
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"orbitq/internal/client"
@@ -31,7 +33,7 @@ type flowReport struct {
 	// Rounds: the batch after its first end, and after its failed items were retried.
 	Rounds   []client.Batch `json:"rounds"`
 	Messages []string       `json:"messages"`
-	Costs    []executed    `json:"executions"`
+	Costs    []executed     `json:"executions"`
 	AWS      map[string]int `json:"aws_requests"`
 }
 
@@ -251,11 +253,11 @@ func (r *flowReport) unexpected() []string {
 
 // fired is the callbacks of a batch with what became of them.
 func fired(b *client.Batch) string {
-	text := ""
+	var text strings.Builder
 	for _, c := range b.Callbacks {
-		text += ", " + c.Name + " " + c.State
+		text.WriteString(", " + c.Name + " " + c.State)
 	}
-	return text
+	return text.String()
 }
 
 // write shows the chain, the batch and what both cost.
@@ -270,7 +272,7 @@ func (r *flowReport) write(w io.Writer) error {
 	}
 	score := "-"
 	if r.Quality.Score != nil {
-		score = fmt.Sprint(*r.Quality.Score)
+		score = strconv.Itoa(*r.Quality.Score)
 	}
 	s.putf("quality", "score %s, %d flags", score, len(r.Quality.Flags))
 	for i := range r.Rounds {
@@ -288,11 +290,11 @@ func (r *flowReport) write(w io.Writer) error {
 		expected := "-" // a retry works on what is left
 		switch e.Name {
 		case r.Chain.Execution:
-			expected = fmt.Sprint(2 + 2*len(r.Chain.Steps))
+			expected = strconv.Itoa(2 + 2*len(r.Chain.Steps))
 		case job.ExecutionName(r.Rounds[0].ID, 0):
-			expected = fmt.Sprint(r.Estimate.Cost.Transitions)
+			expected = strconv.Itoa(r.Estimate.Cost.Transitions)
 		}
-		t.add(e.Machine+" "+e.Name[len(e.Name)-8:], e.Status, fmt.Sprint(e.Transitions), expected)
+		t.add(e.Machine+" "+e.Name[len(e.Name)-8:], e.Status, strconv.Itoa(e.Transitions), expected)
 	}
 	if err := say(w, ""); err != nil {
 		return err

@@ -206,7 +206,7 @@ func dying(code job.Code) kind {
 func (g *shelf) addPoint(tb testing.TB, b *bench, owner string) {
 	tb.Helper()
 	p := point.Point{ID: job.NewID(b.now, b.entropy()), Owner: owner, CampaignID: "many", Revision: 1, CollectedAt: b.now, CreatedAt: b.now, Status: point.Pending}
-	if _, _, _, err := g.Store.AcceptPoint(tb.Context(), &p, &job.Job{Tier: "enterprise"}); err != nil {
+	if _, _, _, err := g.AcceptPoint(tb.Context(), &p, &job.Job{Tier: "enterprise"}); err != nil {
 		tb.Fatal(err)
 	}
 }

@@ -50,6 +50,9 @@ func viewChain(c *job.Chain, steps []flow.ChainStep) chainView {
 		if i < c.At {
 			s.State = string(job.Succeeded)
 		}
+		if i == c.At && c.State == job.TrackFailed {
+			s.State = string(job.Dead)
+		}
 		if i < len(steps) && steps[i].Job != nil {
 			shown := viewJob(steps[i].Job)
 			s.State, s.Job = string(shown.State), &shown

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +42,7 @@ func (b *bench) pages(t *testing.T, owner, path, field string, size int) (all []
 func (b *bench) notice(t *testing.T, owner string, n int) string {
 	t.Helper()
 	m := job.Notice{
-		ID: job.DerivedID("notice", owner, fmt.Sprint(n)), Owner: owner, Type: "enrichment.no_data", At: b.now.Add(time.Duration(n/2) * time.Millisecond),
+		ID: job.DerivedID("notice", owner, strconv.Itoa(n)), Owner: owner, Type: "enrichment.no_data", At: b.now.Add(time.Duration(n/2) * time.Millisecond),
 		Point: id(1), Revision: 1, Job: id(2), Title: "No satellite statistics", Text: "The reading has no coordinates.",
 		URL: "https://hooks.example.com/planted", Facts: map[string]any{"ndvi": 0.5, "flags": "a,b"},
 	}

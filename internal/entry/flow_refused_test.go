@@ -286,8 +286,12 @@ func TestBadPreferencesAreRefused(t *testing.T) {
 func TestShapelessBodiesOfFlowsAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, at := range []struct{ method, path string }{
-		{"POST", "/v1/chains"}, {"POST", "/v1/batches"}, {"POST", "/v1/batches/01JM8WQ5Z3T5V9B0C2D4E6F8GH/items"}, {"POST", "/v1/data-points/01JM8WQ5Z3T5V9B0C2D4E6F8GH/review"},
-		{"PUT", "/v1/campaigns/coast/zones"}, {"PUT", "/v1/notifications/preferences"},
+		{"POST", "/v1/chains"},
+		{"POST", "/v1/batches"},
+		{"POST", "/v1/batches/01JM8WQ5Z3T5V9B0C2D4E6F8GH/items"},
+		{"POST", "/v1/data-points/01JM8WQ5Z3T5V9B0C2D4E6F8GH/review"},
+		{"PUT", "/v1/campaigns/coast/zones"},
+		{"PUT", "/v1/notifications/preferences"},
 	} {
 		for _, r := range shapeless() {
 			all := refusedAt{name: r.name, method: at.method, path: at.path, body: r.body, status: r.status, code: r.code, change: r.change}

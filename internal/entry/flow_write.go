@@ -234,16 +234,17 @@ func notEmpty(field, s string) error {
 // with their place.
 func nested(place string, raw json.RawMessage, v any) error {
 	err := strict(raw, v)
-	if e, ok := errors.AsType[*job.Error](err); ok {
-		for i := range e.Violations {
-			e.Violations[i].Field = place + "." + e.Violations[i].Field
-		}
-		if len(e.Violations) > 0 {
-			e.Message = e.Violations[0].Field + ": " + e.Violations[0].Detail
-		} else {
-			return job.Invalid(job.Violation{Field: place, Rule: "type", Detail: "must be an object"})
-		}
+	e, ok := errors.AsType[*job.Error](err)
+	if !ok {
+		return err
 	}
+	if len(e.Violations) == 0 {
+		return job.Invalid(job.Violation{Field: place, Rule: "type", Detail: "must be an object"})
+	}
+	for i := range e.Violations {
+		e.Violations[i].Field = place + "." + e.Violations[i].Field
+	}
+	e.Message = e.Violations[0].Field + ": " + e.Violations[0].Detail
 	return err
 }
 

@@ -225,11 +225,12 @@ func TestOpinions(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	point := b.plain(t, ann, "")
-	say := func(body string) (got struct {
-		Status, Notes string
-		Reviewed      *time.Time `json:"reviewed_at"`
-		ReviewNotes   string     `json:"review_notes"`
-	}) {
+	type reviewed struct {
+		Status      string
+		Reviewed    *time.Time `json:"reviewed_at"`
+		ReviewNotes string     `json:"review_notes"`
+	}
+	say := func(body string) (got reviewed) {
 		b.do(t, call{method: "POST", path: "/v1/data-points/" + point + "/review", owner: ann, body: body}).into(t, http.StatusOK, &got)
 		return got
 	}

@@ -212,7 +212,7 @@ func (f *Flow) StartBatch(ctx context.Context, p Prepared) (b job.Batch, startEr
 		return b, nil, fmt.Errorf("accept batch: %w", err)
 	}
 	if existed && stored.BodyHash != p.Batch.BodyHash {
-		return b, nil, job.ErrKeyReused()
+		return b, nil, job.ErrKeyReused() //nolint:wrapcheck // it has a code
 	}
 	if stored.Closed || stored.Runs > 0 {
 		return stored, nil, nil // a repeated request: it has gone on long since
@@ -272,7 +272,7 @@ func (f *Flow) AddItems(ctx context.Context, owner, id string, ids []string) (b 
 	b, err = f.Batches.AmendBatch(ctx, id, func(b job.Batch) (job.Batch, Change, error) {
 		next, err := job.AddToBatch(b, len(points), f.Now(), f.Lookback)
 		if err != nil {
-			return b, Change{}, err
+			return b, Change{}, err //nolint:wrapcheck // it has a code
 		}
 		items = items[:0]
 		for i := range points {
@@ -294,7 +294,7 @@ func (f *Flow) CancelBatch(ctx context.Context, owner, id string) (job.Batch, er
 	}
 	b, err := f.Batches.AmendBatch(ctx, id, func(b job.Batch) (job.Batch, Change, error) {
 		next, err := job.CancelBatch(b)
-		return next, Change{}, err
+		return next, Change{}, err //nolint:wrapcheck // it has a code
 	})
 	if err != nil {
 		return b, fmt.Errorf("cancel batch: %w", err)
@@ -315,7 +315,7 @@ func (f *Flow) RetryBatch(ctx context.Context, owner, id string) (b job.Batch, s
 	}
 	b, err = f.Batches.AmendBatch(ctx, id, func(b job.Batch) (job.Batch, Change, error) {
 		next, err := job.RetryBatch(b, f.Now(), f.Lookback)
-		return next, Change{}, err
+		return next, Change{}, err //nolint:wrapcheck // it has a code
 	})
 	if err != nil {
 		return b, nil, fmt.Errorf("retry batch: %w", err)

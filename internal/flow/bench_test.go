@@ -114,7 +114,7 @@ func newBench(t *testing.T) *bench {
 	})
 	b.Flow = flow.New(flow.Config{
 		Chains: ports, Batches: ports, Items: ports, Jobs: ports, Points: ports, Open: ports, Runner: run, Executions: b.exec,
-		Courier:  flow.Courier{Mail: ports, Post: b.Post, Sender: b, Topic: b.topic},
+		Courier:  flow.Courier{Mail: ports, Post: b.Post, Sender: b, Topic: b.topic, Notices: b.topic},
 		Policies: kinds.Policies(), CheckURL: checkURL, Now: clock, Entropy: func() [10]byte { b.ids++; return [10]byte{b.ids} },
 		Timing: job.DefaultTiming(), Tries: 3,
 	})

@@ -55,7 +55,7 @@ func (f *Flow) StartChain(ctx context.Context, r Request, w ChainWish) (c job.Ch
 		return c, nil, fmt.Errorf("accept chain: %w", err)
 	}
 	if existed && stored.BodyHash != c.BodyHash {
-		return c, nil, job.ErrKeyReused()
+		return c, nil, job.ErrKeyReused() //nolint:wrapcheck // it has a code
 	}
 	return stored, f.execute(ctx, &stored), nil
 }

@@ -45,7 +45,9 @@ type Courier struct {
 	Sender Sender
 	// Post posts a signed message to a URL of a user; its id is the same in every try.
 	Post  func(ctx context.Context, id, url string, body []byte, at time.Time) error
-	Topic func(ctx context.Context, e job.Event) error // the operators' topic
+	// Topic is the operators' topic, and Notices the one on which an application hears what
+	// its users are told: a user must not be able to call operators.
+	Topic, Notices func(ctx context.Context, e job.Event) error
 }
 
 // Tell delivers an event. It may deliver one twice, with the same id: a listener can tell
@@ -105,14 +107,14 @@ func (f *Flow) postNotice(ctx context.Context, e job.Event) error {
 	return f.post(ctx, e, n.URL, body)
 }
 
-// publishNotice publishes a notice on the operators' topic.
+// publishNotice publishes a notice on the topic of notices.
 func (f *Flow) publishNotice(ctx context.Context, e job.Event) error {
 	n, err := f.Courier.Mail.Notice(ctx, e.Owner, e.Job)
 	if err != nil {
 		return fmt.Errorf("read notice: %w", err)
 	}
 	e.Type, e.Job, e.Reason = n.Type, n.Job, n.Title+": "+n.Text
-	return f.Courier.Topic(ctx, e)
+	return f.Courier.Notices(ctx, e)
 }
 
 // post posts the body of an event.
@@ -133,7 +135,7 @@ func (f *Flow) call(ctx context.Context, e job.Event) error {
 	switch {
 	case c.URL != "":
 		body, err := json.Marshal(map[string]any{"type": e.Type, "timestamp": e.At, "data": map[string]any{
-			"batch_id": b.ID, "name": b.Name, "round": e.Generation, "state": b.View(), "total": b.Total, "counts": b.Ended, "finished_at": nilTime(b.Finished),
+			"batch_id": b.ID, "name": b.Name, "round": e.Generation, "state": b.View(), "total": b.Total, "counts": counted(&b, e.Generation), "finished_at": nilTime(b.Finished),
 		}})
 		if err != nil {
 			return fmt.Errorf("encode callback: %w", err)
@@ -144,6 +146,15 @@ func (f *Flow) call(ctx context.Context, e job.Event) error {
 	default:
 		return f.dispatch(ctx, &b, e, c)
 	}
+}
+
+// counted is how the items of a round ended; null when the batch is in another round by
+// now, or not at its end: what it counts then is about something else.
+func counted(b *job.Batch, round int) *job.Counts {
+	if b.Round != round || !b.Closed {
+		return nil
+	}
+	return &b.Ended
 }
 
 // nilTime is a time that JSON shows as null when it is not known.

@@ -69,10 +69,10 @@ func (f *Flow) advance(ctx context.Context, b *job.Batch, it *job.Item, requestI
 		return now, nil
 	})
 	if err != nil {
-		return row, note, fmt.Errorf("write item: %w", err)
+		return row, note, fmt.Errorf("write item: %w", err) //nolint:wrapcheck // a note is for the log, not an error
 	}
 	*it = now
-	return row, note, nil
+	return row, note, nil //nolint:wrapcheck // as above
 }
 
 // caught takes note that an item has failed in the round that b is in: once. If that stops

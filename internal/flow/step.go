@@ -20,20 +20,20 @@ func (f *Flow) run(ctx context.Context, t *job.Track, j job.Job, requestID strin
 	}
 	ran, note := f.Runner.RunStep(ctx, &row, requestID)
 	if ran.State != "" {
-		return ran, note, nil
+		return ran, note, nil //nolint:wrapcheck // a note is for the log, not an error
 	}
 	// Nobody knows what became of the run: the row does.
 	row, err = f.Jobs.Job(ctx, row.ID)
 	if err != nil {
-		return row, note, fmt.Errorf("read step: %w", err)
+		return row, note, fmt.Errorf("read step: %w", err) //nolint:wrapcheck // a note is for the log, not an error
 	}
 	switch stuck := ready(&row, f.Now()); {
 	case stuck && note == nil:
 		return row, nil, job.Errorf(job.Throttled, "the step did not run: too little time was left")
 	case stuck:
-		return row, note, job.Errorf(job.Throttled, "the step did not run: %w", note)
+		return row, note, job.Errorf(job.Throttled, "the step did not run: %w", note) //nolint:wrapcheck // a note is for the log, not an error
 	}
-	return row, note, nil
+	return row, note, nil //nolint:wrapcheck // a note is for the log, not an error
 }
 
 // ready reports whether a job's attempt may begin.

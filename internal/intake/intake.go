@@ -136,7 +136,7 @@ func (in *Intake) CreatePoint(ctx context.Context, r Request, reading point.Inpu
 		return Accepted{}, fmt.Errorf("accept point: %w", err)
 	}
 	if existed && stored.BodyHash != p.BodyHash {
-		return Accepted{}, job.ErrKeyReused()
+		return Accepted{}, job.ErrKeyReused() //nolint:wrapcheck // it has a code and says all
 	}
 	a := Accepted{Point: stored, Job: accepted, Repeated: existed}
 	if alone {
@@ -176,7 +176,7 @@ func (in *Intake) accept(ctx context.Context, r Request, d Dispatch) (Accepted, 
 		return Accepted{}, fmt.Errorf("accept job: %w", err)
 	}
 	if existed && accepted.ID == j.ID && accepted.BodyHash != j.BodyHash {
-		return Accepted{}, job.ErrKeyReused()
+		return Accepted{}, job.ErrKeyReused() //nolint:wrapcheck // it has a code and says all
 	}
 	return Accepted{Point: p, Job: accepted, Repeated: existed, Duplicate: existed && accepted.ID != j.ID}, nil
 }

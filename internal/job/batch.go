@@ -116,8 +116,8 @@ type Counts struct {
 	Cancelled int `json:"cancelled"`
 }
 
-// Add counts one more item.
-func (c *Counts) Add(s TrackState) {
+// With returns the counts with one more item.
+func (c Counts) With(s TrackState) Counts {
 	switch s {
 	case TrackPending:
 		c.Pending++
@@ -132,6 +132,7 @@ func (c *Counts) Add(s TrackState) {
 	case TrackCancelled:
 		c.Cancelled++
 	}
+	return c
 }
 
 // Final returns how many items have ended.
@@ -152,7 +153,7 @@ func (c Counts) Progress() int {
 func (b *Batch) Count(items []Item) Counts {
 	var c Counts
 	for _, it := range items {
-		c.Add(b.Now(it).State)
+		c = c.With(b.Now(it).State)
 	}
 	return c
 }

@@ -377,7 +377,7 @@ func TestProgress(t *testing.T) {
 	var c job.Counts
 	for i, s := range trackStates() {
 		for range i + 1 {
-			c.Add(s)
+			c = c.With(s)
 		}
 	}
 	if want := (job.Counts{Pending: 1, Running: 2, Succeeded: 3, Skipped: 4, Failed: 5, Cancelled: 6}); c != want || c.Total() != 21 || c.Final() != 18 {
@@ -388,7 +388,7 @@ func TestProgress(t *testing.T) {
 // TestCallIDIsConstant: receivers tell repetitions by it.
 func TestCallIDIsConstant(t *testing.T) {
 	t.Parallel()
-	if got := job.CallID("01ABC", 12, job.CallFinally); got != "01ABC.12.finally" {
+	if got := job.CallID("01ABC", 12, job.CallFinally); got != "01ABC-12-finally" {
 		t.Errorf("got %s", got)
 	}
 }

@@ -66,7 +66,7 @@ func NewChain(c Chain, now time.Time, resend time.Duration) Chain {
 }
 
 // Job returns the row of the job that does the chain's next step, not accepted yet.
-func (c *Chain) Job() Job {
+func (c Chain) Job() Job {
 	return stepJob(&c.Account, &c.Track, ChainFlow(c.ID), c.Queue, c.Tags)
 }
 

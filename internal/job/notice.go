@@ -1,6 +1,9 @@
 package job
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Notice is one message to an owner about one data point, or about a batch as a whole.
 type Notice struct {
@@ -17,7 +20,7 @@ type Notice struct {
 	Text     string    `json:"text"`
 	// Facts: numbers and words that the text is made of, for programs.
 	Facts map[string]any `json:"facts,omitempty"`
-	// URL: where the owner wants it posted as well; Topic: operators' topic as well.
+	// URL: where the owner wants it posted as well; Topic: whether on the topic of notices as well.
 	URL   string `json:"url,omitempty"`
 	Topic bool   `json:"topic,omitempty"`
 }
@@ -50,18 +53,13 @@ type Preferences struct {
 	Muted []string `json:"muted"`
 	// URL: where notices are posted, signed; empty for the inbox alone.
 	URL string `json:"webhook_url"`
-	// Topic: whether notices go to the operators' topic as well.
+	// Topic: whether notices go to the topic of notices as well.
 	Topic bool `json:"topic"`
 }
 
 // Wants reports whether a notice of a type is wanted.
 func (p *Preferences) Wants(kind string) bool {
-	for _, muted := range p.Muted {
-		if muted == kind {
-			return false
-		}
-	}
-	return true
+	return !slices.Contains(p.Muted, kind)
 }
 
 // NoticeTypes lists the types of notices that an owner may not want.

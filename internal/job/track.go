@@ -48,7 +48,7 @@ type Track struct {
 
 // Kind returns the kind of the step that is next or running; none for a track whose
 // steps have all ended.
-func (t *Track) Kind() string {
+func (t Track) Kind() string {
 	if t.At >= len(t.Steps) {
 		return ""
 	}
@@ -67,7 +67,7 @@ func (t Track) Begun() Track {
 
 // Renewed reports whether a step's job must be revived before it counts: it ended for
 // good in an earlier round, and a person has asked for another.
-func (t *Track) Renewed(step *Job) bool {
+func (t Track) Renewed(step *Job) bool {
 	ended := step.State == Dead || step.State == Cancelled
 	return ended && step.Generation < t.Least
 }

@@ -81,12 +81,13 @@ func CheckCampaign(id string) []job.Violation {
 
 // Reviewed returns the point as a review leaves it. Setting it back to pending clears the
 // review (domain brief 5.2).
-func (p Point) Reviewed(s Status, notes string, now time.Time) Point {
-	p.Status, p.ReviewedAt, p.ReviewNotes = s, now, notes
+func (p *Point) Reviewed(s Status, notes string, now time.Time) Point {
+	r := *p
+	r.Status, r.ReviewedAt, r.ReviewNotes = s, now, notes
 	if s == Pending {
-		p.ReviewedAt, p.ReviewNotes = time.Time{}, ""
+		r.ReviewedAt, r.ReviewNotes = time.Time{}, ""
 	}
-	return p
+	return r
 }
 
 // Input is a reading as it was submitted; nil means absent.

@@ -53,6 +53,7 @@ func (s *System) Flows() *flow.Flow {
 		c := s.flowConfig()
 		c.Executions, c.Courier = s.executions(), s.courier()
 		c.Courier.Topic = account.NewTopic(sns.NewFromConfig(s.aws), s.env.text("ORBITQ_EVENTS_TOPIC")).Tell
+		c.Courier.Notices = account.NewTopic(sns.NewFromConfig(s.aws), s.env.text("ORBITQ_NOTICES_TOPIC")).Tell
 		s.flows = flow.New(c)
 	}
 	return s.flows
@@ -83,7 +84,7 @@ func (s *System) courier() flow.Courier {
 	return flow.Courier{
 		Mail: s.store(), Sender: s.queues(),
 		Post: func(ctx context.Context, id, url string, body []byte, at time.Time) error {
-			return sender.Post(ctx, webhook.Message{ID: id, URL: url, Body: body, At: at}) //nolint:wrapcheck // it has a code
+			return sender.Post(ctx, webhook.Message{ID: id, URL: url, Body: body, At: at})
 		},
 	}
 }

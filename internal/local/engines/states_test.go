@@ -87,7 +87,8 @@ func (g *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Amz-Function-Error", "Unhandled")
 		fmt.Fprint(w, `{"errorType":"Job.Busy","errorMessage":"busy"}`)
 	case in.Do == "nap":
-		<-time.After(50 * time.Millisecond)
+		timer := time.NewTimer(50 * time.Millisecond) // work that takes a while, so that calls overlap
+		<-timer.C
 		fmt.Fprint(w, `"rested"`)
 	default:
 		fmt.Fprint(w, `"done"`)
