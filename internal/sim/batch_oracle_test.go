@@ -13,7 +13,20 @@ import (
 // counts sums up the items of a batch as they stand in its round.
 func (b *batchSeen) counts() (c job.Counts) {
 	for _, it := range b.items {
-		c.Add(b.row.Now(*it).State)
+		switch b.row.Now(*it).State {
+		case job.TrackPending:
+			c.Pending++
+		case job.TrackRunning:
+			c.Running++
+		case job.TrackSucceeded:
+			c.Succeeded++
+		case job.TrackSkipped:
+			c.Skipped++
+		case job.TrackFailed:
+			c.Failed++
+		case job.TrackCancelled:
+			c.Cancelled++
+		}
 	}
 	return c
 }
