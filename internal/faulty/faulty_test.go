@@ -75,6 +75,7 @@ func ports(ctx context.Context, p *faulty.Process) map[string]func() error {
 		"Return":         func() error { return d.Return(ctx, "r") },
 	}
 	maps.Copy(all, flows(ctx, table, p))
+	maps.Copy(all, steps(ctx, table, p))
 	return all
 }
 
@@ -125,6 +126,7 @@ func reads() []string {
 	return []string{
 		"Point", "Subject", "Due", "Dead", "Moving", "Peek", "Pending", "Lapsed", "Door", "Cached", "Operation", "OpenOperations", "Job", "Jobs",
 		"Chain", "OwnChains", "Batch", "OwnBatches", "Items", "Item", "Points", "FindPoints", "OpenFlows", "Deliveries", "Notice",
+		"Subject of a step", "Job of a step", "Zones", "Peers", "Preferences", "Quality", "Running",
 	}
 }
 

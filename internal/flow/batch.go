@@ -78,7 +78,7 @@ func (f *Flow) executeItems(ctx context.Context, b *job.Batch, items []job.Item)
 	for i := range items {
 		ids[i] = items[i].Point
 	}
-	if len(ids) <= InlineItems {
+	if len(ids) <= f.Inline {
 		input["mode"], input["points"] = "inline", ids
 	} else {
 		list, err := json.Marshal(slices.Collect(slices.Chunk(ids, Chunk)))

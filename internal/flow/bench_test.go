@@ -159,7 +159,7 @@ func (b *bench) points(who string, from, n int) []string {
 	var ids []string
 	for i := range n {
 		p := point.Point{ID: pointID(from + i), Owner: who, Revision: 1, CampaignID: "c", MetricID: "m", CollectedAt: b.now.AddDate(0, 0, -from-i)}
-		if err := b.store.Review(b.t.Context(), &p, nil); err != nil {
+		if _, _, _, err := b.store.AcceptPoint(b.t.Context(), &p, &job.Job{Tier: "enterprise"}); err != nil {
 			b.t.Fatal(err)
 		}
 		ids = append(ids, p.ID)

@@ -20,9 +20,6 @@ func TestAChainGoesThroughItsSteps(t *testing.T) {
 		t.Errorf("started with %+v", first)
 	}
 	for i, want := range []flow.Answer{{State: job.TrackRunning, Next: "analyze"}, {State: job.TrackRunning, Next: "notify"}, {State: job.TrackSucceeded}} {
-		if i < 2 {
-			want.State = job.TrackPending // no step waits, so none was seen running
-		}
 		a, err := b.VisitChain(t.Context(), c.ID, "r")
 		if err != nil || a.State != want.State || a.Next != want.Next || a.Wait != 0 || a.Err != nil {
 			t.Errorf("visit %d: %+v, %v", i, a, err)

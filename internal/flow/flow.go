@@ -172,6 +172,8 @@ type Config struct {
 	Entropy    func() [10]byte
 	Timing     job.Timing
 	Tries      int // attempts per generation, where the kind says nothing
+	// Inline is the most items that an Inline Map works on; default InlineItems.
+	Inline int
 	// Lookback is how long the row of an execution is left alone before the sweep asks after it.
 	Lookback time.Duration
 }
@@ -185,6 +187,9 @@ type Flow struct {
 func New(c Config) *Flow {
 	if c.Lookback == 0 {
 		c.Lookback = c.Timing.Resend
+	}
+	if c.Inline == 0 {
+		c.Inline = InlineItems
 	}
 	return &Flow{Config: c}
 }

@@ -44,7 +44,7 @@ func (f *Flow) ShowBatch(ctx context.Context, owner, id string) (Overview, error
 	if o.Calls, err = f.calls(ctx, &b); err != nil {
 		return o, err
 	}
-	o.Cost = CostOf(o.Counts.Final()+o.Counts.Running, len(b.Steps), b.Total > InlineItems)
+	o.Cost = CostOf(o.Counts.Final()+o.Counts.Running, len(b.Steps), b.Total > f.Inline)
 	return o, nil
 }
 

@@ -19,7 +19,7 @@ func TestASlowVisitMovesNothingBack(t *testing.T) {
 	}{
 		{"two steps behind", succeed, func(b *bench, id string) error {
 			return firstOf(only(b.VisitChain(b.t.Context(), id, "")), only(b.VisitChain(b.t.Context(), id, "")))
-		}, 2, job.TrackPending},
+		}, 2, job.TrackRunning},
 		{"a round behind", failing(job.InvalidRequest), func(b *bench, id string) error {
 			return firstOf(only(b.VisitChain(b.t.Context(), id, "")), second(b.RedriveChain(b.t.Context(), owner, id)))
 		}, 0, job.TrackPending},

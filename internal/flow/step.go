@@ -92,17 +92,25 @@ func (f *Flow) renewed(ctx context.Context, t *job.Track, row job.Job, err error
 // runs is left alone: what has begun is counted. A step that has no job yet gets one that
 // is cancelled from the start, because only the row of the job can decide between whoever
 // stops it and whoever is about to start it. For the same reason one that ended in an
-// earlier round is revived before it is cancelled.
+// earlier round is cancelled in a generation of its own, by one write: were it revived by
+// one and cancelled by another, a crash in between would leave it open, and nobody drives
+// the steps of what has ended.
 func (f *Flow) stop(ctx context.Context, t *job.Track, j job.Job) (job.Job, error) {
 	never, err := job.Cancel(f.fresh(j), f.Now())
 	if err != nil {
 		return never, fmt.Errorf("cancel step: %w", err)
 	}
-	row, _, err := f.Jobs.Accept(ctx, &never)
-	if row, err = f.renewed(ctx, t, row, err); err != nil || !row.State.Open() {
-		return row, err
+	row, existed, err := f.Jobs.Accept(ctx, &never)
+	if err != nil {
+		return row, fmt.Errorf("accept step: %w", err)
+	}
+	if !existed || !row.State.Open() && !t.Renewed(&row) {
+		return row, nil
 	}
 	row, err = f.Jobs.Amend(ctx, row.ID, func(j job.Job) (job.Job, error) {
+		if t.Renewed(&j) {
+			return job.Stopped(j, f.Timing, f.Now())
+		}
 		if !j.State.Open() || j.LeaseLive(f.Now()) {
 			return j, nil
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"orbitq/internal/job"
@@ -114,23 +115,66 @@ func (f *Flow) resumeBatch(ctx context.Context, id string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("ask after execution: %w", err)
 	}
-	won := false
+	var left []job.Item
+	if running {
+		if left, err = f.left(ctx, &seen); err != nil {
+			return false, err
+		}
+	}
+	won, goesOn := false, running && len(left) == 0
 	b, err := f.Batches.AmendBatch(ctx, id, func(b job.Batch) (job.Batch, Change, error) {
 		won = !b.Closed && b.Runs == seen.Runs && b.Look.Equal(seen.Look)
 		switch {
 		case !won:
 			return b, Change{}, nil // another sweep was quicker
-		case running:
+		case goesOn:
 			b.Look = f.Now().Add(f.Lookback)
 			return b, Change{}, nil
 		default:
 			return job.ResumeBatch(b, f.Now(), f.Lookback), Change{}, nil
 		}
 	})
-	if err != nil || running || !won {
+	if err != nil || goesOn || !won {
 		return false, unlessGone(err)
 	}
+	if running {
+		return true, f.executeItems(ctx, &b, left)
+	}
 	return true, f.executeRest(ctx, &b)
+}
+
+// PerLook is the most items whose jobs are looked at when a batch is asked after.
+const PerLook = 200
+
+// left returns items that an execution which goes on has left: their jobs are due and
+// nobody came. They may not wait for its end, because it may wait for theirs: a job that
+// was left holds a unit of its owner's plan, for which other items of the batch wait. Of
+// many items each look sees another part.
+func (f *Flow) left(ctx context.Context, b *job.Batch) ([]job.Item, error) {
+	items, err := f.items(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	items = slices.DeleteFunc(items, func(it job.Item) bool { return b.Now(it).State.Final() })
+	now, n := f.Now(), len(items)
+	first := 0
+	if n > PerLook {
+		first = int(now.Unix()/max(int64(f.Lookback/time.Second), 1)*PerLook) % n
+	}
+	var left []job.Item
+	for i := range min(n, PerLook) {
+		it := b.Now(items[(first+i)%n])
+		j, err := f.Jobs.Job(ctx, job.StepID(it.Key, it.Kind()))
+		switch {
+		case job.CodeOf(err) == job.NotFound && err != nil:
+			// It has not begun: its turn may be still to come.
+		case err != nil:
+			return nil, fmt.Errorf("read step: %w", err)
+		case j.State.Open() && !j.LeaseLive(now) && !now.Before(j.Look):
+			left = append(left, it)
+		}
+	}
+	return left, nil
 }
 
 // due reports whether a look has passed; the row of what has ended has none.

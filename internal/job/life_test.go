@@ -179,7 +179,7 @@ func (l *life) released(next job.Job, attempts int) {
 // others lets everybody but a worker act.
 func (l *life) others() {
 	t := job.DefaultTiming()
-	switch rapid.IntRange(0, 8).Draw(l.t, "actor") {
+	switch rapid.IntRange(0, 9).Draw(l.t, "actor") {
 	case 0:
 		if !job.MayResend(&l.row, l.now) {
 			return
@@ -222,6 +222,9 @@ func (l *life) others() {
 	case 8:
 		may := l.row.State == job.Dead || l.row.State == job.Cancelled
 		l.person("restart", may, "", func() (job.Job, error) { return job.Restarted(l.row, t, l.now) })
+	case 9:
+		may := l.row.State == job.Dead || l.row.State == job.Cancelled
+		l.person("restart, stopped", may, "", func() (job.Job, error) { return job.Stopped(l.row, t, l.now) })
 	}
 }
 
@@ -269,7 +272,16 @@ func TestEveryLifeFollowsTheTable(t *testing.T) {
 			if wait := rapid.IntRange(-2000, 4000).Draw(t, "max wait"); wait > 0 {
 				accepted.StartBy = l.now.Add(time.Duration(wait) * time.Second)
 			}
-			l.become(event, job.Accepted(accepted, l.now, 24*time.Hour, 15*time.Minute))
+			row := job.Accepted(accepted, l.now, 24*time.Hour, 15*time.Minute)
+			if rapid.IntRange(0, 9).Draw(t, "stopped") == 0 { // only the row may say that it never runs
+				stopped, err := job.Cancel(row, l.now)
+				if err != nil {
+					t.Fatal(err)
+				}
+				event, row = "accept, stopped", stopped
+				l.sent = append(l.sent, row.Message()) // as a visit that reads the row would make
+			}
+			l.become(event, row)
 			for range rapid.IntRange(1, 40).Draw(t, "events") {
 				switch rapid.IntRange(0, 5).Draw(t, "event") {
 				case 0, 1:

@@ -51,6 +51,16 @@ func Restarted(j Job, t Timing, now time.Time) (Job, error) {
 	return Revived(j, t, now), nil
 }
 
+// Stopped returns the row of a job that Restarted would let run again, but whose chain or
+// batch was taken back before it did: cancelled in the new generation.
+func Stopped(j Job, t Timing, now time.Time) (Job, error) {
+	j, err := Restarted(j, t, now)
+	if err != nil {
+		return j, err
+	}
+	return Cancel(j, now)
+}
+
 // Forget returns the tombstone of a dead job: its letter is deleted by the next
 // sweep of the dead letters, its row by the table's TTL. Forgetting twice is once.
 func Forget(j Job, now time.Time) (Job, error) {

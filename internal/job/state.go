@@ -57,6 +57,7 @@ func Transitions() []Transition {
 		{Running, "fail, permanent or last attempt", Dead, "the lease is mine"},
 		{Running, "release", Waiting, "the lease is mine"},
 		{"", "accept, due later", Scheduled, "the id is new"},
+		{"", "accept, stopped", Cancelled, "the id is new, its chain or batch was taken back before the step began"},
 		{Scheduled, "relay, due", Queued, "look passed, no live lease"},
 	}
 	table = append(table,
@@ -66,6 +67,8 @@ func Transitions() []Transition {
 		Transition{Dead, "forget", Forgotten, "its owner asks"},
 		Transition{Dead, "restart", Queued, "its chain or batch goes on with it in another round"},
 		Transition{Cancelled, "restart", Queued, "its batch goes on with it in another round"},
+		Transition{Dead, "restart, stopped", Cancelled, "the round of its chain or batch that would run it again was taken back"},
+		Transition{Cancelled, "restart, stopped", Cancelled, "the round of its batch that would run it again was taken back"},
 	)
 	for _, from := range []State{Scheduled, Queued, Waiting, Retrying, Running} {
 		guard := "generation and ticket valid"

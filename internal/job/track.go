@@ -95,7 +95,7 @@ func (t Track) After(step *Job, now time.Time) Track {
 	t.Code, t.Reason = "", "" // of an execution that gave up on this very step
 	switch {
 	case t.At < len(t.Steps):
-		return t
+		return t.Begun() // not pending any more, also if this step never had to be waited for
 	case t.Outcome == UserQuotaExceeded:
 		return t.ended(TrackSkipped, step, now)
 	default:

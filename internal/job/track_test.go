@@ -51,10 +51,10 @@ func TestWhatAStepDoesToItsTrack(t *testing.T) {
 		want  job.Track
 	}{
 		{"open", steps(nil), job.Job{State: job.Waiting}, steps(nil)},
-		{"first of three", steps(nil), job.Job{State: job.Succeeded, Outcome: job.Partial}, steps(func(t *job.Track) { t.At, t.Outcome = 1, job.Partial })},
-		{"without data", steps(nil), job.Job{State: job.Succeeded, Outcome: job.Clouded}, steps(func(t *job.Track) { t.At, t.Outcome = 1, job.Clouded })},
-		{"skipped", steps(nil), job.Job{State: job.Skipped, Outcome: job.UserQuotaExceeded}, steps(func(t *job.Track) { t.At, t.Outcome = 1, job.UserQuotaExceeded })},
-		{"the first outcome stays", steps(func(t *job.Track) { t.At, t.Outcome = 1, job.Success }), job.Job{State: job.Succeeded, Outcome: job.Analysed}, steps(func(t *job.Track) { t.At, t.Outcome = 2, job.Success })},
+		{"first of three", steps(nil), job.Job{State: job.Succeeded, Outcome: job.Partial}, steps(func(t *job.Track) { t.At, t.Outcome, t.State = 1, job.Partial, job.TrackRunning })},
+		{"without data", steps(nil), job.Job{State: job.Succeeded, Outcome: job.Clouded}, steps(func(t *job.Track) { t.At, t.Outcome, t.State = 1, job.Clouded, job.TrackRunning })},
+		{"skipped", steps(nil), job.Job{State: job.Skipped, Outcome: job.UserQuotaExceeded}, steps(func(t *job.Track) { t.At, t.Outcome, t.State = 1, job.UserQuotaExceeded, job.TrackRunning })},
+		{"the first outcome stays", steps(func(t *job.Track) { t.At, t.Outcome = 1, job.Success }), job.Job{State: job.Succeeded, Outcome: job.Analysed}, steps(func(t *job.Track) { t.At, t.Outcome, t.State = 2, job.Success, job.TrackRunning })},
 		{
 			"last", steps(func(t *job.Track) { t.At, t.Outcome = 2, job.Success }),
 			job.Job{State: job.Succeeded, Outcome: job.Notified},
@@ -84,7 +84,7 @@ func TestWhatAStepDoesToItsTrack(t *testing.T) {
 		{
 			"trouble is over with its step", steps(func(t *job.Track) { t.Code, t.Reason, t.Least = job.Throttled, "slow", 2 }),
 			job.Job{State: job.Succeeded, Outcome: job.Success},
-			steps(func(t *job.Track) { t.At, t.Outcome = 1, job.Success }),
+			steps(func(t *job.Track) { t.At, t.Outcome, t.State = 1, job.Success, job.TrackRunning }),
 		},
 		{"final already", steps(func(t *job.Track) { t.State = job.TrackCancelled }), dead, steps(func(t *job.Track) { t.State = job.TrackCancelled })},
 	} {

@@ -32,7 +32,11 @@ const (
 	i11                            // a dead job has a reason, and exactly one letter
 	i12                            // what is not ours is recorded, and blocks nobody
 	i13                            // a dead job runs again only when a person asked
+	i15                            // a batch's items add up, only come closer to their ends, and are final when it closes
+	i16                            // then, catch and finally fire when they should, and at most once in a round
 	i17                            // a death is told at least once, with one id, and always the same
+	i18                            // no step begins before the one before it is final, and none has two effects
+	i19                            // one execution for each number of a chain or batch
 	i21                            // no window holds more calls of the provider than its allowance
 	i24                            // everything comes to rest in time
 	i25                            // people may do what the state table says, with their own jobs
@@ -43,9 +47,12 @@ const (
 func (i invariant) String() string {
 	return [...]string{
 		"row", "ticket", "due", "bury", "relay", "breaker", "budget", "unique", "max_wait",
-		"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I12", "I13", "I17", "I21", "I24", "I25",
+		"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I12", "I13", "I15", "I16", "I17", "I18", "I19", "I21", "I24", "I25",
 	}[i]
 }
+
+// ofFlows reports whether an invariant is about chains and batches alone.
+func (i invariant) ofFlows() bool { return i == i15 || i == i16 || i == i18 || i == i19 }
 
 // checked counts the comparisons of each invariant.
 type checked [invariants]int

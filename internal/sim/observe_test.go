@@ -6,6 +6,7 @@ import (
 
 	"orbitq/internal/deadletter"
 	"orbitq/internal/job"
+	"orbitq/internal/kinds"
 	"orbitq/internal/limit"
 	"orbitq/internal/memstore"
 	"orbitq/internal/point"
@@ -72,7 +73,9 @@ func (s *observed) AcceptPoint(ctx context.Context, p *point.Point, j *job.Job) 
 }
 
 func (s *observed) Accept(ctx context.Context, j *job.Job) (job.Job, bool, error) {
-	j.Limit = s.limit(j.Owner)
+	if j.Kind == kinds.EnrichName { // the others take no unit
+		j.Limit = s.limit(j.Owner)
+	}
 	accepted, existed, err := s.Store.Accept(ctx, j)
 	s.see(ctx, &effect{op: "accept", id: accepted.ID})
 	if err == nil && accepted.ID != j.ID {

@@ -9,6 +9,7 @@ import (
 
 	"orbitq/internal/deadletter"
 	"orbitq/internal/job"
+	"orbitq/internal/kinds"
 	"orbitq/internal/memstore"
 	"orbitq/internal/satellite"
 	"orbitq/internal/usage"
@@ -34,6 +35,7 @@ type oracle struct {
 	deaths     map[string]news    // by the id of the event that tells of it
 	operations map[string]deadletter.Operation
 	untold     int // deaths of which nobody heard
+	flows      flowOracle
 	traffic    traffic
 	redriven   map[job.Message]bool // what a person moved out of the dead letters
 	skew       time.Duration        // most that two clocks differ
@@ -54,6 +56,7 @@ func (e edge) String() string { return fmt.Sprintf("%s: %s -> %s", e.op, e.from,
 
 func newOracle(s *memstore.Store, moves map[edge]int) *oracle {
 	return &oracle{
+		flows: newFlowOracle(),
 		store: s, rows: map[string]*job.Job{}, units: map[meter]job.Meter{}, bills: map[string]meter{},
 		moves: moves, holders: map[holding]string{}, deaths: map[string]news{}, operations: map[string]deadletter.Operation{}, redriven: map[job.Message]bool{},
 	}
@@ -77,7 +80,7 @@ func operation(event string) string {
 		return "claim"
 	case "fail", "release":
 		return "settle"
-	case "cancel", "retry", "forget", "snooze":
+	case "cancel", "retry", "restart", "forget", "snooze":
 		return "amend"
 	default:
 		return name
@@ -153,6 +156,7 @@ func (o *oracle) see(ctx context.Context, e *effect) {
 		o.change(e, old, row)
 		o.startsInTime(e, old, row)
 	}
+	o.stepped(e, old, row, known)
 	o.keys(old, row)
 	if row.State == job.Dead && old.State != job.Dead {
 		o.died(row)
@@ -260,7 +264,7 @@ func (o *oracle) rest(dead int) {
 		}
 	}
 	for id, j := range o.rows {
-		if j.Outcome == job.AlreadyDone {
+		if j.Outcome == job.AlreadyDone && j.Kind == kinds.EnrichName {
 			o.mustf(i1, billed[j.Point], "job %s says already done, nobody did it", id)
 		}
 	}

@@ -9,11 +9,13 @@ import (
 
 	"orbitq/internal/deadletter"
 	"orbitq/internal/faulty"
+	"orbitq/internal/flow"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
 	"orbitq/internal/limit"
 	"orbitq/internal/point"
+	"orbitq/internal/quality"
 	"orbitq/internal/relay"
 	"orbitq/internal/usage"
 	"orbitq/internal/worker"
@@ -28,6 +30,7 @@ type process struct {
 	until time.Time     // the platform kills it then
 	open  int           // tasks that have not ended
 	end   func()        // the platform's part, after a proper end
+	lost  func()        // the platform's part, after any other end
 
 	batch   []worker.Delivery
 	handled []worker.Handled
@@ -37,6 +40,9 @@ type process struct {
 	threads int
 
 	store      faulty.Store // the table as the process sees it
+	tracks     faulty.Flows // and what chains and batches have in it
+	readings   faulty.Readings
+	states     faulty.Executions
 	queue      faulty.Queue
 	letters    faulty.DeadLetters
 	cache      faulty.Cache
@@ -47,26 +53,29 @@ type process struct {
 	relay      *relay.Relay
 	reconciler *deadletter.Reconciler
 	operator   *deadletter.Operator
+	flow       *flow.Flow
+	step       stepHandler
 }
 
 // newProcess returns the parts of an invocation.
 func newProcess() *process {
 	p := &process{}
+	p.tracks.Process, p.readings.Process, p.states.Process = &p.Process, &p.Process, &p.Process
 	p.store.Process, p.queue.Process, p.letters.Process, p.cache.Process = &p.Process, &p.Process, &p.Process, &p.Process
 	p.ops.Process = &p.Process
 	p.Pause = func() { p.w.pause() }
 	p.worker, p.inline = p.newWorker(limit.Patience), p.newWorker(15*time.Second)
+	p.flow, p.step = p.newFlow()
 	p.intake = intake.New(intake.Config{
 		Store: &p.store, Sender: &p.queue, Pacer: pacer{}, Runner: p.inline, Policies: kinds.Policies(), Now: p.now, Entropy: p.entropy,
 		Deadline: timing().RetryUntil, Resend: timing().Resend, Tries: tries,
 	})
 	p.relay = relay.New(relay.Config{
 		Store: &p.store, Skipped: &p.store, Sender: &p.queue, Pacer: pacer{}, Policies: kinds.Policies(),
-		Outbox: &p.store, Tell: faulty.Tell(&p.Process, func(ctx context.Context, e job.Event) error { return p.w.sabotage.tell(ctx, e) }),
-		Now: p.now, Timing: timing(),
+		Outbox: &p.store, Tell: p.flow.Tell, Now: p.now, Timing: timing(),
 	})
 	p.reconciler = deadletter.New(&p.store, &p.letters, p.now)
-	p.operator = deadletter.NewOperator(deadletter.OperatorConfig{Rows: &p.store, Operations: &p.ops, Sender: &p.queue, Now: p.now, Entropy: p.entropy, Timing: timing()})
+	p.operator = deadletter.NewOperator(deadletter.OperatorConfig{Rows: &p.store, Operations: &p.ops, Sender: &p.queue, Flows: p.flow, Now: p.now, Entropy: p.entropy, Timing: timing()})
 	return p
 }
 
@@ -79,6 +88,10 @@ func (p *process) newWorker(patience time.Duration) *worker.Worker {
 		Kinds: []worker.Kind{&kinds.Enrich{
 			Points: &p.store, Now: p.now, Patience: patience,
 			Imagery: &kinds.Remembering{Imagery: &provider{p}, Cache: &p.cache, Left: left, Now: p.now},
+		}, &kinds.Analyze{
+			Readings: &p.readings, Rules: quality.DefaultConfig(), Now: p.now,
+		}, &kinds.Notify{
+			Readings: &p.readings, Audience: &p.readings, Now: p.now,
 		}},
 	})
 }
@@ -91,7 +104,8 @@ func (w *world) process(d time.Duration) *process {
 	}
 	p.Process = faulty.Process{Plan: w, Pause: p.Pause}
 	p.store.Table, p.queue.Inner, p.letters.Inner = w.view, w.queues, w.dead
-	p.w, p.until, p.skew, p.end, p.open = w, w.now.Add(d), w.apart, nil, 0
+	p.w, p.until, p.skew, p.end, p.lost, p.open = w, w.now.Add(d), w.apart, nil, nil, 0
+	p.tracks.FlowTable, p.readings.Inner, p.states.Inner = w.tracks, w.rows, w.starter
 	p.batch, p.handled, p.threads = p.batch[:0], p.handled[:0], 0
 	p.cache.Inner, p.ops.Inner = w.table, w.table
 	if w.log != nil {
@@ -112,7 +126,8 @@ func (w *world) process(d time.Duration) *process {
 // long before they are used again.
 func (p *process) rest() {
 	l := p.w.lab
-	p.w, p.Plan, p.end, p.answer, p.err = nil, nil, nil, intake.Accepted{}, nil
+	p.w, p.Plan, p.end, p.lost, p.answer, p.err = nil, nil, nil, nil, intake.Accepted{}, nil
+	p.tracks.FlowTable, p.readings.Inner, p.states.Inner = nil, nil, nil
 	p.store.Table, p.queue.Inner, p.letters.Inner, p.cache.Inner, p.ops.Inner = nil, nil, nil, nil, nil
 	for _, d := range p.doors {
 		d.gate = nil
@@ -155,7 +170,11 @@ func (p *process) spawn(d time.Duration, run func(context.Context)) {
 // done counts the end of a thread.
 func (p *process) done() {
 	p.open--
-	if p.open == 0 && !p.Down() && p.end != nil {
+	switch {
+	case p.open > 0:
+	case p.Down() && p.lost != nil:
+		p.lost()
+	case !p.Down() && p.end != nil:
 		p.end()
 	}
 }
@@ -206,6 +225,9 @@ func (w *world) relay() {
 		p.spawn(timeout, func(ctx context.Context) {
 			_, _ = p.relay.Sweep(ctx)
 			_, _ = p.operator.Advance(ctx)
+			if w.flows != nil {
+				_, _ = p.flow.Sweep(ctx)
+			}
 		})
 	}
 }

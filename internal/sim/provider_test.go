@@ -169,7 +169,7 @@ func verdict(err error) limit.Verdict {
 }
 
 // trouble is what the provider has against a call.
-func (v *provider) trouble() error {
+func (v *provider) trouble(point string) error {
 	w := v.p.w
 	if !w.calm && w.script == nil {
 		switch x := w.rand.Float64(); {
@@ -189,6 +189,9 @@ func (v *provider) trouble() error {
 			panic("the provider's client has a defect")
 		}
 	}
+	if w.doomed != "" && w.doomed == point {
+		return job.Errorf(job.InvalidRequest, "400")
+	}
 	if w.answer != nil {
 		return w.answer()
 	}
@@ -199,7 +202,7 @@ func (v *provider) trouble() error {
 func (v *provider) Statistics(ctx context.Context, pass *limit.Pass, _ satellite.Area, win satellite.Window) (satellite.Series, error) {
 	var s satellite.Series
 	err := v.call(ctx, pass, limit.Enrichment, func() error {
-		if err := v.trouble(); err != nil {
+		if err := v.trouble(pass.Point); err != nil {
 			return err
 		}
 		s = v.series(win)

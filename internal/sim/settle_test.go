@@ -2,6 +2,9 @@ package sim_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"orbitq/internal/job"
@@ -43,11 +46,12 @@ func (w *world) settleDown() {
 	w.calm = true
 	from := w.now
 	relay, letters := rhythm{most: 8 * time.Hour}, rhythm{most: 7 * 24 * time.Hour}
-	for w.now.Sub(from) < w.bound() && !w.broken() {
+	for w.now.Sub(from) < w.bound() && w.steps < 1_000_000 && !w.broken() {
 		w.steps++
 		switch {
 		case len(w.tasks) > 0:
 			w.turn(0)
+		case w.machines.fire():
 		case w.deliverAll():
 		case relay.due(w.overdue(), w.now):
 			w.relay()
@@ -61,7 +65,24 @@ func (w *world) settleDown() {
 			w.advance(w.untilNext(&relay, &letters))
 		}
 	}
-	w.oracle.mustf(i24, w.broken(), "not at rest %v after the last fault", w.bound())
+	w.oracle.mustf(i24, w.broken(), "not at rest %v and %d steps after the last fault: %s", w.now.Sub(from), w.steps, w.unrest())
+}
+
+// unrest says what goes on.
+func (w *world) unrest() string {
+	var all []string
+	for id, j := range w.oracle.rows {
+		if j.State.Open() {
+			all = append(all, fmt.Sprintf("job %s of %q is %s, due %s, look %s", id, j.Flow, j.State, short(j.Due), short(j.Look)))
+		}
+	}
+	for name, x := range w.machines.all {
+		if x.running {
+			all = append(all, "execution "+name)
+		}
+	}
+	slices.Sort(all)
+	return fmt.Sprintf("%d tasks, %d flows, %s", len(w.tasks), w.oracle.flows.open(), strings.Join(all, "; "))
 }
 
 // bound is how long after the last fault everything comes to rest: the third look
@@ -91,7 +112,7 @@ func (w *world) deliverAll() bool {
 // every change of it; zero for nothing.
 func (w *world) overdue() (todo int) {
 	for _, j := range w.oracle.rows {
-		if (j.State.Open() || j.State == job.Skipped) && !w.now.Before(j.Look) {
+		if (j.State.Open() && j.Flow == "" || j.State == job.Skipped) && !w.now.Before(j.Look) {
 			todo += 1 + j.Ticket
 		}
 	}
@@ -99,7 +120,7 @@ func (w *world) overdue() (todo int) {
 	w.oracle.mustf(i17, err == nil, "read events: %v", err)
 	running, err := w.table.OpenOperations(context.Background(), 100)
 	w.oracle.mustf(i25, err == nil, "read operations: %v", err)
-	return todo + len(events) + len(running)
+	return todo + len(events) + len(running) + w.oracle.flows.overdue(w.now)
 }
 
 // atRest reports whether every job is final and every work queue empty.
@@ -111,7 +132,7 @@ func (w *world) atRest() bool {
 	}
 	late, err := w.table.Pending(context.Background(), w.now.AddDate(1, 0, 0), 1) // told again later
 	w.oracle.mustf(i17, err == nil, "read events: %v", err)
-	return w.oracle.open == 0 && w.overdue() == 0 && len(late) == 0
+	return w.oracle.open == 0 && w.overdue() == 0 && len(late) == 0 && w.flowsRest()
 }
 
 // untilNext returns how long nothing happens: until a message is visible, a job
@@ -132,12 +153,33 @@ func (w *world) untilNext(relay, letters *rhythm) time.Duration {
 	if n := w.overdue(); n > 0 {
 		earlier(relay.next(n))
 	}
+	w.retold(earlier)
+	w.machines.soonest(earlier)
+	w.oracle.flows.looks(earlier)
 	for _, j := range w.oracle.rows {
-		if j.State.Open() {
+		if j.State.Open() && j.Flow == "" {
 			earlier(j.Look)
 		}
 	}
 	return wait
+}
+
+// retold says when events that could not be told are due again.
+func (w *world) retold(say func(time.Time)) {
+	late, err := w.table.Pending(context.Background(), w.now.AddDate(1, 0, 0), 100)
+	w.oracle.mustf(i17, err == nil, "read events: %v", err)
+	if len(late) == 0 {
+		return
+	}
+	var ids []string
+	for i := range late {
+		ids = append(ids, late[i].ID)
+	}
+	found, err := w.table.Deliveries(context.Background(), ids)
+	w.oracle.mustf(i17, err == nil, "read deliveries: %v", err)
+	for i := range found {
+		say(found[i].Next)
+	}
 }
 
 // quiet sweeps the dead letters until nothing is hidden any more, and checks the
@@ -151,6 +193,7 @@ func (w *world) quiet() {
 		}
 	}
 	w.oracle.rest(w.queues.Depth("dead") - len(w.poison))
+	w.oracle.flowsRest()
 	events, err := w.table.Pending(context.Background(), w.now.AddDate(1, 0, 0), 1)
 	w.oracle.mustf(i17, err == nil && len(events) == 0 && w.oracle.untold == 0, "%d deaths were not told, %d events are left, %v", w.oracle.untold, len(events), err)
 	recorded, err := w.table.Poisoned(context.Background(), 1000)

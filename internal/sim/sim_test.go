@@ -56,7 +56,7 @@ func TestSwarm(t *testing.T) {
 	t.Logf("measured: %d lifecycles with %d faults in %v, %d comparisons of %d invariants, %d violations, seeds %s\n%v",
 		total.jobs, total.struck(), time.Since(began).Round(time.Second/10), total.checks.all(), int(invariants), failed, total.seeds, total)
 	if failed == 0 {
-		covered(t, total)
+		covered(t, total, false)
 	}
 }
 
@@ -76,11 +76,11 @@ func TestReplay(t *testing.T) {
 	l := newLab()
 	defer l.close()
 	for _, seed := range seeds {
-		first, wrong := live(l, seed, memstore.Protocol(), log)
+		first, wrong := live(newWorld(l, seed, memstore.Protocol()), log)
 		if len(wrong) > 0 {
 			t.Errorf("seed %d\n%s", seed, strings.Join(wrong, "\n"))
 		}
-		again, _ := live(l, seed, memstore.Protocol(), nil)
+		again, _ := live(newWorld(l, seed, memstore.Protocol()), nil)
 		if first.String() != again.String() {
 			t.Errorf("seed %d did not repeat:\n%v\n%v", seed, first, again)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"orbitq/internal/faulty"
+	"orbitq/internal/flow"
 	"orbitq/internal/job"
 	"orbitq/internal/limit"
 	"orbitq/internal/memqueue"
@@ -43,18 +44,24 @@ type world struct {
 	policy limit.Policy  // of the provider's door
 	apart  time.Duration // the clock of the next processes, in scenarios
 
-	table   *observed
-	view    faulty.Table // what processes see of it
-	queues  *memqueue.Queues
-	dead    *memqueue.DeadLetters
-	oracle  *oracle
-	clients []*client
-	points  map[string][]string // owner -> points that were answered for
-	alive   []*process
-	poison  []string
+	table    *observed
+	view     faulty.Table // what processes see of it
+	tracks   faulty.FlowTable
+	rows     faulty.Knowledge
+	starter  flow.Executions
+	machines machines
+	flows    *crowd // who wants chains and batches; nil in worlds without any
+	queues   *memqueue.Queues
+	dead     *memqueue.DeadLetters
+	oracle   *oracle
+	clients  []*client
+	points   map[string][]string // owner -> points that were answered for
+	alive    []*process
+	poison   []string
 
 	sabotage *sabotage    // of the system, to see whether it is noticed; mostly none
 	answer   func() error // of the provider, in scenarios; nil for an image
+	doomed   string       // point for which the provider never has an answer
 	log      func(format string, args ...any)
 
 	mood
@@ -110,7 +117,8 @@ func newWorld(l *lab, seed uint64, rules memstore.Rules) *world {
 	w.oracle.skew = 2 * w.skewed
 	w.oracle.traffic.policy, w.oracle.traffic.exact = w.policy, w.skewed <= time.Second/2
 	w.table = &observed{Store: store, oracle: w.oracle, limit: func(owner string) int { return limits[owner] }, now: func() time.Time { return w.now }}
-	w.view, w.sabotage = w.table, &sabotage{w: w}
+	w.view, w.tracks, w.rows, w.sabotage = w.table, w.table, w.table, &sabotage{w: w}
+	w.machines.w, w.starter = w, &w.machines
 	w.queues = memqueue.New(memqueue.Config{
 		Now: func() time.Time { return w.now }, Visibility: visibility, MaxReceives: maxReceives, Names: queueNames(),
 	})
@@ -145,6 +153,7 @@ func (w *world) run() []string {
 	}
 	w.worlds, w.jobs, w.effects, w.checks = 1, len(w.oracle.rows), w.oracle.effects, w.oracle.checks
 	w.tally.faults = w.faults.Injected
+	w.countFlows(w)
 	for _, j := range w.oracle.rows {
 		w.states[j.State]++
 	}
@@ -158,7 +167,7 @@ func (w *world) run() []string {
 
 // storm is the part with faults: anything may happen at any time.
 func (w *world) storm() {
-	most := 120 * len(w.clients)
+	most := 120*len(w.clients) + w.flows.patience()
 	for w.steps < most && !w.broken() {
 		w.steps++
 		if w.steps%2000 == 0 {
@@ -169,6 +178,10 @@ func (w *world) storm() {
 		}
 		if n := len(w.tasks); n > 30 || n > 0 && w.rand.IntN(100) < 80 {
 			w.turn(w.rand.IntN(n))
+			continue
+		}
+		if w.flows != nil && w.chance(0.6) {
+			w.flowing()
 			continue
 		}
 		switch r := w.rand.IntN(100); {
@@ -193,7 +206,7 @@ func (w *world) storm() {
 // idle reports whether nothing is left to do but what people and strangers may do
 // to jobs that have ended.
 func (w *world) idle() bool {
-	return w.oracle.open == 0 && len(w.tasks) == 0 && !slices.ContainsFunc(w.clients, (*client).waits)
+	return w.oracle.open == 0 && len(w.tasks) == 0 && w.flowsRest() && !slices.ContainsFunc(w.clients, (*client).waits)
 }
 
 // turn lets task i go on, or another one if that sleeps. If all sleep, time goes by.
