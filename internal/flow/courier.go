@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"time"
 
 	"orbitq/internal/job"
@@ -121,96 +120,6 @@ func (f *Flow) publishNotice(ctx context.Context, e job.Event) error {
 func (f *Flow) post(ctx context.Context, e job.Event, url string, body []byte) error {
 	if err := f.Courier.Post(ctx, e.ID, url, body, f.Now()); err != nil {
 		return fmt.Errorf("post %s: %w", e.Type, err)
-	}
-	return nil
-}
-
-// call delivers a callback: a signed POST, a notice to the owner, or a job.
-func (f *Flow) call(ctx context.Context, e job.Event) error {
-	b, err := f.Batches.Batch(ctx, e.Job)
-	if err != nil {
-		return fmt.Errorf("read batch: %w", err)
-	}
-	c := b.Calls[e.Type[len("batch."):]]
-	switch {
-	case c.URL != "":
-		body, err := json.Marshal(map[string]any{"type": e.Type, "timestamp": e.At, "data": map[string]any{
-			"batch_id": b.ID, "name": b.Name, "round": e.Generation, "state": b.View(), "total": b.Total, "counts": counted(&b, e.Generation), "finished_at": nilTime(b.Finished),
-		}})
-		if err != nil {
-			return fmt.Errorf("encode callback: %w", err)
-		}
-		return f.post(ctx, e, c.URL, body)
-	case c.Notify:
-		return f.notify(ctx, &b, e)
-	default:
-		return f.dispatch(ctx, &b, e, c)
-	}
-}
-
-// counted is how the items of a round ended; null when the batch is in another round by
-// now, or not at its end: what it counts then is about something else.
-func counted(b *job.Batch, round int) *job.Counts {
-	if b.Round != round || !b.Closed {
-		return nil
-	}
-	return &b.Ended
-}
-
-// nilTime is a time that JSON shows as null when it is not known.
-func nilTime(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}
-
-// notify tells the owner of a batch as a whole: one message, however many items it had.
-func (f *Flow) notify(ctx context.Context, b *job.Batch, e job.Event) error {
-	n := job.Notice{
-		ID: job.DerivedID("notice", e.ID), Owner: b.Owner, Type: e.Type, At: e.At, Batch: b.ID, Title: b.Name + ": " + b.View(), Text: summary(b, e.Type),
-		Facts: map[string]any{"total": b.Total, "succeeded": b.Ended.Succeeded, "skipped": b.Ended.Skipped, "failed": b.Ended.Failed, "cancelled": b.Ended.Cancelled},
-	}
-	if err := f.Courier.Mail.PutNotice(ctx, &n); err != nil {
-		return fmt.Errorf("put notice: %w", err)
-	}
-	return nil
-}
-
-// summary is the text of a message about a batch.
-func summary(b *job.Batch, event string) string {
-	if event == "batch."+job.CallCatch {
-		if b.AllowFailures {
-			return "The first item failed; the others go on."
-		}
-		return "An item failed; what had not started was cancelled."
-	}
-	c := b.Ended
-	return fmt.Sprintf("%d of %d items succeeded, %d were skipped, %d failed, %d were cancelled.", c.Succeeded, b.Total, c.Skipped, c.Failed, c.Cancelled)
-}
-
-// dispatch accepts the job of a callback, once, and sends its message.
-func (f *Flow) dispatch(ctx context.Context, b *job.Batch, e job.Event, c job.Callback) error {
-	found, err := f.Points.Points(ctx, []string{c.Point})
-	if err != nil {
-		return fmt.Errorf("read point: %w", err)
-	}
-	if len(found) == 0 {
-		return job.Errorf(job.WebhookRefused, "the data point of the callback is gone")
-	}
-	j := f.fresh(job.Job{
-		ID: job.DerivedID(e.ID), Kind: c.Kind, Owner: b.Owner, Tier: b.Tier, Anchor: b.Anchor, Limit: b.Limit, Queue: b.Queue,
-		Point: c.Point, Revision: found[0].Revision, Tags: []string{"batch:" + b.ID, "callback:" + e.Type + "#" + strconv.Itoa(e.Generation)},
-	})
-	accepted, existed, err := f.Jobs.Accept(ctx, &j)
-	if err != nil {
-		return fmt.Errorf("accept job of callback: %w", err)
-	}
-	if existed {
-		return nil // its message was sent, or the relay sends it
-	}
-	if err := f.Courier.Sender.Send(ctx, accepted.Queue, accepted.Message(), 0); err != nil {
-		return fmt.Errorf("send job of callback: %w", err)
 	}
 	return nil
 }
