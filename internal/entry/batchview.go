@@ -9,7 +9,7 @@ import (
 
 // callbackView is a callback with what became of it: waiting, pending, delivered or given_up.
 type callbackView struct {
-	Name        string       `json:"name"`
+	Name string `json:"name"`
 	// One of the three; then what became of it, from its event.
 	Webhook     string       `json:"webhook,omitempty"`
 	Notify      bool         `json:"notify,omitempty"`
