@@ -119,6 +119,9 @@ func (d *flowDemo) receipts(ctx context.Context, r *flowReport) error {
 			r.Costs = append(r.Costs, e)
 		}
 	}
+	if err := d.requests(ctx, r); err != nil {
+		return err
+	}
 	const some = 5 // the newest: one of the chain, and those of the batch
 	for n, err := range d.api.Notifications(ctx, some) {
 		if err != nil {
@@ -129,4 +132,26 @@ func (d *flowDemo) receipts(ctx context.Context, r *flowReport) error {
 		}
 	}
 	return nil
+}
+
+// requests counts the calls to AWS that name the chain's point or steps, and those that name the points or steps of the
+// batch's items.
+func (d *flowDemo) requests(ctx context.Context, r *flowReport) error {
+	ids := []string{r.Chain.PointID}
+	for _, step := range r.Chain.Steps {
+		ids = append(ids, job.StepID(r.Chain.ID, step.Kind))
+	}
+	var err error
+	if r.ChainRequests, err = d.meter.requests(ctx, ids...); err != nil {
+		return err
+	}
+	ids = nil
+	for item, err := range d.api.BatchItems(ctx, r.Rounds[0].ID, flowPoints) {
+		if err != nil {
+			return fmt.Errorf("list items: %w", err)
+		}
+		ids = append(ids, item.PointID, item.JobID)
+	}
+	r.BatchRequests, err = d.meter.requests(ctx, ids...)
+	return err
 }

@@ -20,6 +20,9 @@ type flowReport struct {
 	Messages []string       `json:"messages"`
 	Costs    []executed     `json:"executions"`
 	AWS      map[string]int `json:"aws_requests"`
+	// ChainRequests and BatchRequests: calls to AWS that name what they are about, the storing of the points too.
+	ChainRequests int `json:"chain_requests"`
+	BatchRequests int `json:"batch_requests"`
 }
 
 // executed is one of the state machines' as the local stack counts it.
@@ -99,6 +102,12 @@ func (r *flowReport) write(w io.Writer) error {
 	if err := t.write(w); err != nil {
 		return err
 	}
-	return say(w, "\n%d items, expected before the start: $%.6f (prices of %s); AWS requests of both, reading left out: %s",
-		r.Estimate.Total, r.Estimate.Cost.USD, r.Estimate.Cost.PricedOn, counts(r.AWS))
+	s = sheet{}
+	s.putf("requests", "%d that name the chain's point or steps, %.1f for each item of the batch in both rounds", r.ChainRequests, float64(r.BatchRequests)/float64(r.Estimate.Total))
+	s.putf("AWS altogether", "%s", counts(r.AWS))
+	s.putf("price", "$%.6f expected for %d items before the start, by the prices of %s", r.Estimate.Cost.USD, r.Estimate.Total, r.Estimate.Cost.PricedOn)
+	if err := say(w, "\nAn item that waits for a slot makes three transitions more, a chain five.\n"); err != nil {
+		return err
+	}
+	return s.write(w)
 }

@@ -105,7 +105,7 @@ func notificationsPreferences() *cobra.Command {
 			return show(cmd, p, func(out io.Writer) error { return writePreferences(out, &p) })
 		},
 	}
-	cmd.Flags().StringSliceVar(&muted, "mute", nil, "types you do not want, all of them: enrichment.succeeded, enrichment.partial,\nenrichment.no_data, enrichment.skipped; empty wants all")
+	cmd.Flags().StringSliceVar(&muted, "mute", nil, "types you do not want, all of them: enrichment.succeeded, enrichment.partial,\nenrichment.no_data, enrichment.skipped, enrichment.failed; empty wants all")
 	cmd.Flags().StringVar(&url, "webhook", "", "where messages are posted, signed; empty is the inbox alone")
 	cmd.Flags().BoolVar(&topic, "topic", false, "publish them on the topic of notices as well")
 	return cmd

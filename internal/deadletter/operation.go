@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"orbitq/internal/job"
@@ -184,14 +185,46 @@ func (o *Operator) step(ctx context.Context, id string) error {
 	if err != nil || !ok {
 		return err //nolint:wrapcheck // wrapped by the caller
 	}
+	var refused []string
 	for _, id := range next {
 		// Somebody else may have been quicker; the watch sees how the job ends.
 		_, err := o.Retry(ctx, op.Owner, id)
-		if code := job.CodeOf(err); err != nil && code != job.StateConflict && code != job.UniqueHeld && code != job.NotFound {
+		switch code := job.CodeOf(err); {
+		case err == nil, code == job.UniqueHeld, code == job.NotFound:
+		case code == job.StateConflict:
+			refused = append(refused, id)
+		default:
 			return err
 		}
 	}
-	return nil
+	return o.giveUp(ctx, &op, refused)
+}
+
+// giveUp stops watching jobs that are as dead as they were and cannot be retried: steps of
+// a chain or batch that takes no restart. The operation would wait for them for ever.
+func (o *Operator) giveUp(ctx context.Context, op *Operation, refused []string) error {
+	before := len(op.Watched)
+	var kept []Watch
+	for _, w := range op.Watched {
+		if !slices.Contains(refused, w.Job) {
+			kept = append(kept, w)
+			continue
+		}
+		j, err := o.Operations.Job(ctx, w.Job)
+		if err != nil && job.CodeOf(err) != job.NotFound {
+			return fmt.Errorf("read job: %w", err)
+		}
+		if err == nil && (j.Flow == "" || j.State != job.Dead || j.Generation != w.Generation) {
+			kept = append(kept, w) // it has moved on
+		}
+	}
+	if len(kept) == before {
+		return nil
+	}
+	op.Watched, op.Returned = kept, op.Returned+before-len(kept)
+	op.Version++
+	_, err := o.Operations.SaveOperation(ctx, op) // if another step was quicker, the next one gives up
+	return err                                    //nolint:wrapcheck // wrapped by the caller
 }
 
 // watch counts how the retried jobs ended, and returns those that were chosen but

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -37,19 +38,41 @@ func (w *world) comes(t *testing.T, token, path, field string, want any) map[str
 	return got
 }
 
-// TestAChainRunsItsStepsInOrder runs a chain through the real state machine.
+// TestAChainRunsItsStepsInOrder runs a chain through the real state machine: statistics of real pixels, what the rules say
+// about the reading, and a message about both.
 func TestAChainRunsItsStepsInOrder(t *testing.T) {
 	t.Parallel()
 	w := theWorld(t)
 	token := w.full(t, "chain", "pro")
-	id := w.alone(t, token, 1, "")[0]
+	id := w.alone(t, token, 1, `,"metric_id":"temperature","accuracy":60`)[0]
+	w.must(t, token, http.MethodPost, "/v1/data-points/"+id+"/review", `{"flag":"manual_review","reason":"odd value"}`, http.StatusOK)
 	accepted := w.must(t, token, http.MethodPost, "/v1/chains", fmt.Sprintf(`{"data_point_id":%q}`, id), http.StatusAccepted)
 	got := w.comes(t, token, "/v1/chains/"+fmt.Sprint(accepted["id"]), "state", "succeeded")
-	t.Log(got)
+	last := ""
+	for _, step := range got["steps"].([]any) {
+		ran, _ := step.(map[string]any)["job"].(map[string]any)
+		// The next step's job is made after the one before it is committed.
+		if made := fmt.Sprint(ran["created_at"]); ran["state"] != "succeeded" || ran["attempts"] != 1.0 || made < last {
+			t.Errorf("step %v, the one before ended %s", step, last)
+		}
+		last = fmt.Sprint(ran["finished_at"])
+	}
+	// Rough by its GPS, and flagged by a person: the analysis keeps what the person said.
 	quality := w.must(t, token, http.MethodGet, "/v1/data-points/"+id+"/quality", "", http.StatusOK)
-	t.Log(quality)
-	inbox := w.must(t, token, http.MethodGet, "/v1/notifications", "", http.StatusOK)
-	t.Log(inbox)
+	if flags := fmt.Sprint(quality["flags"]); quality["recommendation"] != "review" || !strings.Contains(flags, "high_gps_error") || !strings.Contains(flags, "manual_review") {
+		t.Errorf("quality %v", quality)
+	}
+	inbox, _ := w.must(t, token, http.MethodGet, "/v1/notifications", "", http.StatusOK)["items"].([]any)
+	if told, _ := inbox[0].(map[string]any); len(inbox) != 1 || told["type"] != "enrichment.succeeded" || told["data_point_id"] != id {
+		t.Errorf("told %v", inbox)
+	}
+	// The same chain again does nothing twice: no second analysis, no second message.
+	again := w.must(t, token, http.MethodPost, "/v1/chains", fmt.Sprintf(`{"data_point_id":%q}`, id), http.StatusAccepted)
+	w.comes(t, token, "/v1/chains/"+fmt.Sprint(again["id"]), "state", "succeeded")
+	inbox, _ = w.must(t, token, http.MethodGet, "/v1/notifications", "", http.StatusOK)["items"].([]any)
+	if usage := w.must(t, token, http.MethodGet, "/v1/usage", "", http.StatusOK); len(inbox) != 1 || usage["used"] != 1.0 {
+		t.Errorf("%d messages, usage %v", len(inbox), usage)
+	}
 }
 
 // TestAFailedChainNamesItsStepAndGoesOnFromIt lets the provider refuse, and then not.
@@ -85,6 +108,10 @@ func TestAFailedChainNamesItsStepAndGoesOnFromIt(t *testing.T) {
 		return nil
 	})
 
+	inbox, _ := w.must(t, token, http.MethodGet, "/v1/notifications", "", http.StatusOK)["items"].([]any)
+	if told, _ := inbox[0].(map[string]any); len(inbox) != 1 || told["type"] != "enrichment.failed" {
+		t.Errorf("told %v", inbox)
+	}
 	w.Provider().SetFaults()
 	w.must(t, token, http.MethodPost, path+"/redrive", "", http.StatusAccepted)
 	got = w.comes(t, token, path, "state", "succeeded")

@@ -132,6 +132,9 @@ func (f *Flow) VisitChain(ctx context.Context, id, requestID string) (Answer, er
 	if c.State == job.TrackCancelled && row.State.Open() {
 		return f.leave(ctx, &c) // while the step ran: it may not go on
 	}
+	if err := f.tellFailure(ctx, &c); err != nil {
+		return Answer{Job: row}, err
+	}
 	a := Answer{State: c.State, Next: c.Kind(), Job: row, Err: note}
 	// A step that has ended needs no wait: its answer leads straight to the next one.
 	if !c.State.Final() && row.State.Open() {
@@ -146,6 +149,9 @@ func (f *Flow) VisitChain(ctx context.Context, id, requestID string) (Answer, er
 func (f *Flow) leave(ctx context.Context, c *job.Chain) (Answer, error) {
 	row := job.Job{ID: job.StepID(c.Key, c.Kind()), Kind: c.Kind(), State: job.Dead, Code: c.Code, Reason: c.Reason}
 	a := Answer{State: c.State, Next: c.Kind(), Job: row}
+	if err := f.tellFailure(ctx, c); err != nil {
+		return a, err // whoever saw the failure may have died before it could tell
+	}
 	if c.State != job.TrackCancelled || c.Kind() == "" {
 		return a, nil
 	}

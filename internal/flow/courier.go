@@ -31,6 +31,8 @@ type Mail interface {
 	Notice(ctx context.Context, owner, id string) (job.Notice, error)
 	// PutNotice stores a notice with the events that tell of it, once.
 	PutNotice(ctx context.Context, n *job.Notice) error
+	// Preferences returns what an owner wants to hear of.
+	Preferences(ctx context.Context, owner string) (job.Preferences, error)
 }
 
 // Sender sends a job's message to its queue.

@@ -191,3 +191,8 @@ func (t table) Record(ctx context.Context, held, ended *job.Job, q *quality.Reco
 func (t table) Conclude(ctx context.Context, held, next *job.Job) (worker.Settlement, error) {
 	return through(t.seam, "Conclude", func() (worker.Settlement, error) { return t.Store.Conclude(ctx, held, next) })
 }
+
+// Preferences implements flow.Mail.
+func (t table) Preferences(ctx context.Context, owner string) (job.Preferences, error) {
+	return through(t.seam, "Preferences", func() (job.Preferences, error) { return t.Store.Preferences(ctx, owner) })
+}

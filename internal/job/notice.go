@@ -25,6 +25,9 @@ type Notice struct {
 	Topic bool   `json:"topic,omitempty"`
 }
 
+// NoticeFailed is the type of the notice that a chain has failed.
+const NoticeFailed = "enrichment.failed"
+
 // Types of the events that carry a notice to a channel other than the inbox.
 const (
 	NoticeWebhook = "notice.webhook"
@@ -64,5 +67,5 @@ func (p *Preferences) Wants(kind string) bool {
 
 // NoticeTypes lists the types of notices that an owner may not want.
 func NoticeTypes() []string {
-	return []string{"enrichment.succeeded", "enrichment.partial", "enrichment.no_data", "enrichment.skipped"}
+	return []string{"enrichment.succeeded", "enrichment.partial", "enrichment.no_data", "enrichment.skipped", NoticeFailed}
 }

@@ -12,12 +12,12 @@
 //
 // One sweep does, in this order:
 //
-//  1. jobs that were skipped until their owner had new units get a new generation;
-//  2. each shard of the open index is asked for rows whose look passed, the rows
+//  1. each shard of the open index is asked for rows whose look passed, the rows
 //     themselves are read in one request, and those that may be resent are kept;
-//  3. those of the high queue first, slots are booked for all that call the provider,
+//  2. those of the high queue first, slots are booked for all that call the provider,
 //     in one write; who gets none is left for a later sweep and costs nothing more;
-//  4. each of the others takes a ticket, and its message is sent;
+//  3. each of the others takes a ticket, and its message is sent;
+//  4. jobs that were skipped until their owner had new units get a new generation;
 //  5. events are told.
 //
 // It also makes up the jobs that were skipped until their owner had new units, and
@@ -132,12 +132,14 @@ type sweep struct {
 // others back; the errors come together at the end.
 func (r *Relay) Sweep(ctx context.Context) (Swept, error) {
 	s := &sweep{full: map[bool]bool{}}
-	r.makeUp(ctx, s)
 	// Not always the same shard first: when slots are few, the last would starve.
 	first := int(r.Now().Unix()/60) % Shards
 	for i := range Shards {
 		r.shard(ctx, s, (first+i)%Shards)
 	}
+	// Behind those that wait: on the 1st, jobs that will only be skipped again would book
+	// the whole month before jobs that have waited for it.
+	r.makeUp(ctx, s)
 	r.tell(ctx, s)
 	return s.total, errors.Join(s.errs...)
 }

@@ -47,7 +47,9 @@ func TestSkippedJobsAreMadeUpWithTheirNewUnits(t *testing.T) {
 	r.sweep(t, relay.Swept{})
 	r.now = a.Look
 	r.lanes.other = []time.Time{r.now}
-	r.sweep(t, relay.Swept{MadeUp: 2, Seen: 2, Sent: 1, Paced: 1})
+	// Behind those that wait already: they are sent by the next sweep.
+	r.sweep(t, relay.Swept{MadeUp: 2})
+	r.sweep(t, relay.Swept{Seen: 2, Sent: 1, Paced: 1})
 	states := []job.State{r.row(t, a.ID).State, r.row(t, b.ID).State}
 	if !slices.Equal(states, []job.State{job.Queued, job.Queued}) || r.row(t, a.ID).Generation != 1 || r.queues.Depth("default") != 1 {
 		t.Errorf("made up %v, %d messages", states, r.queues.Depth("default"))
@@ -71,7 +73,7 @@ func TestWhatIsInNoStateToBeMadeUpIsPassedOver(t *testing.T) {
 	if _, err := r.store.Amend(t.Context(), job.DerivedID("b"), func(j job.Job) (job.Job, error) { return job.Cancel(j, r.now) }); err != nil {
 		t.Fatal(err)
 	}
-	r.sweep(t, relay.Swept{MadeUp: 1, Seen: 1, Paced: 1})
+	r.sweep(t, relay.Swept{MadeUp: 1})
 }
 
 func TestEventsAreTold(t *testing.T) {
@@ -129,8 +131,8 @@ func TestSideFaultsAreReportedAndStopNobodyElse(t *testing.T) {
 	}{
 		{"Lapsed", "find skipped jobs", relay.Swept{Seen: 1, Sent: 1, Told: 1}},
 		{"Amend", "make up job", relay.Swept{Seen: 1, Sent: 1, Told: 1}},
-		{"Pending", "find events", relay.Swept{MadeUp: 1, Seen: 2, Sent: 1, Paced: 1}},
-		{"Peek", "read due jobs of shard", relay.Swept{MadeUp: 1, Seen: 2, Told: 1}},
+		{"Pending", "find events", relay.Swept{MadeUp: 1, Seen: 1, Sent: 1}},
+		{"Peek", "read due jobs of shard", relay.Swept{MadeUp: 1, Seen: 1, Told: 1}},
 	} {
 		t.Run(c.op, func(t *testing.T) {
 			t.Parallel()
