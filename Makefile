@@ -15,7 +15,7 @@ build: ## Build the command line (bin/orbitq) and the functions for this machine
 	  CGO_ENABLED=0 GOOS=linux go build -tags lambda.norpc -trimpath -ldflags '-s -w' -o .orbitq/build/$$f/bootstrap ./functions/$$f; \
 	done
 
-demo: ## Run the whole system here on real pixels and watch 25 points; ONCE=1 stops after the table
+demo: ## Run the whole system here on real pixels: 25 points, a chain and a batch; ONCE=1 stops after the tables
 	@tools/setup.sh check
 	@$(MAKE) --no-print-directory build
 	@bin/orbitq demo $(if $(ONCE),--once)

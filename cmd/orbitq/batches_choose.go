@@ -43,6 +43,7 @@ func (ch *chosen) fill(cmd *cobra.Command, n *client.NewBatch, args []string) er
 	if ch.metric+ch.from+ch.to != "" {
 		return usageError{errors.New("--metric, --from and --to go with --campaign")}
 	}
+	// Ids are not looked at here: which of them is wrong, the API says for all at once.
 	n.PointIDs = args
 	if ch.file == "" {
 		return nil
@@ -86,6 +87,7 @@ func readIDs(cmd *cobra.Command, name string) ([]string, error) {
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
 		line, _, _ := strings.Cut(lines.Text(), "#")
+		// Blank lines and comments are no ids; who edits a list by hand leaves both.
 		if words := strings.Fields(line); len(words) > 0 {
 			ids = append(ids, words[0])
 		}
@@ -118,6 +120,7 @@ func (k *callbacks) fill(n *client.NewBatch) error {
 
 // callback reads one. Whether a URL may be called, and whether there is such a kind and point, is the API's business.
 func callback(flag, s string) (*client.Callback, error) {
+	// The order of the cases matters: "job:" has no "://", so a URL is never taken for a job.
 	kind, of, isJob := strings.Cut(strings.TrimPrefix(s, "job:"), ":")
 	switch {
 	case s == "":

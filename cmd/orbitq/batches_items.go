@@ -32,6 +32,7 @@ func batchesItems() *cobra.Command {
 			if all {
 				limit = 0
 			}
+			// A limit counts what is shown, not what is read: with a state the pages are as large as they may be.
 			page := pageSize(limit)
 			if state != "" {
 				page = pageSize(0)
@@ -66,6 +67,7 @@ func checkItems(state string, limit int) error {
 func only(all iter.Seq2[client.BatchItem, error], state job.TrackState) iter.Seq2[client.BatchItem, error] {
 	return func(yield func(client.BatchItem, error) bool) {
 		for item, err := range all {
+			// An error goes through: a list that ends early must not look like a batch without such items.
 			if err == nil && state != "" && item.State != state {
 				continue
 			}

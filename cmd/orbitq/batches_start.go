@@ -29,6 +29,7 @@ func batchesStart() *cobra.Command {
 			if dry && w.watch {
 				return usageError{errors.New("--dry-run starts nothing that --watch could watch")}
 			}
+			// All that is wrong is said at once, so that nobody repeats the command for each flag.
 			if err := errors.Join(needs(cmd, "name"), call.fill(&n), from.fill(cmd, &n, args)); err != nil {
 				return err
 			}

@@ -42,6 +42,7 @@ func writeBatch(w io.Writer, b *client.Batch) error {
 	if b.AllowFailures {
 		s.putf("failures", "allowed")
 	}
+	// Both, because executions are what Step Functions lists: each is named after the batch and its number.
 	s.putf("round", "%d, executions %d", b.Round, b.Executions)
 	s.putf("created", "%s", moment(b.CreatedAt))
 	s.putf("finished", "%s", later(b.FinishedAt))
@@ -112,6 +113,7 @@ func writeItems(w io.Writer, l *listOf[client.BatchItem]) error {
 	t := table{head: []string{"POINT", "STATE", "STEP", "OUTCOME", "JOB", "FINISHED", "REASON"}}
 	for i := range l.Items {
 		it := &l.Items[i]
+		// The error comes first: the outcome of an earlier step would look like success.
 		outcome, why := dash(string(it.Outcome)), "-"
 		if it.Error != nil {
 			outcome, why = string(it.Error.Code), it.Error.Message

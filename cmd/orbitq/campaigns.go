@@ -41,6 +41,7 @@ func campaignsZones() *cobra.Command {
 			if remove && set != "" {
 				return usageError{errors.New("--set and --remove exclude each other")}
 			}
+			// The file is read before anybody is asked: a path that is wrong needs no stack to be told so.
 			var zones []client.Zone
 			if set != "" {
 				var err error
@@ -84,6 +85,7 @@ func writeZones(w io.Writer, z *client.Zones) error {
 	t := table{head: []string{"ZONE", "CORNERS", "LATITUDE", "LONGITUDE"}}
 	for i := range z.Zones {
 		ring := z.Zones[i].Ring
+		// Longitude first, as GeoJSON has it; the table shows latitude first, as people say it.
 		low, high := [2]float64{180, 90}, [2]float64{-180, -90}
 		for _, corner := range ring {
 			for axis, v := range corner {
@@ -102,6 +104,7 @@ func readZones(cmd *cobra.Command, set string) ([]client.Zone, error) {
 	switch {
 	case set == "-":
 		raw, err = io.ReadAll(cmd.InOrStdin())
+	// No file name begins like JSON, so that one flag can take both.
 	case set[0] != '{' && set[0] != '[':
 		raw, err = os.ReadFile(set) //nolint:gosec // the person names it
 	}

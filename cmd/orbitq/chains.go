@@ -64,8 +64,10 @@ func (f *waiting) chain(cmd *cobra.Command, c *client.Client, begun *client.Chai
 	defer cancel()
 	seen, err := c.WaitChain(ctx, begun.ID, pollEvery, stepTeller(cmd.ErrOrStderr()))
 	if err != nil {
+		// The end of patience is no end of the chain; without its id it would be hard to find again.
 		return fmt.Errorf("%w; the chain goes on, look again with: orbitq chains show %s", err, begun.ID)
 	}
+	// The client gives up waiting where a step waits for days: for an image that nobody has published yet.
 	if !seen.State.Final() {
 		fmt.Fprintf(cmd.ErrOrStderr(), "the chain waits for another day and goes on by itself; look again with: orbitq chains show %s\n", seen.ID)
 	}
@@ -82,6 +84,7 @@ func stepTeller(out io.Writer) func(client.Chain) {
 			if s.Job == nil {
 				continue
 			}
+			// Compared as it is shown: what looks the same is said once, however often it is asked.
 			line := s.Kind + " " + s.State + " " + string(s.Job.Outcome)
 			if s.Job.Error != nil && s.Job.State != job.Succeeded {
 				line += string(s.Job.Error.Code)

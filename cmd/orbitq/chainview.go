@@ -46,6 +46,7 @@ func writeChain(w io.Writer, c *client.Chain) error {
 	s.putf("state", "%s %s", c.State, c.Outcome)
 	s.putf("point", "%s", c.PointID)
 	if c.Error != nil {
+		// One of both is set: the step that failed, or the one on which an execution gave up.
 		s.putf("error", "%s: %s: %s", c.Next+c.Failed, c.Error.Code, c.Error.Message)
 	}
 	s.putf("tags", "%s", strings.Join(c.Tags, ", "))

@@ -37,6 +37,7 @@ func (d *flowDemo) run(ctx context.Context, picture *scene.Scene) (*flowReport, 
 	if len(places) < flowPoints+1 {
 		return nil, fmt.Errorf("pick points: the scene has %d clear places", len(places))
 	}
+	// Before anything is stored: storing is part of what the work costs.
 	before, err := d.meter.read(ctx)
 	if err != nil {
 		return nil, err
@@ -49,6 +50,7 @@ func (d *flowDemo) run(ctx context.Context, picture *scene.Scene) (*flowReport, 
 	if err := d.chain(ctx, r, ids[0]); err != nil {
 		return nil, err
 	}
+	// Only now: the chain must not meet a provider that refuses.
 	if err := d.refuse(ctx, places[1:1+barrenPoints]); err != nil {
 		return nil, err
 	}
@@ -68,6 +70,7 @@ func (d *flowDemo) run(ctx context.Context, picture *scene.Scene) (*flowReport, 
 func (d *flowDemo) store(ctx context.Context, picture *scene.Scene, places []scene.Point) ([]string, error) {
 	ids, alone := make([]string, len(places)), false
 	return ids, each(ctx, len(places), func(ctx context.Context, i int) error {
+		// On the day of the image, so that every point has an answer and only the refused ones fail.
 		p := reading(places[i], picture.Sensed(), 0)
 		p.Enrich, p.Key = &alone, fmt.Sprintf("%s-flow-%d", d.key, i)
 		created, err := d.api.CreatePoint(ctx, p)

@@ -16,6 +16,7 @@ import (
 // refuse lets the stand-in refuse what is asked about some places; none ends it.
 func (d *flowDemo) refuse(ctx context.Context, places []scene.Point) error {
 	const around = 0.00001 // degrees: the place itself, and not its neighbour
+	// Never null: an empty plan is what ends all faults.
 	plan := []map[string]any{}
 	for _, p := range places {
 		plan = append(plan, map[string]any{"kind": "400", "endpoint": "statistics", "bbox": []float64{p.Lon - around, p.Lat - around, p.Lon + around, p.Lat + around}})
@@ -46,6 +47,7 @@ func (d *flowDemo) batch(ctx context.Context, r *flowReport, ids []string) error
 		Name: "demo", PointIDs: ids, AllowFailures: true, Then: message, Catch: message, Finally: message, Key: d.key + "-batch",
 	}
 	var err error
+	// Asked before the start, with the very same request: what is expected must not know what happened.
 	if r.Estimate, err = d.api.EstimateBatch(ctx, n); err != nil {
 		return fmt.Errorf("estimate batch: %w", err)
 	}
@@ -56,6 +58,7 @@ func (d *flowDemo) batch(ctx context.Context, r *flowReport, ids []string) error
 	if err := d.round(ctx, r, b.ID); err != nil {
 		return err
 	}
+	// The provider is well again; nothing else changes between both rounds, so whatever mends them is the retry.
 	if err := d.refuse(ctx, nil); err != nil {
 		return err
 	}
@@ -73,6 +76,7 @@ func (d *flowDemo) round(ctx context.Context, r *flowReport, id string) error {
 	if err != nil {
 		return fmt.Errorf("watch batch: %w", err)
 	}
+	// The end of the items is not the end of the batch: its last callback is delivered behind it.
 	for {
 		b, err := d.api.Batch(ctx, id)
 		if err != nil {
@@ -93,6 +97,7 @@ func (d *flowDemo) round(ctx context.Context, r *flowReport, id string) error {
 // delivered reports whether no callback that has fired is still on its way.
 func delivered(b *client.Batch) bool {
 	for _, c := range b.Callbacks {
+		// "finally" fires always. "then" and "catch" exclude each other mostly, so one that waits may wait for ever.
 		if c.State == "pending" || c.Name == job.CallFinally && c.State == "waiting" {
 			return false
 		}

@@ -62,6 +62,7 @@ func causesOf(dead []client.Job) []cause {
 	causes := []cause{}
 	for i := range dead {
 		j := &dead[i]
+		// Without a time of death the acceptance is the best guess: a zero time would be first of all.
 		died := j.CreatedAt
 		if j.FinishedAt != nil {
 			died = *j.FinishedAt
@@ -84,6 +85,7 @@ func causesOf(dead []client.Job) []cause {
 			g.Last = died
 		}
 	}
+	// Stable, so that causes of one size stay in the order of the list: the latest death first.
 	slices.SortStableFunc(causes, func(a, b cause) int { return b.Count - a.Count })
 	return causes
 }
@@ -112,6 +114,7 @@ func failedFlush() *cobra.Command {
 		Example: "  orbitq failed flush --code INVALID_REQUEST            # only counts\n  orbitq failed flush --code INVALID_REQUEST --confirm\n  orbitq failed flush --all --confirm",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.Code = job.Code(code)
+			// Neither is an accident, and both contradict each other.
 			if filtered := f != (client.FailedFilter{}); filtered == all {
 				return usageError{errors.New("give a filter such as --code, or say --all")}
 			}

@@ -81,6 +81,7 @@ func awaitReady(ctx context.Context, child *exec.Cmd, data string, progress func
 		}
 
 		select {
+		// The last lines of the log say why; they come after the end, so they are read once more.
 		case err := <-ended:
 			progress()
 

@@ -55,6 +55,7 @@ func writeNotices(w io.Writer, l *listOf[client.Notice]) error {
 	for i := range l.Items {
 		n := &l.Items[i]
 		about := "point " + n.PointID
+		// A message about a batch as a whole names no point.
 		if n.BatchID != "" {
 			about = "batch " + n.BatchID
 		}
@@ -103,6 +104,7 @@ func notificationsPreferences() *cobra.Command {
 			if err != nil {
 				return err //nolint:wrapcheck // the client's errors are written for people
 			}
+			// Asked of the command line and not of the values: empty is a wish, too, and means all or none.
 			changed := cmd.Flags().Changed
 			if changed("mute") {
 				p.Muted = muted

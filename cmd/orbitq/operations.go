@@ -88,6 +88,7 @@ func (s *steps) wanted() bool { return s.canary || s.rate != 0 }
 // check refuses flags that mean nothing together. many says that a filter was given, and not ids.
 func (s *steps) check(cmd *cobra.Command, many bool) error {
 	switch {
+	// A rate of 0 that was typed is no absence: taken for one, all would be retried at once.
 	case cmd.Flags().Changed("rate") && s.rate < 1:
 		return usageError{fmt.Errorf("--rate is jobs per minute, 1 to 200, not %d", s.rate)}
 	case s.wanted() && !many:

@@ -223,9 +223,10 @@ func TestFunctionMainsOnlyWire(t *testing.T) {
 // direct finds the modules that go.mod requires for code of ours.
 var direct = regexp.MustCompile(`(?m)^(?:require )?\s*([\w.-]+\.[\w./~-]+) v\S+$`)
 
-// maxDirect is two above the budget's twelve: every service of the AWS SDK is a module of its own, and SNS and Lambda
-// came with the operators' topic and the pause of a queue; see docs/design.md.
-const maxDirect = 14
+// maxDirect is three above the budget's twelve: every service of the AWS SDK is a module of its own, and SNS, Lambda and
+// Step Functions came with the operators' topic, the pause of a queue, and chains and batches; see docs/design.md. S3 did
+// not: one signed request stores the list of a large batch.
+const maxDirect = 15
 
 func TestDirectDependencies(t *testing.T) {
 	t.Parallel()

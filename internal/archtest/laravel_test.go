@@ -25,11 +25,12 @@ func replaced() []string {
 		"$tries", "$backoff", "retryUntil", "$maxExceptions", "$timeout", "RateLimitException", "ValidationException", "throw $e",
 		"failed()", "queue:failed", "queue:retry id", "queue:retry all", "queue:forget", "queue:flush", "queue:monitor",
 		"queue:pause", "queue:resume", "queue:restart", "gc_collect_cycles", "DB::reconnect", "lockForUpdate",
+		"Bus::chain", "Bus::batch", "then", "catch", "finally", "progress", "findBatch", "cancel", "allowFailures", "add", "queue:retry-batch",
 	}
 }
 
 func later() []string {
-	return []string{"Bus::chain", "Bus::batch", "then", "catch", "finally", "findBatch", "progress", "allowFailures"}
+	return []string{"Horizon"}
 }
 
 // notYet begins the second cell of a row whose word has nothing to stand for it.

@@ -56,6 +56,7 @@ func (b *batchBody) wish(r *request) (flow.BatchWish, error) {
 	w := flow.BatchWish{
 		Name: b.Name, Points: b.DataPointIDs, Steps: b.Steps, Queue: queue, Tags: b.Tags, AllowFailures: b.AllowFailures, Calls: map[string]job.Callback{},
 	}
+	// Raw until now, so that null and an unknown field inside are told apart from absent ones.
 	if b.Filter != nil {
 		if w.Filter, err = filterOf(b.Filter); err != nil {
 			return w, err
@@ -127,6 +128,7 @@ func nested(place string, raw json.RawMessage, v any) error {
 		return job.Invalid(job.Violation{Field: place, Rule: "type", Detail: "must be an object"})
 	}
 	for i := range e.Violations {
+		// A program finds the wrong one of three callbacks by its place, not by "webhook" alone.
 		e.Violations[i].Field = place + "." + e.Violations[i].Field
 	}
 	e.Message = e.Violations[0].Field + ": " + e.Violations[0].Detail

@@ -9,7 +9,8 @@ import (
 
 // callbackView is a callback with what became of it: waiting, pending, delivered or given_up.
 type callbackView struct {
-	Name        string       `json:"name"`
+	Name string `json:"name"`
+	// One of the three; then what became of it, from its event.
 	Webhook     string       `json:"webhook,omitempty"`
 	Notify      bool         `json:"notify,omitempty"`
 	Job         *callJobBody `json:"job,omitempty"`
@@ -34,6 +35,7 @@ func viewCall(c *flow.Call) callbackView {
 	}
 	v.EventID, v.FiredAt, v.DeliveredAt, v.Tries, v.Reason = d.Event.ID, when(d.Event.At), when(d.Told), d.Tries, reasonOf(d.Reason)
 	switch {
+	// Told first: an event that was delivered in the end has the tries that failed, too.
 	case !d.Told.IsZero():
 		v.State = "delivered"
 	case d.Next.IsZero():
@@ -73,6 +75,8 @@ func viewBatch(b *job.Batch) batchView {
 		ID: b.ID, Name: b.Name, State: b.View(), StopReason: b.Stop, Total: b.Total, Steps: b.Steps, Queue: b.Queue, Tags: b.Tags,
 		AllowFailures: b.AllowFailures, Round: b.Round, Executions: b.Runs + 1, CreatedAt: b.Created, FinishedAt: when(b.Finished),
 	}
+	// Only the end is kept in the row. Before it, a list of batches would have to count the
+	// items of each.
 	if b.Closed {
 		v.Counts = &b.Ended
 		v.Progress = new(b.Ended.Progress())
@@ -108,6 +112,7 @@ func viewItem(it *job.Item) batchItemView {
 	kind := it.Kind()
 	v := batchItemView{DataPointID: it.Point, State: it.State, Step: kind, Outcome: it.Outcome, FinishedAt: when(it.Finished)}
 	if kind == "" {
+		// All steps have ended, so none is next: the last one has the outcome that people ask for.
 		kind = it.Steps[len(it.Steps)-1]
 	}
 	v.JobID = job.StepID(it.Key, kind)

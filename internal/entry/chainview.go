@@ -40,6 +40,7 @@ func viewChain(c *job.Chain, steps []flow.ChainStep) chainView {
 		Generation: c.Generation, Execution: job.ExecutionName(c.ID, c.Generation), CreatedAt: c.Created, FinishedAt: when(c.Finished),
 	}
 	for i, kind := range c.Steps {
+		// A list has no jobs: each would cost a read. What the track knows is enough for it.
 		s := stepView{Kind: kind, State: string(job.TrackPending)}
 		if i < c.At {
 			s.State = string(job.Succeeded)
@@ -59,6 +60,8 @@ func viewChain(c *job.Chain, steps []flow.ChainStep) chainView {
 	if c.State == job.TrackFailed {
 		v.Failed = c.Kind()
 	}
+	// Not only of a failed chain: an execution may have given up on one that the sweep takes
+	// up again, and its owner should see that it hangs.
 	if c.Code != "" {
 		v.Error = &errorView{Code: c.Code, Message: c.Reason}
 	}

@@ -68,6 +68,8 @@ type lister[T any] func(ctx context.Context, owner, after string, n int) ([]T, s
 
 // listed answers with a page of a list that has no filter.
 func listed[T, V any](ctx context.Context, req *request, p intake.Principal, list lister[T], view func(*T) V, position func(cursor string) (string, error)) (response, error) {
+	// Any other parameter is refused: a filter that is ignored answers with too much, and
+	// nobody notices.
 	f, err := paging(req.QueryStringParameters, "limit", "cursor")
 	if err != nil {
 		return response{}, err
@@ -80,6 +82,7 @@ func listed[T, V any](ctx context.Context, req *request, p intake.Principal, lis
 	if err != nil {
 		return response{}, err
 	}
+	// Never null: an empty page is a list as well.
 	items := make([]V, 0, len(all))
 	for i := range all {
 		items = append(items, view(&all[i]))
@@ -99,6 +102,7 @@ func (r *reader) batches(ctx context.Context, req *request, p intake.Principal) 
 
 // items lists the items of a batch.
 func (r *reader) items(ctx context.Context, req *request, p intake.Principal) (response, error) {
+	// Items have no position in time; their place is the id of their data point.
 	list := func(ctx context.Context, owner, after string, n int) ([]job.Item, string, error) {
 		_, page, next, err := r.Flow.ListItems(ctx, owner, req.PathParameters["id"], after, n)
 		return page, next, err //nolint:wrapcheck // the edge maps the code

@@ -29,6 +29,8 @@ func (w *writer) review(ctx context.Context, r *request, p intake.Principal) (re
 	}
 	o := intake.Opinion{Notes: b.Notes, Reason: b.Reason}
 	if b.Status != nil {
+		// An empty text is no absence: a form that forgot its choice would approve nothing and
+		// answer with success.
 		if o.Status = point.Status(*b.Status); o.Status == "" {
 			return response{}, job.Invalid(job.Violation{Field: "status", Rule: "enum", Detail: "must be pending, approved or rejected"})
 		}

@@ -57,6 +57,8 @@ func Step(f *flow.Flow, g *gate.Gate, log *slog.Logger) func(context.Context, St
 	return func(ctx context.Context, e StepEvent) (StepAnswer, error) {
 		began := time.Now()
 		out, err := s.handle(ctx, &e)
+		// What the calls came to is written before the process may freeze; a failure here is no
+		// failure of the step, whose row is settled already.
 		if flushErr := g.Flush(ctx); flushErr != nil {
 			log.LogAttrs(ctx, slog.LevelWarn, "provider calls not recorded", slog.String("error", clip(flushErr.Error(), maxReason)))
 		}
@@ -102,6 +104,8 @@ func (s *stepper) chain(ctx context.Context, e *StepEvent) (StepAnswer, error) {
 		return StepAnswer{}, err //nolint:wrapcheck // named by its code below
 	}
 	s.visited(ctx, "chain", e.Chain, &a)
+	// Only here is an answer turned into an error: the execution fails under our code, and a
+	// person who looks at the console alone sees why.
 	if a.State == job.TrackFailed {
 		return StepAnswer{}, job.Errorf(final(a.Job.Code), "%s: %s", a.Next, a.Job.Reason)
 	}
@@ -150,12 +154,16 @@ func (s *stepper) items(ctx context.Context, e *StepEvent) (StepAnswer, error) {
 	answers, errs := make([]flow.Answer, len(e.Points)), make([]error, len(e.Points))
 	var wg sync.WaitGroup
 	for i, point := range e.Points {
+		// Side by side: ten items that each ask the provider would not fit into the function's
+		// time one after the other.
 		wg.Go(func() {
 			answers[i], errs[i] = s.flow.VisitItem(ctx, e.Batch, point, executionName(e.Request))
 			s.visited(ctx, "batch", e.Batch, &answers[i])
 		})
 	}
 	wg.Wait()
+	// One item that could not be visited repeats the call for all of them. That is harmless:
+	// the others are final by then, or answer with their wait.
 	if err := errors.Join(errs...); err != nil {
 		return StepAnswer{}, err
 	}
@@ -177,6 +185,8 @@ func (s *stepper) summarise(ctx context.Context, e *StepEvent) (StepAnswer, erro
 	_, then := b.Calls[job.CallThen]
 	_, finally := b.Calls[job.CallFinally]
 	return StepAnswer{
+		// A skipped item does not keep "then" back: its owner's limit is used up, which is an
+		// answer and not a failure.
 		State: b.View(), Closed: b.Closed, Finally: finally, Then: then && b.Ended.Failed == 0 && b.Ended.Cancelled == 0,
 	}, nil
 }

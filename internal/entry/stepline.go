@@ -19,6 +19,7 @@ func (s *stepper) visited(ctx context.Context, kind, id string, a *flow.Answer) 
 	}
 	level := slog.LevelInfo
 	attrs := []slog.Attr{
+		// The keys are those of a delivery's line, so that one query finds a job however it ran.
 		slog.String("action", string(a.Job.State)), slog.String("job", a.Job.ID), slog.String("kind", a.Job.Kind), slog.Int("attempt", a.Job.Attempts),
 		slog.Int("gen", a.Job.Generation), slog.String("owner", kind+"/"+id), slog.String("flow_state", string(a.State)), slog.Int("wait_s", int(a.Wait/time.Second)),
 	}

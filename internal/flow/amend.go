@@ -22,10 +22,14 @@ func (f *Flow) AddItems(ctx context.Context, owner, id string, ids []string) (b 
 	}
 	var items []job.Item
 	b, err = f.Batches.AmendBatch(ctx, id, func(b job.Batch) (job.Batch, Change, error) {
+		// Items and their count are one write: an item that is not counted would be missed by
+		// the close, and a count without its item would keep the batch open for ever.
 		next, err := job.AddToBatch(b, len(points), f.Now(), f.Lookback)
 		if err != nil {
 			return b, Change{}, err //nolint:wrapcheck // it has a code
 		}
+		// The decision is made again when somebody else was quicker: what an earlier try
+		// collected must not be added twice.
 		items = items[:0]
 		for i := range points {
 			items = append(items, next.Item(points[i].ID, points[i].Revision))
@@ -54,9 +58,13 @@ func (f *Flow) CancelBatch(ctx context.Context, owner, id string) (job.Batch, er
 	if b.Closed {
 		return b, nil
 	}
+	// The stop is written already. If this fails half way, the execution that still visits
+	// the other items finds it in the row and takes them back one by one.
 	if err := f.stopItems(ctx, &b); err != nil {
 		return b, err
 	}
+	// All items may be final by now: then the owner sees the end at once, and not only when
+	// the execution has come to its own.
 	return f.Summarise(ctx, id)
 }
 
@@ -81,6 +89,7 @@ func (f *Flow) executeRest(ctx context.Context, b *job.Batch) error {
 	if err != nil {
 		return err
 	}
+	// What is final stays: an execution that walked over it would pay transitions for nothing.
 	items = slices.DeleteFunc(items, func(it job.Item) bool { return b.Now(it).State.Final() })
 	return f.executeItems(ctx, b, items)
 }
@@ -109,6 +118,8 @@ func (f *Flow) batch(ctx context.Context, owner, id string) (job.Batch, error) {
 	if err != nil {
 		return b, fmt.Errorf("read batch: %w", err)
 	}
+	// A stranger gets the answer of a batch that does not exist: another one would tell that
+	// somebody has it.
 	if b.Owner != owner {
 		return job.Batch{}, job.Errorf(job.NotFound, "no batch %s", id)
 	}

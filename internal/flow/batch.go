@@ -81,10 +81,13 @@ func (f *Flow) executeItems(ctx context.Context, b *job.Batch, items []job.Item)
 	if len(ids) <= f.Inline {
 		input["mode"], input["points"] = "inline", ids
 	} else {
+		// In chunks already, so that a child makes one call for ten items: ItemBatcher would do
+		// it too, but not every interpreter of state machines knows it.
 		list, err := json.Marshal(slices.Collect(slices.Chunk(ids, Chunk)))
 		if err != nil {
 			return fmt.Errorf("encode list of items: %w", err)
 		}
+		// Named after the execution: a repeated start writes the same object again.
 		key := "batches/" + name + ".json"
 		bucket, err := f.Executions.PutList(ctx, key, list)
 		if err != nil {

@@ -16,6 +16,7 @@ func (f *Flow) call(ctx context.Context, e job.Event) error {
 	if err != nil {
 		return fmt.Errorf("read batch: %w", err)
 	}
+	// The event has the name alone: a URL may hold a secret, and stands in one row only.
 	c := b.Calls[e.Type[len("batch."):]]
 	switch {
 	case c.URL != "":

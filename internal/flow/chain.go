@@ -42,6 +42,8 @@ func (f *Flow) StartChain(ctx context.Context, r Request, w ChainWish) (c job.Ch
 	if len(broken) > 0 {
 		return c, nil, job.Invalid(broken...)
 	}
+	// The revision is taken now: a reading that changes later is another revision, and gets a
+	// chain of its own.
 	points, err := f.owned(ctx, r.Owner, "data_point_id", []string{w.Point})
 	if err != nil {
 		return c, nil, err
@@ -50,6 +52,8 @@ func (f *Flow) StartChain(ctx context.Context, r Request, w ChainWish) (c job.Ch
 		ID: f.id(now, r, "POST /v1/chains"), Account: r.Account, Queue: w.Queue, Tags: w.Tags, BodyHash: job.BodyHash(r.Body),
 		Track: job.Track{Point: w.Point, Revision: points[0].Revision, Steps: w.Steps},
 	}, now, f.Lookback)
+	// The row comes before the execution. The other way round a crash in between would leave
+	// an execution that looks for a chain which nobody knows.
 	stored, existed, err := f.Chains.AcceptChain(ctx, &c)
 	if err != nil {
 		return c, nil, fmt.Errorf("accept chain: %w", err)
@@ -57,6 +61,8 @@ func (f *Flow) StartChain(ctx context.Context, r Request, w ChainWish) (c job.Ch
 	if existed && stored.BodyHash != c.BodyHash {
 		return c, nil, job.ErrKeyReused() //nolint:wrapcheck // it has a code
 	}
+	// A repeated request starts the execution again, too: its name makes that harmless, and
+	// the first one may have died between its two writes.
 	return stored, f.execute(ctx, &stored), nil
 }
 
@@ -81,6 +87,7 @@ func (f *Flow) execute(ctx context.Context, c *job.Chain) error {
 	if c.State.Final() {
 		return nil
 	}
+	// The input says where the first Choice goes, so that a redrive needs no call to find out.
 	input, err := json.Marshal(map[string]any{"chain": c.ID, "next": c.Kind()})
 	if err != nil {
 		return fmt.Errorf("encode input: %w", err)
@@ -105,10 +112,14 @@ func (f *Flow) VisitChain(ctx context.Context, id, requestID string) (Answer, er
 		return Answer{Job: row}, err
 	}
 	next := c.After(&row, f.Now())
+	// An open job means a step that has begun: a chain whose first step waits for a slot is
+	// running, not pending.
 	if row.State.Open() {
 		next = next.Begun()
 	}
 	seen := c
+	// The job was run on what was read before it. The row is written only if it still stands
+	// at that step and round; else what the other visit wrote is newer and stays.
 	c, err = f.Chains.AmendChain(ctx, id, func(now job.Chain) (job.Chain, error) {
 		if now.State.Final() || now.At != seen.At || now.Round != seen.Round {
 			return now, nil // cancelled meanwhile, or another visit was quicker
@@ -125,6 +136,7 @@ func (f *Flow) VisitChain(ctx context.Context, id, requestID string) (Answer, er
 		return Answer{Job: row}, err
 	}
 	a := Answer{State: c.State, Next: c.Kind(), Job: row, Err: note}
+	// A step that has ended needs no wait: its answer leads straight to the next one.
 	if !c.State.Final() && row.State.Open() {
 		a.Wait = again(&row, f.Now())
 	}
@@ -158,6 +170,8 @@ func (f *Flow) leave(ctx context.Context, c *job.Chain) (Answer, error) {
 func (f *Flow) TroubleChain(ctx context.Context, id string, code job.Code, reason string) (job.Chain, error) {
 	c, err := f.Chains.AmendChain(ctx, id, func(c job.Chain) (job.Chain, error) {
 		if !c.State.Final() {
+			// The look of now, and not of a quarter of an hour: the execution is known to be over,
+			// so the next sweep need not wait to find out.
 			c.Code, c.Reason, c.Look = code, reason, f.Now()
 		}
 		return c, nil

@@ -15,6 +15,7 @@ func (f *Flow) chosen(ctx context.Context, owner string, w *BatchWish) ([]point.
 	if w.Filter == nil {
 		return f.owned(ctx, owner, "data_point_ids", w.Points)
 	}
+	// One more than allowed, so that too many is told from just enough without counting all.
 	points, err := f.Points.FindPoints(ctx, owner, *w.Filter, MaxItems+1)
 	if err != nil {
 		return nil, fmt.Errorf("find points: %w", err)
@@ -59,6 +60,7 @@ func (f *Flow) owned(ctx context.Context, owner, field string, ids []string) ([]
 			points = append(points, found[i])
 		}
 	}
+	// A single id is the thing itself and not a list with a fault in it: not found, and not invalid.
 	if len(ids) == 1 && !own[ids[0]] {
 		return nil, job.Errorf(job.NotFound, "no data point %s", ids[0])
 	}

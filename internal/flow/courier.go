@@ -63,6 +63,8 @@ func (f *Flow) Tell(ctx context.Context, e job.Event) error {
 	case "batch." + job.CallThen, "batch." + job.CallCatch, "batch." + job.CallFinally:
 		return f.call(ctx, e)
 	default:
+		// What is not for users is for operators: a type that somebody forgets to list here is
+		// heard at the wrong place, but never lost.
 		return f.Courier.Topic(ctx, e)
 	}
 }
@@ -78,12 +80,16 @@ func (f *Flow) Callback(ctx context.Context, id, name string) error {
 	if err != nil {
 		return fmt.Errorf("read event: %w", err)
 	}
+	// No event means that the callback has not fired in this round, or is not wanted; the
+	// state machine asks without knowing.
 	if len(found) == 0 || !found[0].Told.IsZero() {
 		return nil
 	}
 	if err := f.Tell(ctx, found[0].Event); err != nil {
 		return err
 	}
+	// Delivered first, noted second. The other order would lose the callback in a crash; this
+	// one repeats it, with an id by which the receiver knows it.
 	if err := f.Courier.Mail.Told(ctx, found[0].Event.ID, f.Now()); err != nil {
 		return fmt.Errorf("take note of delivery: %w", err)
 	}
@@ -114,6 +120,7 @@ func (f *Flow) publishNotice(ctx context.Context, e job.Event) error {
 	if err != nil {
 		return fmt.Errorf("read notice: %w", err)
 	}
+	// Listeners of the topic filter by the notice's own type, not by that of its transport.
 	e.Type, e.Job, e.Reason = n.Type, n.Job, n.Title+": "+n.Text
 	return f.Courier.Notices(ctx, e)
 }

@@ -20,6 +20,8 @@ func (f *Flow) VisitItem(ctx context.Context, id, point, requestID string) (Answ
 		return Answer{}, fmt.Errorf("read item: %w", err)
 	}
 	var a Answer
+	// All steps that are due are done in one visit: each state transition costs more than
+	// the call itself, and most steps behind the first wait for nothing.
 	for it = b.Now(it); !it.State.Final(); {
 		var row job.Job
 		if row, a.Err, err = f.advance(ctx, &b, &it, requestID); err != nil {
@@ -32,6 +34,8 @@ func (f *Flow) VisitItem(ctx context.Context, id, point, requestID string) (Answ
 		}
 	}
 	if it.State == job.TrackFailed {
+		// Told at once by whoever saw it first. Every later failure of the round finds it caught,
+		// and a delivery that fails here is the relay's, because the event is written.
 		first := !b.Caught
 		if err := f.caught(ctx, &b); err != nil {
 			return a, err
@@ -48,6 +52,8 @@ func (f *Flow) VisitItem(ctx context.Context, id, point, requestID string) (Answ
 // came to.
 func (f *Flow) advance(ctx context.Context, b *job.Batch, it *job.Item, requestID string) (row job.Job, note, err error) {
 	if b.Stop != "" {
+		// A stopped batch still visits its items: only a write to the job's row can keep a
+		// worker of another execution from starting it.
 		row, err = f.stop(ctx, &it.Track, b.Job(it))
 	} else {
 		row, note, err = f.run(ctx, &it.Track, b.Job(it), requestID)
@@ -60,6 +66,8 @@ func (f *Flow) advance(ctx context.Context, b *job.Batch, it *job.Item, requestI
 		next = next.Begun()
 	}
 	seen := *it
+	// Two executions may visit one item, an old one and its successor. Both see the same job,
+	// and the one that is slower finds the item moved on and leaves it.
 	now, err := f.Items.AmendItem(ctx, b, it.Point, func(now job.Item) (job.Item, error) {
 		now = b.Now(now)
 		if now.State.Final() || now.At != seen.At || now.Round != seen.Round {
@@ -90,6 +98,8 @@ func (f *Flow) caught(ctx context.Context, b *job.Batch) error {
 		return fmt.Errorf("write first failure: %w", err)
 	}
 	*b = after
+	// Only the write that stops the batch takes its items back: a hundred items that fail
+	// together would otherwise each walk over all of them.
 	if before != "" || after.Stop == "" || after.Closed {
 		return nil
 	}
@@ -112,6 +122,7 @@ func (f *Flow) stopItems(ctx context.Context, b *job.Batch) error {
 		if _, _, err := f.advance(ctx, b, &it, ""); err != nil {
 			errs = append(errs, err)
 		}
+		// Out of time: what is left is stopped by the visits of the execution.
 		if ctx.Err() != nil {
 			break
 		}
@@ -130,6 +141,8 @@ func (f *Flow) Summarise(ctx context.Context, id string) (job.Batch, error) {
 	if b.Closed {
 		return b, nil
 	}
+	// Counted by a consistent read of the rows. A counter that each end increments drifts with
+	// the first repeated write, and a batch that is off by one never ends.
 	items, err := f.items(ctx, &b)
 	if err != nil {
 		return b, err
@@ -147,6 +160,8 @@ func (f *Flow) Summarise(ctx context.Context, id string) (job.Batch, error) {
 		if b.Round != round || b.Total != total {
 			return b, Change{}, nil // not what was counted
 		}
+		// The close and the events of its callbacks are one write, so that a crash behind it
+		// loses none of them; not all final closes nothing.
 		next, events, _ := job.CloseBatch(b, counts, f.Now())
 		return next, Change{Events: events}, nil
 	})

@@ -44,6 +44,7 @@ func (f *Flow) ShowBatch(ctx context.Context, owner, id string) (Overview, error
 	if o.Calls, err = f.calls(ctx, &b); err != nil {
 		return o, err
 	}
+	// What has not begun has cost nothing yet.
 	o.Cost = CostOf(o.Counts.Final()+o.Counts.Running, len(b.Steps), b.Total > f.Inline)
 	return o, nil
 }
@@ -51,6 +52,7 @@ func (f *Flow) ShowBatch(ctx context.Context, owner, id string) (Overview, error
 // ends extrapolates the pace of the round so far.
 func ends(b *job.Batch, c job.Counts, now time.Time) time.Time {
 	done, left := c.Final(), c.Pending+c.Running
+	// A guess from nothing would be read as a promise.
 	if done == 0 || left == 0 || !now.After(b.Began) {
 		return time.Time{}
 	}
@@ -65,6 +67,8 @@ func (f *Flow) calls(ctx context.Context, b *job.Batch) ([]Call, error) {
 	)
 	for _, name := range []string{job.CallThen, job.CallCatch, job.CallFinally} {
 		if c, ok := b.Calls[name]; ok {
+			// The id of the event is a function of batch, round and name, so that it can be looked up
+			// without being kept anywhere.
 			all, ids = append(all, Call{Name: name, Callback: c}), append(ids, job.CallID(b.ID, b.Round, name))
 		}
 	}
@@ -97,6 +101,8 @@ func (f *Flow) ListItems(ctx context.Context, owner, id, after string, n int) (j
 		return b, nil, "", fmt.Errorf("read items: %w", err)
 	}
 	for i := range page {
+		// The rows are rewritten only when they are visited: an item that failed in the last round
+		// and is to be retried must not be shown as failed.
 		page[i] = b.Now(page[i])
 	}
 	return b, page, next, nil

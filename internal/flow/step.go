@@ -18,15 +18,20 @@ func (f *Flow) run(ctx context.Context, t *job.Track, j job.Job, requestID strin
 	if !ready(&row, f.Now()) {
 		return row, nil, nil
 	}
+	// The worker core claims the row first. If another execution was quicker, it runs nothing,
+	// and the row says who holds it.
 	ran, note := f.Runner.RunStep(ctx, &row, requestID)
 	if ran.State != "" {
 		return ran, note, nil //nolint:wrapcheck // a note is for the log, not an error
 	}
-	// Nobody knows what became of the run: the row does.
+	// Nobody knows what became of the run: the row does. A lost reply of a settlement looks
+	// like a failure and may be a success.
 	row, err = f.Jobs.Job(ctx, row.ID)
 	if err != nil {
 		return row, note, fmt.Errorf("read step: %w", err) //nolint:wrapcheck // a note is for the log, not an error
 	}
+	// Still ready means that nothing was claimed. That is an error of ours, which Retry
+	// repeats; as an answer without a wait it would make the execution turn on the spot.
 	switch stuck := ready(&row, f.Now()); {
 	case stuck && note == nil:
 		return row, nil, job.Errorf(job.Throttled, "the step did not run: too little time was left")
@@ -51,6 +56,7 @@ func (f *Flow) accepted(ctx context.Context, t *job.Track, j job.Job) (job.Job, 
 			return f.renewed(ctx, t, row, err)
 		}
 	}
+	// The first visit writes at once, without a read before: mostly it is the first.
 	fresh := f.fresh(j)
 	row, _, err := f.Jobs.Accept(ctx, &fresh)
 	return f.renewed(ctx, t, row, err)
@@ -62,6 +68,8 @@ func (f *Flow) fresh(j job.Job) job.Job {
 	if j.MaxAttempts = policy.Tries; j.MaxAttempts == 0 {
 		j.MaxAttempts = f.Tries
 	}
+	// A kind that asks no provider must not be held up, or skipped, by a plan that counts
+	// requests to it.
 	if policy.Free {
 		j.Limit = job.Unlimited
 	}
@@ -80,6 +88,8 @@ func (f *Flow) renewed(ctx context.Context, t *job.Track, row job.Job, err error
 		if !t.Renewed(&j) {
 			return j, nil // another visit was quicker
 		}
+		// A new generation, as a retry by a person is: attempts begin anew, and the history
+		// keeps what happened before.
 		return job.Restarted(j, f.Timing, f.Now())
 	})
 	if err != nil {
@@ -111,6 +121,7 @@ func (f *Flow) stop(ctx context.Context, t *job.Track, j job.Job) (job.Job, erro
 		if t.Renewed(&j) {
 			return job.Stopped(j, f.Timing, f.Now())
 		}
+		// Ended or started between the two requests: what has begun is counted.
 		if !j.State.Open() || j.LeaseLive(f.Now()) {
 			return j, nil
 		}
@@ -125,6 +136,8 @@ func (f *Flow) stop(ctx context.Context, t *job.Track, j job.Job) (job.Job, erro
 // again returns how long to wait before a job that is open can go on: whole seconds, at
 // least one, because that is what a Wait state knows.
 func again(j *job.Job, now time.Time) time.Duration {
+	// A job that somebody holds can go on at the end of the lease, when its worker is lost. If
+	// that ends earlier, nothing is gained by coming back in between.
 	at := j.Due
 	if j.LeaseLive(now) {
 		at = j.LeaseUntil

@@ -61,12 +61,16 @@ func (f *Flow) resumeChain(ctx context.Context, id string) (bool, error) {
 	if seen.State.Final() {
 		return false, f.release(ctx, &seen)
 	}
+	// Step Functions itself is asked, not a row: an execution that was killed from the console
+	// leaves no trace in any.
 	running, err := f.Executions.Running(ctx, ChainMachine, job.ExecutionName(id, seen.Generation))
 	if err != nil {
 		return false, fmt.Errorf("ask after execution: %w", err)
 	}
 	won := false
 	c, err := f.Chains.AmendChain(ctx, id, func(c job.Chain) (job.Chain, error) {
+		// The question took time. Of two sweeps that asked, the one whose look is still in the
+		// row decides; the number in it grows by the write, so the name is used once.
 		won = !c.State.Final() && c.Generation == seen.Generation && c.Look.Equal(seen.Look)
 		switch {
 		case !won:
@@ -107,6 +111,8 @@ func (f *Flow) release(ctx context.Context, c *job.Chain) error {
 // resumeBatch starts an execution of a batch that has none. One that has nothing left to
 // do is closed.
 func (f *Flow) resumeBatch(ctx context.Context, id string) (bool, error) {
+	// Counted first: if the last execution died behind its last item, there is nothing left to
+	// start, and the batch is closed here.
 	seen, err := f.Summarise(ctx, id)
 	if err != nil || !due(seen.Look, f.Now()) {
 		return false, unlessGone(err)
@@ -117,6 +123,7 @@ func (f *Flow) resumeBatch(ctx context.Context, id string) (bool, error) {
 	}
 	var left []job.Item
 	if running {
+		// Asked for only beside a running execution: without one, everything that is open is left.
 		if left, err = f.left(ctx, &seen); err != nil {
 			return false, err
 		}
@@ -138,6 +145,7 @@ func (f *Flow) resumeBatch(ctx context.Context, id string) (bool, error) {
 		return false, unlessGone(err)
 	}
 	if running {
+		// A second execution beside the first: both may visit an item, and the job's lease decides.
 		return true, f.executeItems(ctx, &b, left)
 	}
 	return true, f.executeRest(ctx, &b)
@@ -159,6 +167,7 @@ func (f *Flow) left(ctx context.Context, b *job.Batch) ([]job.Item, error) {
 	now, n := f.Now(), len(items)
 	first := 0
 	if n > PerLook {
+		// Each look begins where the one before ended, by the clock, so that no cursor is kept.
 		first = int(now.Unix()/max(int64(f.Lookback/time.Second), 1)*PerLook) % n
 	}
 	var left []job.Item

@@ -45,6 +45,7 @@ func (f *Flow) check(w *BatchWish, key string) error {
 		}
 	}
 	if len(broken) > 0 {
+		// Five thousand bad ids would be an answer of half a megabyte.
 		return job.Invalid(broken[:min(len(broken), maxViolations)]...)
 	}
 	return nil

@@ -11,6 +11,8 @@ import (
 func (s *Store) AcceptBatch(_ context.Context, b *job.Batch, items []job.Item) (job.Batch, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// On DynamoDB the items come first, in requests of their own; under one lock nobody can
+	// see an order.
 	stored, existed := acceptIn(s.flows.batches, b.ID, *b)
 	if !existed {
 		for i := range items {
@@ -45,6 +47,7 @@ func (s *Store) AmendBatch(_ context.Context, id string, decide func(job.Batch) 
 	}
 	for i := range change.Items {
 		if _, there := s.flows.items[itemKey{b.Partition(), change.Items[i].Point}]; there {
+			// All or none: who asks again must not find half of it counted.
 			return b, job.Errorf(job.StateConflict, "one of the items is in the batch already")
 		}
 	}

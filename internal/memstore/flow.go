@@ -74,6 +74,7 @@ func (s *Store) AmendChain(_ context.Context, id string, decide func(job.Chain) 
 	if !ok {
 		return c, job.Errorf(job.NotFound, "no chain %s", id)
 	}
+	// A copy, as a row that was read is: a decision that is refused must leave no trace.
 	next, err := decide(copied(c))
 	if err == nil {
 		s.flows.chains[id] = copied(next)

@@ -48,6 +48,7 @@ func (s *Store) Pending(_ context.Context, now time.Time, n int) ([]job.Event, e
 func (s *Store) Told(_ context.Context, id string, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// Only what is pending: an event that was given up keeps its reason.
 	if m, ok := s.events[id]; ok && !m.Next.IsZero() {
 		m.Told, m.Next, m.Reason = now, time.Time{}, ""
 	}
@@ -109,6 +110,7 @@ func (s *Store) PutNotice(_ context.Context, n *job.Notice) error {
 func (s *Store) Notice(_ context.Context, owner, id string) (job.Notice, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// The owner is part of the key: another one's id finds nothing.
 	n, ok := s.notices[noticeKey{owner, id}]
 	if !ok {
 		return n, job.Errorf(job.NotFound, "no notification %s", id)

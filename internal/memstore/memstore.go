@@ -130,12 +130,14 @@ func (s *Store) AcceptPoint(_ context.Context, p *point.Point, j *job.Job) (poin
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if old, ok := s.points[p.ID]; ok {
+		// Its job may be gone: rows of jobs expire, points stay.
 		first := job.Job{}
 		if row, ok := s.jobs[j.ID]; ok {
 			first = *row
 		}
 		return old, first, true, nil
 	}
+	// Counted after the question whether the pair exists: a repeated request takes no unit.
 	if limit := usage.Tier(j.Tier).PointLimit(); limit != job.Unlimited {
 		k := meterKey{j.Owner, usage.PointKey(usage.Tier(j.Tier), j.Anchor, p.CreatedAt)}
 		m := s.meters[k]
@@ -145,6 +147,7 @@ func (s *Store) AcceptPoint(_ context.Context, p *point.Point, j *job.Job) (poin
 		s.meters[k] = job.Meter{Taken: m.Taken + 1, Used: m.Used + 1}
 	}
 	s.points[p.ID] = *p
+	// A point may come alone, for a chain or batch to work on.
 	if j.ID != "" {
 		s.put(new(*j))
 	}
@@ -244,6 +247,7 @@ func (s *Store) Due(_ context.Context, shard int, now time.Time, n int) ([]relay
 	defer s.mu.Unlock()
 	var hints []relay.Hint
 	for _, id := range s.shards[shard] {
+		// A job of a flow is never due: Step Functions drives it, and a message would be a second driver.
 		if j := s.jobs[id]; j.State.Open() && j.Flow == "" && !now.Before(j.Look) {
 			hints = append(hints, relay.Hint{ID: id, Look: j.Look})
 		}

@@ -29,6 +29,7 @@ func (s *Store) Claim(_ context.Context, r job.ClaimRequest) (job.Claim, error) 
 		s.write(j, &dead)
 		return job.Claim{Verdict: job.Carrier, Job: dead}, nil
 	case job.Revive:
+		// What a console redrive sends is a job like any other, so its unique key must be free.
 		next := job.Revived(*j, s.timing, r.Now)
 		if !s.free(&next) {
 			return job.Claim{Verdict: job.Carrier, Job: *j}, nil // it stays a dead letter until its key is free
@@ -49,6 +50,7 @@ func (s *Store) reserve(row *job.Job, r *job.ClaimRequest) job.Claim {
 		k := meterOf(row, r.Now)
 		m := s.meters[k]
 		switch s.rules.JudgeQuota(m, j.Limit) {
+		// Used up for good until the cycle ends: waiting would only look like work.
 		case job.UsedUp:
 			next := job.SkippedByQuota(j, usage.CycleOf(&j, r.Now).End, r.Now)
 			s.write(row, &next)
@@ -63,6 +65,7 @@ func (s *Store) reserve(row *job.Job, r *job.ClaimRequest) job.Claim {
 			j.UsageKey = k.key
 		}
 	}
+	// The unit, the attempt and the lease are one write: a crash in between cannot keep one of them.
 	claimed := job.Claimed(j, r.Lease, r.Now)
 	s.put(&claimed)
 	return job.Claim{Verdict: job.Run, Job: claimed}
@@ -104,6 +107,7 @@ func (s *Store) Conclude(_ context.Context, held, next *job.Job) (worker.Settlem
 	if r, mine := s.mine(held); !mine {
 		return r, nil
 	}
+	// An end without a new message. The ticket that the relay may have taken meanwhile stays.
 	if next.Ticket == held.Ticket {
 		s.write(held, s.resent(next))
 		return worker.Written, nil
@@ -199,6 +203,7 @@ func (s *Store) write(old, next *job.Job) {
 		m.Taken--
 		s.meters[k] = m
 	}
+	// In the same write as the death, so that none is told twice and none is not told.
 	if next.State == job.Dead && old.State != job.Dead {
 		s.event(job.Death(next))
 	}

@@ -23,6 +23,7 @@ func (s *Store) Record(_ context.Context, held, ended *job.Job, q *quality.Recor
 	if r, mine := s.mine(held); !mine {
 		return r, nil
 	}
+	// The verdict is about a revision. If the reading has moved on, nobody may be told about the old one.
 	if q != nil {
 		p, ok := s.points[q.Point]
 		if !ok || p.Revision != q.Revision {
@@ -35,6 +36,7 @@ func (s *Store) Record(_ context.Context, held, ended *job.Job, q *quality.Recor
 		}
 		s.qualities[revision{q.Point, q.Revision}] = judged
 	}
+	// The same words were told by another job: this one ends in another way, without an effect.
 	if n != nil && !s.putNotice(n) {
 		return worker.Duplicate, nil
 	}
@@ -82,6 +84,7 @@ func (s *Store) Review(_ context.Context, p *point.Point, f *quality.Flag) error
 	if s.flags[p.ID] == nil {
 		s.flags[p.ID] = map[string]quality.Flag{}
 	}
+	// One flag for the same words, however often a form is sent.
 	s.flags[p.ID][job.DerivedID(f.Type, f.Reason)] = copied(*f)
 	return nil
 }

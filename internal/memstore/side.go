@@ -36,6 +36,7 @@ func (s *Store) Door(context.Context) (limit.Row, error) {
 func (s *Store) SaveDoor(_ context.Context, next limit.Row) (limit.Row, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// The one who was slower gets the row as it is now and decides again on that.
 	if s.door.Version != next.Version-1 {
 		return s.door, false, nil
 	}
@@ -55,6 +56,7 @@ func (s *Store) RecordCalls(_ context.Context, calls []limit.Call) error {
 func (s *Store) Calls(_ context.Context, jobID string) ([]limit.Call, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// Never nil: a job without calls has an empty list, and not none.
 	calls := []limit.Call{}
 	for _, c := range s.calls {
 		if c.Job == jobID {

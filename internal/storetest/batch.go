@@ -98,6 +98,8 @@ func acceptsBatchOnce(t *testing.T, s Store) {
 	if err != nil || moved.State != job.TrackRunning {
 		t.Fatalf("amend item: %+v, %v", moved, err)
 	}
+	// The repeated request brings the items as they were: written again, they would put the
+	// one that has begun back to its start, and its step would be paid for twice.
 	anew := slices.Clone(made)
 	made[7] = moved
 	for _, at := range []time.Time{b.Created, later()} { // the very same request, and one of a client that asks again
@@ -115,6 +117,7 @@ func acceptsBatchOnce(t *testing.T, s Store) {
 // was written before it was asked for.
 func itemsInOrder(t *testing.T, s Store) {
 	b, made := acceptedBatch(t, s, 7)
+	// Another batch beside it: a page that runs over its partition would count strangers.
 	acceptedBatch(t, s, 3)
 	for i := range made {
 		ended, err := s.AmendItem(context.Background(), &b, made[i].Point, func(it job.Item) (job.Item, error) {
@@ -126,6 +129,7 @@ func itemsInOrder(t *testing.T, s Store) {
 		}
 		made[i] = ended
 		got := []job.Item{}
+		// Five pages are more than seven items need; a list without an end must fail, not hang.
 		for after, n := "", 0; n < 5; n++ {
 			page, next, err := s.Items(context.Background(), &b, after, 3)
 			if err != nil || len(page) > 3 {
@@ -148,6 +152,7 @@ func itemsOfOneBody(t *testing.T, s Store) {
 	b, made := acceptedBatch(t, s, 2)
 	other := b
 	other.BodyHash = "another body"
+	// The same point in both: under one key the later item would replace the earlier one.
 	stranger := other.Item(made[0].Point, 2)
 	if got, existed, err := s.AcceptBatch(context.Background(), &other, []job.Item{stranger}); err != nil || !existed || got.BodyHash != "h" {
 		t.Errorf("existed %v, %v, %+v", existed, err, got)
@@ -163,6 +168,7 @@ func itemUnderContention(t *testing.T, s Store) {
 	b, made := acceptedBatch(t, s, 1)
 	crowded(t, func(int) error {
 		_, err := s.AmendItem(context.Background(), &b, made[0].Point, func(it job.Item) (job.Item, error) {
+			// Any field that grows will do; one that is lost under contention shows as a gap.
 			it.Least++
 			return it, nil
 		})
@@ -186,6 +192,7 @@ func addsItems(t *testing.T, s Store) {
 	b, made := acceptedBatch(t, s, 1)
 	more := items(t, &b, flow.MaxAdded)
 	grown, err := add(s, &b, more)
+	// An execution of their own works on them: the first one has its list already.
 	if err != nil || grown.Total != 1+flow.MaxAdded || grown.Runs != 1 {
 		t.Fatalf("added %+v, %v", grown, err)
 	}
@@ -197,6 +204,7 @@ func addsItems(t *testing.T, s Store) {
 // refusesItem: half of a request would be counted, and never worked on.
 func refusesItem(t *testing.T, s Store) {
 	b, made := acceptedBatch(t, s, 2)
+	// The one that is there comes last, when the others are on their way.
 	more := append(items(t, &b, 2), made[1])
 	if _, err := add(s, &b, more); job.CodeOf(err) != job.StateConflict {
 		t.Errorf("got %v", err)
@@ -228,6 +236,7 @@ func amendsWithEvents(t *testing.T, s Store) {
 		}
 		return next, flow.Change{Events: events, Items: items(t, &b, 1)}, refusal
 	})
+	// The error of the decision itself, not one of the store's: the caller maps its code.
 	if job.CodeOf(err) != job.LimitExceeded {
 		t.Errorf("got %v", err)
 	}
@@ -255,6 +264,7 @@ func firesOnce(t *testing.T, s Store) {
 	fired := map[string]int{}
 	crowded(t, func(i int) error {
 		got, err := s.AmendBatch(context.Background(), b.ID, func(b job.Batch) (job.Batch, flow.Change, error) {
+			// Each at a time of its own, which the id of the event must not regard.
 			next, events := job.CatchBatch(b, start().Add(time.Duration(i)*time.Second))
 			return next, flow.Change{Events: events}, nil
 		})

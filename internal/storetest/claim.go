@@ -84,12 +84,14 @@ func redrivenOnce(t *testing.T, s Store) {
 	claim(t, s, r, job.Carrier)
 	claim(t, s, r, job.Carrier)
 	again := r
+	// The console sends the same ticket anew: only its sent time, which SQS sets, is later.
 	again.Carried.Sent = r.Carried.Sent.Add(time.Millisecond)
 	again.Now = r.Now.Add(time.Hour)
 	revived := claim(t, s, again, job.Revive)
 	if stored := row(t, s, j.ID); !reflect.DeepEqual(stored, revived) || stored.State != job.Queued || stored.Generation != 1 || stored.Attempts != 0 {
 		t.Errorf("claimed %+v\nstored %+v", revived, stored)
 	}
+	// The same redriven message again, as SQS may deliver it: once per death.
 	claim(t, s, again, job.Drop)
 	if h, ok := hint(t, s, j.ID, revived.Look); !ok || !h.Look.Equal(revived.Look) {
 		t.Error("a revived job is not in the open index")
@@ -103,6 +105,7 @@ func attemptsSpent(t *testing.T, s Store) {
 	now := start()
 	for range j.MaxAttempts {
 		claim(t, s, request(j.Message(), "l"+now.String(), now), job.Run)
+		// Past the lease of 90 s each time, without a word from its holder.
 		now = now.Add(2 * time.Minute)
 	}
 	r := request(j.Message(), "last", now)

@@ -36,6 +36,7 @@ func pages[T any](t *testing.T, list func(ctx context.Context, owner, after stri
 // listsFlows: two of the five are of one moment, as requests of one client may be.
 func listsFlows(t *testing.T, s Store) {
 	ctx, mine := context.Background(), account(t)
+	// Of other owners, before and between: they must not appear.
 	acceptedChain(t, s)
 	acceptedBatch(t, s, 0)
 	var chains, batches []string
@@ -83,6 +84,7 @@ func openFlows(t *testing.T, s Store, now time.Time, want ...job.Flow) []job.Flo
 // findsOpenFlows: what has ended is asked after by nobody, what goes on again is.
 func findsOpenFlows(t *testing.T, s Store) {
 	c, b := newChain(t), newBatch(t)
+	// The batch is accepted second and due first: the order is that of the looks.
 	b.Look = c.Look.Add(-time.Second)
 	_, _, err := s.AcceptChain(context.Background(), &c)
 	_, _, err2 := s.AcceptBatch(context.Background(), &b, nil)
@@ -90,6 +92,7 @@ func findsOpenFlows(t *testing.T, s Store) {
 		t.Fatal(err, err2)
 	}
 	both := []job.Flow{job.BatchFlow(b.ID), job.ChainFlow(c.ID)}
+	// One after the other on the same two rows: each step leaves what the next one begins with.
 	for _, step := range []struct {
 		name string
 		now  time.Time
@@ -118,6 +121,7 @@ func findsOpenFlows(t *testing.T, s Store) {
 			t.Errorf("%s: %v, want %v", step.name, got, step.want)
 		}
 	}
+	// Bounded, because a sweep has a minute: the oldest looks are the ones it must reach.
 	if few, err := s.OpenFlows(context.Background(), later(), 1); err != nil || len(few) > 1 {
 		t.Errorf("%d of at most 1, %v", len(few), err)
 	}
@@ -140,6 +144,7 @@ func driven(j *job.Job) { j.Flow = job.ChainFlow(j.Point) }
 // neverResent: a second driver would run the step twice at once.
 func neverResent(t *testing.T, s Store) {
 	unseen := func(name string, j job.Job) {
+		// Long after every look, lease and deadline of the job: time alone must not give it away.
 		now := j.Look.Add(48 * time.Hour)
 		if _, found := hint(t, s, j.ID, now); found {
 			t.Errorf("%s: due", name)
@@ -178,6 +183,7 @@ func listedAllTheSame(t *testing.T, s Store) {
 	if got := row(t, s, dead.ID); got.Flow != held.Flow || got.State != job.Dead {
 		t.Errorf("row %+v", got)
 	}
+	// A retry of its own would send a message, and the chain would not know that it goes on.
 	amend(t, s, dead.ID, rerunAt(later()), job.StateConflict)
 	again := amend(t, s, dead.ID, func(j job.Job) (job.Job, error) { return job.Restarted(j, Timing(), later()) }, "")
 	if _, found := hint(t, s, dead.ID, again.Look.Add(time.Hour)); found || again.Flow != held.Flow {

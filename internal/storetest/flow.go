@@ -90,6 +90,7 @@ func oneOfTenChains(t *testing.T, s Store) {
 	for i := range news {
 		wg.Go(func() {
 			mine := c
+			// Told apart by their tags, so that the row shows whether the one who won also wrote it.
 			mine.Tags = []string{strconv.Itoa(i)}
 			_, existed, err := s.AcceptChain(context.Background(), &mine)
 			if err != nil {
@@ -138,6 +139,7 @@ func amendsChain(t *testing.T, s Store) {
 		c = got
 	}
 	_, err := s.AmendChain(context.Background(), c.ID, func(c job.Chain) (job.Chain, error) {
+		// What a decision gets must be its own: a store that hands out its row would keep this.
 		c.Tags[0] = "changed although it was refused"
 		return job.RedriveChain(c, later(), time.Minute)
 	})
@@ -170,6 +172,7 @@ func chainUnderContention(t *testing.T, s Store) {
 		})
 		return err //nolint:wrapcheck // the rule prints it
 	})
+	// Each of the crowd is counted; an overwritten one would give two executions one name.
 	c.Generation, c.Look = crowdSize, later().Add(time.Minute)
 	chainRow(t, s, &c)
 }

@@ -67,6 +67,7 @@ func dueAt(t *testing.T, s Store, eventID string, now time.Time) (n int, e job.E
 // delivery demands what became of an event.
 func delivery(t *testing.T, s Store, want flow.Delivery) {
 	t.Helper()
+	// The tries stand in the event as well: the relay counts its patience by them.
 	want.Event.Tries = want.Tries
 	got, err := s.Deliveries(context.Background(), []string{want.Event.ID})
 	if err != nil || !reflect.DeepEqual(got, []flow.Delivery{want}) {
@@ -104,6 +105,7 @@ func putOff(t *testing.T, s Store) {
 		t.Error("due before it happened")
 	}
 	next := start().Add(time.Minute)
+	// Each miss moves the next time; a due time that is only added to would come at once.
 	for tries := 1; tries <= 3; tries++ {
 		if n, got := dueAt(t, s, e.ID, next.Add(-time.Minute)); n != 1 || got.Tries != tries-1 {
 			t.Errorf("due %d times with %d tries, want %d", n, got.Tries, tries-1)
@@ -124,6 +126,7 @@ func givesUp(t *testing.T, s Store) {
 	missed(t, s, e.ID, "410", time.Time{}, start().Add(time.Minute))
 	want := flow.Delivery{Event: e, Tries: 2, Reason: "410"}
 	delivery(t, s, want)
+	// A relay that was slower reports its own miss: it must not bring the event back to life.
 	missed(t, s, e.ID, "too late", later(), start().Add(time.Hour))
 	if err := s.Told(context.Background(), e.ID, later()); err != nil {
 		t.Errorf("told: %v", err)
@@ -142,6 +145,7 @@ func toldAfterMissed(t *testing.T, s Store) {
 		t.Fatalf("told: %v", err)
 	}
 	missed(t, s, e.ID, "409", later().Add(time.Minute), later())
+	// Not even a give-up may undo a delivery.
 	missed(t, s, e.ID, "409", time.Time{}, later())
 	delivery(t, s, flow.Delivery{Event: e, Tries: 1, Told: later()})
 	if n, _ := dueAt(t, s, e.ID, time.Time{}); n != 0 {
@@ -157,6 +161,7 @@ func countsMissOnce(t *testing.T, s Store) {
 		missed(t, s, e.ID, "503", later(), start())
 	}
 	delivery(t, s, flow.Delivery{Event: e, Tries: 1, Next: later(), Reason: "503"})
+	// Its row may have expired: that is no error of the relay's.
 	missed(t, s, id(t), "an event that never was", later(), start())
 }
 
@@ -170,6 +175,7 @@ func deliveriesOfMany(t *testing.T, s Store) {
 		n := newNotice(t)
 		put(t, s, &n)
 		for _, e := range n.Events() {
+			// Half of them never existed: a hole in the answer must not shift the others.
 			ids, want = append(ids, e.ID, "gone-"+e.ID), append(want, e.ID)
 		}
 	}
@@ -199,6 +205,7 @@ func noticeOnce(t *testing.T, s Store) {
 		}
 	}
 	again := n
+	// The rules may have changed between two runs; what the owner has read stays as it was.
 	again.Text, again.At = "other words", later()
 	put(t, s, &again)
 	if got := pending(t, s, n.ID); len(got) != 0 {
@@ -225,6 +232,7 @@ func noticesOfAnOwner(t *testing.T, s Store) {
 	owner, listed := "u-"+id(t), []string{}
 	for i := range 5 {
 		n := newNotice(t)
+		// Two of one moment: a cursor made of the time alone would skip or repeat one of them.
 		n.Owner, n.At = owner, start().Add(time.Duration(i/2)*time.Second)
 		put(t, s, &n)
 		listed = append(listed, fmt.Sprintf("%d#%s", i/2, n.ID))

@@ -73,6 +73,7 @@ func graveyard(t *testing.T, s Store) {
 	died(t, s, "u-"+id(t), start())
 	var want []string
 	for i := range 5 {
+		// In the order of death, not of acceptance: people look for what broke last.
 		want = append([]string{died(t, s, owner, start().Add(time.Duration(i)*time.Second)).ID}, want...)
 	}
 	var got []string
@@ -144,6 +145,7 @@ func forgets(t *testing.T, s Store) {
 	dead := died(t, s, "u-"+id(t), start())
 	amend(t, s, dead.ID, forgetAt(later()), "")
 	amend(t, s, dead.ID, forgetAt(later()), "")
+	// The letter is still in the queue when a person forgets the job.
 	bury(t, s, job.Message{Version: 1, Job: dead.ID, Ticket: 1}, later(), deadletter.Surplus)
 	if all, _, err := s.Dead(context.Background(), dead.Owner, "", 10); err != nil || len(all) != 0 {
 		t.Errorf("listed %+v, %v", all, err)

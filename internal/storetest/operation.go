@@ -56,6 +56,7 @@ func operationIsVersioned(t *testing.T, s Store) {
 		save(t, s, lost, false)
 	}
 	o.Version, o.State, o.Watched = 2, deadletter.OperationStopped, nil
+	// Ten drivers, as a schedule that fires twice makes two: one write decides.
 	wrote := make([]bool, 10)
 	var wg sync.WaitGroup
 	for i := range wrote {

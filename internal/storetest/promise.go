@@ -254,6 +254,7 @@ func pointsAreCounted(t *testing.T, s Store) {
 			t.Fatalf("point %d: existed %v, %v", i+1, existed, err)
 		}
 	}
+	// A client that repeats its request comes later, and must not be counted a second time.
 	p.CreatedAt = p.CreatedAt.Add(time.Second)
 	if _, got, existed, err := s.AcceptPoint(context.Background(), &p, &j); err != nil || !existed || got.ID != j.ID {
 		t.Errorf("the last one again: existed %v, %v", existed, err)

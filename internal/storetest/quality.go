@@ -135,6 +135,7 @@ func recordsOtherRevision(t *testing.T, s Store) {
 	_, held := analysing(t, s, nil)
 	other := judged(&held)
 	other.Revision++
+	// The reading must not be approved on the word of rules that saw another one.
 	other.AutoApproved = true
 	record(t, s, &held, other, nil, worker.Duplicate)
 	if q, err := s.Quality(context.Background(), other.Point, other.Revision); err != nil || q != nil {
@@ -167,6 +168,7 @@ func recordsUnderLease(t *testing.T, s Store) {
 	if _, err := s.Notice(context.Background(), n.Owner, n.ID); job.CodeOf(err) != job.NotFound || len(pending(t, s, n.ID)) != 0 {
 		t.Errorf("the notice is there: %v", err)
 	}
+	// Superseded, not lost: the worker may acknowledge, because nothing is left to do.
 	amend(t, s, held.ID, cancelAt(later()), "")
 	record(t, s, &taken, q, nil, worker.Superseded)
 	said(t, s, &held, nil)
@@ -178,6 +180,7 @@ func recordsAnew(t *testing.T, s Store) {
 	record(t, s, &first, judged(&first), nil, worker.Written)
 	second := running(t, s, func(j *job.Job) { j.Point = first.Point })
 	better := judged(&second)
+	// No flag at all: an old one that is merged instead of replaced would stay for ever.
 	better.Flags, better.Score, better.Recommendation = []quality.Flag{}, 100, quality.Approve
 	record(t, s, &second, better, nil, worker.Written)
 	said(t, s, &second, better)
@@ -192,6 +195,7 @@ func approvesPending(t *testing.T, s Store) {
 	}{{"pending", point.Pending, point.Approved}, {"rejected", point.Rejected, point.Rejected}, {"approved", point.Approved, point.Approved}} {
 		p, held := analysing(t, s, nil)
 		if c.before != point.Pending {
+			// With words, which an approval by rules would wipe out.
 			p = p.Reviewed(c.before, "a person", start().Add(-time.Hour))
 			if err := s.Review(context.Background(), &p, nil); err != nil {
 				t.Fatalf("%s: %v", c.name, err)

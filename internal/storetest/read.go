@@ -93,6 +93,7 @@ func retakesOnce(t *testing.T, s Store) {
 	if stored := row(t, s, j.ID); !reflect.DeepEqual(stored, got) {
 		t.Errorf("stored %+v\nwant %+v", stored, got)
 	}
+	// The first message was not lost, only slow: its ticket stays valid beside the new one.
 	claim(t, s, request(j.Message(), "x", j.Look), job.Run)
 }
 
@@ -156,6 +157,7 @@ func pagesOfAnOwner(t *testing.T, s Store) {
 		if _, _, err := s.Accept(context.Background(), &j); err != nil {
 			t.Fatal(err)
 		}
+		// Accepted in the order of time, listed against it.
 		want = append([]string{j.ID}, want...)
 	}
 	var got []string

@@ -34,6 +34,7 @@ func deathGivesBack(t *testing.T, s Store) {
 	if m := meter(t, s, &held); m.Taken != 1 {
 		t.Errorf("after retry: meter %+v", m)
 	}
+	// The unit is still the job's: a second reservation here would take two for one analysis.
 	again := claim(t, s, request(held.Message(), "2", start().Add(time.Minute)), job.Run)
 	dead := job.Failed(again, job.Errorf(job.InvalidRequest, "400"), Timing(), 0, job.Carried{Ticket: 1}, report(start()))
 	conclude(t, s, &again, dead, worker.Written)
@@ -66,6 +67,7 @@ func tenAtTheLimit(t *testing.T, s Store) {
 		switch v {
 		case job.Run:
 			ran++
+		// Not skipped: the one that runs may give its unit back.
 		case job.Wait:
 		default:
 			t.Errorf("verdict %d", v)
@@ -104,6 +106,7 @@ func settlesTogether(t *testing.T, s Store) {
 		t.Errorf("meter %+v", m)
 	}
 	all, err := s.Analyses(context.Background(), held.Point)
+	// Every number of it, exactly: a store that rounds would change what was measured.
 	want := analysis(&held, start().Add(time.Second))
 	if err != nil || len(all) != 1 || !reflect.DeepEqual(&all[0], want) {
 		t.Errorf("analyses %+v, %v\nwant %+v", all, err, want)
@@ -118,6 +121,7 @@ func secondJobOfAPoint(t *testing.T, s Store) {
 		j.Point = first.Point
 	})
 	settle(t, s, &first, start(), worker.Written)
+	// A duplicate writes nothing, so that its worker can end the job in another way.
 	settle(t, s, &second, start(), worker.Duplicate)
 	conclude(t, s, &second, job.Ended(second, job.AlreadyDone, report(start())), worker.Written)
 	if m := meter(t, s, &first); m != (job.Meter{Taken: 1, Used: 1}) {

@@ -62,6 +62,7 @@ func answersWithHolder(t *testing.T, s Store) {
 	if _, err := s.Job(context.Background(), second.ID); job.CodeOf(err) != job.NotFound {
 		t.Errorf("the second job was stored: %v", err)
 	}
+	// Its own key must not refuse it: a request that is repeated is no second job.
 	if got, existed, err = s.Accept(context.Background(), &first); err != nil || got.ID != first.ID {
 		t.Errorf("the same request again: existed %v, %v, %+v", existed, err, got)
 	}
@@ -90,6 +91,7 @@ func oneOfTenAccepted(t *testing.T, s Store) {
 		if fresh[i] {
 			news++
 		}
+		// All ten must name one job: whoever waits for the answer waits for the right one.
 		if ids[i] != ids[0] {
 			t.Errorf("two jobs: %v", ids)
 		}
@@ -184,6 +186,8 @@ func freesNoOthers(t *testing.T, s Store) {
 	if !fresh {
 		t.Fatal("a cancelled job kept its key")
 	}
+	// The late worker names its own job; a free that names the key alone would take the
+	// next one's away.
 	settle(t, s, &held, later(), worker.Superseded)
 	amend(t, s, held.ID, cancelAt(later()), "")
 	if got, fresh := holder(t, s, owner); fresh || got.ID != next.ID {
