@@ -9,7 +9,8 @@ import (
 )
 
 // VisitItem does what can be done now for an item of a batch: its steps one after the
-// other, until one must be waited for. A failed item is no error: it is counted.
+// other, until one must be waited for. A failed item is no error: it is counted. One that is
+// in a later round than the batch was when it was read is left to the visits of that round.
 func (f *Flow) VisitItem(ctx context.Context, id, point, requestID string) (Answer, error) {
 	b, err := f.Batches.Batch(ctx, id)
 	if err != nil {
@@ -20,7 +21,7 @@ func (f *Flow) VisitItem(ctx context.Context, id, point, requestID string) (Answ
 		return Answer{}, fmt.Errorf("read item: %w", err)
 	}
 	var a Answer
-	for it = b.Now(it); !it.State.Final(); {
+	for it = b.Now(it); !it.State.Final() && it.Round <= b.Round; {
 		var row job.Job
 		if row, a.Err, err = f.advance(ctx, &b, &it, requestID); err != nil {
 			return Answer{Job: row, Err: a.Err}, err
@@ -106,8 +107,8 @@ func (f *Flow) stopItems(ctx context.Context, b *job.Batch) error {
 	var errs []error
 	for i := range items {
 		it := b.Now(items[i])
-		if it.State.Final() {
-			continue
+		if it.State.Final() || it.Round > b.Round {
+			continue // at its end, or of a round that nobody has taken back
 		}
 		if _, _, err := f.advance(ctx, b, &it, ""); err != nil {
 			errs = append(errs, err)

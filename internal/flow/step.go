@@ -111,7 +111,9 @@ func (f *Flow) stop(ctx context.Context, t *job.Track, j job.Job) (job.Job, erro
 		if t.Renewed(&j) {
 			return job.Stopped(j, f.Timing, f.Now())
 		}
-		if !j.State.Open() || j.LeaseLive(f.Now()) {
+		// A later generation than the track knows belongs to a round that came behind the
+		// one that was taken back.
+		if !j.State.Open() || j.LeaseLive(f.Now()) || j.Generation > t.Least {
 			return j, nil
 		}
 		return job.Cancel(j, f.Now())

@@ -1,0 +1,72 @@
+package flow_test
+
+import (
+	"testing"
+
+	"orbitq/internal/job"
+)
+
+// TestALateStopLeavesTheNextRoundAlone: whoever stops the items of a large batch may still
+// be at it when the batch has ended and its owner has asked for another round.
+func TestALateStopLeavesTheNextRoundAlone(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, before string }{
+		{"between the list of items and the stop of one", "Accept"},
+		{"between the batch and the list of its items", "Items"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.acts["enrich"] = failing(job.ProviderUnavailable)
+			id := b.batch(1, nil).ID
+			visit := func() {
+				if _, err := b.VisitItem(t.Context(), id, pointID(1), "r"); err != nil {
+					t.Error(err)
+				}
+			}
+			visit() // it waits for its next attempt
+			b.seam.before[c.before] = func() {
+				if _, err := b.CancelBatch(t.Context(), owner, id); err != nil {
+					t.Error(err)
+				}
+				if _, _, err := b.RetryBatch(t.Context(), owner, id); err != nil {
+					t.Error(err)
+				}
+				visit()
+			}
+			if _, err := b.CancelBatch(t.Context(), owner, id); err != nil {
+				t.Fatal(err)
+			}
+			row := b.row(id+"/"+pointID(1), "enrich")
+			if row.State != job.Retrying || row.Generation != 1 || b.counts(id).Running != 1 {
+				t.Errorf("the step is %s in generation %d, the items %+v; want it to go on", row.State, row.Generation, b.counts(id))
+			}
+		})
+	}
+}
+
+// TestALateVisitLeavesTheNextRoundAlone: it has read the batch before it ended, and the item
+// after it began again.
+func TestALateVisitLeavesTheNextRoundAlone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.acts["enrich"] = failing(job.ProviderUnavailable)
+	id := b.batch(1, nil).ID
+	if _, err := b.CancelBatch(t.Context(), owner, id); err != nil {
+		t.Fatal(err)
+	}
+	b.seam.before["Item"] = func() {
+		if _, _, err := b.RetryBatch(t.Context(), owner, id); err != nil {
+			t.Error(err)
+		}
+		if _, err := b.VisitItem(t.Context(), id, pointID(1), "r"); err != nil {
+			t.Error(err)
+		}
+	}
+	if a, err := b.VisitItem(t.Context(), id, pointID(1), "r"); err != nil || a.Wait != 0 {
+		t.Errorf("late visit: %+v, %v", a, err)
+	}
+	if got := b.counts(id); got.Running != 1 {
+		t.Errorf("items %+v, want one that goes on", got)
+	}
+}
