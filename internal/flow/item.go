@@ -31,6 +31,13 @@ func (f *Flow) VisitItem(ctx context.Context, id, point, requestID string) (Answ
 			a.Wait = again(&row, f.Now())
 			break
 		}
+		if it.State.Final() {
+			break
+		}
+		// It may have been stopped while the step ran: then the next one may not begin.
+		if b, err = f.Batches.Batch(ctx, id); err != nil {
+			return a, fmt.Errorf("read batch again: %w", err)
+		}
 	}
 	if it.State == job.TrackFailed {
 		first := !b.Caught

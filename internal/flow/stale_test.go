@@ -2,8 +2,11 @@ package flow_test
 
 import (
 	"testing"
+	"time"
 
+	"orbitq/internal/flow"
 	"orbitq/internal/job"
+	"orbitq/internal/worker"
 )
 
 // TestALateStopLeavesTheNextRoundAlone: whoever stops the items of a large batch may still
@@ -68,5 +71,27 @@ func TestALateVisitLeavesTheNextRoundAlone(t *testing.T) {
 	}
 	if got := b.counts(id); got.Running != 1 {
 		t.Errorf("items %+v, want one that goes on", got)
+	}
+}
+
+// TestNothingBeginsInABatchThatIsStopped while one visit takes an item through its steps.
+func TestNothingBeginsInABatchThatIsStopped(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := b.batch(1, func(w *flow.BatchWish) { w.Steps = []string{"enrich", "notify"} }).ID
+	b.acts["enrich"] = func(j *job.Job) (worker.Result, error) {
+		if _, err := b.CancelBatch(t.Context(), owner, id); err != nil {
+			t.Error(err)
+		}
+		return succeed(j)
+	}
+	a, err := b.VisitItem(t.Context(), id, pointID(1), "r")
+	if err != nil || a.State != job.TrackCancelled || b.ran("enrich") != 1 || b.ran("notify") != 0 {
+		t.Errorf("ran %v, the item is %s, %v; want it cancelled behind its first step", b.runs, a.State, err)
+	}
+	b.now = b.now.Add(time.Hour)
+	b.settle()
+	if got := b.batchRow(id); got.View() != "cancelled" || b.ran("notify") != 0 {
+		t.Errorf("batch %+v, ran %v", got, b.runs)
 	}
 }
