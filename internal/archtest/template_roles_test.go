@@ -44,7 +44,7 @@ func allowedActions() map[string][]string {
 
 	return map[string][]string{
 		"EnqueueFunction": slices.Concat(
-			on("Table.Arn", "dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:Query"),
+			on("Table.Arn", "dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:Query", "dynamodb:ConditionCheckItem"),
 			on("${Table.Arn}/index/open", "dynamodb:Query"),
 			on("${Table.Arn}/index/owner", "dynamodb:Query"),
 			onWorkQueues("sqs:SendMessage"),
@@ -74,6 +74,7 @@ func allowedActions() map[string][]string {
 			on("Table.Arn", "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:BatchGetItem", "dynamodb:Query"),
 			onWorkQueues("sqs:SendMessage"),
 			on("OperatorsTopic", "sns:Publish"),
+			on("NoticesTopic", "sns:Publish"),
 			startFlows,
 			on(machine("execution", "chain:*"), "states:DescribeExecution"),
 			on(machine("execution", "batch:*"), "states:DescribeExecution"),

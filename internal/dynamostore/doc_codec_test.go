@@ -121,8 +121,8 @@ func TestANoticeIsWrittenWithItsEvents(t *testing.T) {
 		want []string
 	}{
 		{"the inbox alone", job.Notice{}, []string{"USER#u NOTICE#n"}},
-		{"a webhook", job.Notice{URL: "https://example.org"}, []string{"USER#u NOTICE#n", "EVENT#n.notice.webhook EVENT"}},
-		{"both", job.Notice{URL: "https://example.org", Topic: true}, []string{"USER#u NOTICE#n", "EVENT#n.notice.webhook EVENT", "EVENT#n.notice.topic EVENT"}},
+		{"a webhook", job.Notice{URL: "https://example.org"}, []string{"USER#u NOTICE#n", "EVENT#n-webhook EVENT"}},
+		{"both", job.Notice{URL: "https://example.org", Topic: true}, []string{"USER#u NOTICE#n", "EVENT#n-webhook EVENT", "EVENT#n-topic EVENT"}},
 	} {
 		c.n.ID, c.n.Owner, c.n.At = "n", "u", now
 		puts, err := s.putNotice(&c.n)

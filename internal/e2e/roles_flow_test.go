@@ -30,7 +30,7 @@ func (w *world) flowsEverything(t *testing.T) {
 	// The relay starts the batch that the write API could not, with its list of items.
 	w.SetFaults(gateway.Fault{Principal: "enqueue", Operation: "StartExecution", Mode: "error", Code: "ThrottlingException", Count: 10})
 	raw, err := json.Marshal(map[string]any{
-		"name": "roles", "data_point_ids": ids, "then": map[string]any{"notify": true},
+		"name": "roles", "data_point_ids": ids, "then": map[string]any{"webhook": r.URL},
 		"finally": map[string]any{"job": map[string]any{"kind": "notify", "data_point_id": ids[0]}},
 	})
 	if err != nil {
@@ -40,7 +40,7 @@ func (w *world) flowsEverything(t *testing.T) {
 	w.comes(t, token, "/v1/batches/"+fmt.Sprint(batch["id"]), "state", "finished")
 	w.SetFaults()
 	eventually(t, func() error {
-		if heard := fmt.Sprint(r.heard()); heard != "[enrichment.succeeded enrichment.succeeded]" {
+		if heard := fmt.Sprint(r.heard()); heard != "[batch.then enrichment.succeeded enrichment.succeeded]" {
 			return fmt.Errorf("heard %s", heard)
 		}
 		return nil

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -46,24 +47,29 @@ func TestAWebhookSaysWhatBecameOfTheBatch(t *testing.T) {
 	if len(b.posts) != 2 {
 		t.Fatalf("posted %+v", b.posts)
 	}
-	for i, want := range []struct{ url, event string }{{"https://x/finally", "batch.finally"}, {"https://x/catch", "batch.catch"}} {
+	// The catch is told as it happens, when nothing is counted yet.
+	ended := &job.Counts{Succeeded: 1, Failed: 1}
+	for i, want := range []struct {
+		url, event, state string
+		counts            *job.Counts
+	}{{"https://x/catch", "batch.catch", "running", nil}, {"https://x/finally", "batch.finally", "finished", ended}} {
 		var got struct {
 			Type      string    `json:"type"`
 			Timestamp time.Time `json:"timestamp"`
 			Data      struct {
-				Batch  string     `json:"batch_id"`
-				Name   string     `json:"name"`
-				State  string     `json:"state"`
-				Total  int        `json:"total"`
-				Counts job.Counts `json:"counts"`
-				Ended  *time.Time `json:"finished_at"`
+				Batch  string      `json:"batch_id"`
+				Name   string      `json:"name"`
+				State  string      `json:"state"`
+				Total  int         `json:"total"`
+				Counts *job.Counts `json:"counts"`
+				Ended  *time.Time  `json:"finished_at"`
 			} `json:"data"`
 		}
 		if err := json.Unmarshal([]byte(b.posts[i].body), &got); err != nil {
 			t.Fatal(err)
 		}
-		if b.posts[i].url != want.url || b.posts[i].id != id+".0."+want.event[len("batch."):] || got.Type != want.event || got.Data.Batch != id || got.Data.Name != "b" ||
-			got.Data.State != "finished" || got.Data.Counts != (job.Counts{Succeeded: 1, Failed: 1}) || got.Data.Total != 2 || got.Data.Ended == nil || !got.Timestamp.Equal(b.now) {
+		if b.posts[i].url != want.url || b.posts[i].id != id+"-0-"+want.event[len("batch."):] || got.Type != want.event || got.Data.Batch != id || got.Data.Name != "b" ||
+			got.Data.State != want.state || !reflect.DeepEqual(got.Data.Counts, want.counts) || got.Data.Total != 2 || (got.Data.Ended == nil) != (want.counts == nil) || !got.Timestamp.Equal(b.now) {
 			t.Errorf("posted %+v", b.posts[i])
 		}
 	}
@@ -219,11 +225,11 @@ func TestANoticeIsPosted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if told := b.tell(); told != 2 || len(b.posts) != 1 || len(b.told) != 1 || b.told[0].Type != job.NoticeTopic {
+	if told := b.tell(); told != 2 || len(b.posts) != 1 || len(b.told) != 1 || b.told[0].Type != n.Type || b.told[0].Reason != "T: X" {
 		t.Fatalf("told %d, posted %+v, told %+v", told, b.posts, b.told)
 	}
 	want := `{"data":{"batch_id":"","data_point_id":"p","facts":{"ndvi":0.5},"job_id":"","notification_id":"n","revision":2,"text":"X","title":"T"},"timestamp":"2026-03-15T12:00:00Z","type":"enrichment.succeeded"}`
-	if p := b.posts[0]; p.url != "https://x/n" || p.id != "n.notice.webhook" || p.body != want {
+	if p := b.posts[0]; p.url != "https://x/n" || p.id != "n-webhook" || p.body != want {
 		t.Errorf("posted %+v", p)
 	}
 	if err := b.Tell(t.Context(), job.Event{Type: job.NoticeWebhook, Owner: owner, Job: "absent"}); job.CodeOf(err) != job.NotFound {

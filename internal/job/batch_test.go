@@ -228,12 +228,12 @@ func TestWhatFires(t *testing.T) {
 		edit   func(*job.Batch)
 		want   string
 	}{
-		{"all succeeded", job.Counts{Succeeded: 2}, nil, "[b.0.then b.0.finally]"},
-		{"some were skipped", job.Counts{Succeeded: 1, Skipped: 1}, nil, "[b.0.then b.0.finally]"},
-		{"one failed", job.Counts{Succeeded: 1, Failed: 1}, nil, "[b.0.finally]"},
-		{"one was cancelled", job.Counts{Succeeded: 1, Cancelled: 1}, nil, "[b.0.finally]"},
-		{"in another round", job.Counts{Succeeded: 2}, func(b *job.Batch) { b.Round = 3 }, "[b.3.then b.3.finally]"},
-		{"only those that there are", job.Counts{Succeeded: 2}, func(b *job.Batch) { delete(b.Calls, job.CallFinally) }, "[b.0.then]"},
+		{"all succeeded", job.Counts{Succeeded: 2}, nil, "[b-0-then b-0-finally]"},
+		{"some were skipped", job.Counts{Succeeded: 1, Skipped: 1}, nil, "[b-0-then b-0-finally]"},
+		{"one failed", job.Counts{Succeeded: 1, Failed: 1}, nil, "[b-0-finally]"},
+		{"one was cancelled", job.Counts{Succeeded: 1, Cancelled: 1}, nil, "[b-0-finally]"},
+		{"in another round", job.Counts{Succeeded: 2}, func(b *job.Batch) { b.Round = 3 }, "[b-3-then b-3-finally]"},
+		{"only those that there are", job.Counts{Succeeded: 2}, func(b *job.Batch) { delete(b.Calls, job.CallFinally) }, "[b-0-then]"},
 		{"none", job.Counts{Succeeded: 2}, func(b *job.Batch) { b.Calls = nil }, "[]"},
 	} {
 		b := newBatch(2, func(b *job.Batch) { b.Caught = true })

@@ -54,15 +54,15 @@ func TestANoticeHasAnEventForEachChannel(t *testing.T) {
 		want  string
 	}{
 		{"", false, "[]"},
-		{"https://x", false, "[n.notice.webhook]"},
-		{"", true, "[n.notice.topic]"},
-		{"https://x", true, "[n.notice.webhook n.notice.topic]"},
+		{"https://x", false, "[n-webhook]"},
+		{"", true, "[n-topic]"},
+		{"https://x", true, "[n-webhook n-topic]"},
 	} {
 		n := job.Notice{ID: "n", Owner: "u", Point: "p", At: start(), URL: c.url, Topic: c.topic}
 		ids := []string{}
 		for _, e := range n.Events() {
 			ids = append(ids, e.ID)
-			if e.Job != "n" || e.Owner != "u" || e.Point != "p" || !e.At.Equal(start()) || e.ID != "n."+e.Type {
+			if e.Job != "n" || e.Owner != "u" || e.Point != "p" || !e.At.Equal(start()) || e.ID != "n-"+strings.TrimPrefix(e.Type, "notice.") {
 				t.Errorf("event %+v", e)
 			}
 		}

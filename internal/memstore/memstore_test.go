@@ -51,7 +51,7 @@ func TestWhatNobodyHearsStandsBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Missed(t.Context(), "mute."+job.NoticeTopic, "503", now.Add(time.Minute), now); err != nil {
+	if err := s.Missed(t.Context(), "mute-topic", "503", now.Add(time.Minute), now); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

@@ -174,18 +174,18 @@ func (o *oracle) posted(id, url string, refused bool) {
 	e.times += bit(!refused)
 }
 
-// noticed hears of a notice on the operators' topic, and reports whether it is one.
-func (o *oracle) noticed(e job.Event) bool {
+// noticed hears of a notice on the topic of notices.
+func (o *oracle) noticed(e job.Event) {
 	t := o.flows.events[e.ID]
-	if t == nil {
-		return false
+	if o.broken(i17, t != nil) {
+		o.failf(i17, "event %+v tells of no notice", e)
+		return
 	}
 	n, known := o.flows.notices[t.event.Job]
 	if o.broken(i17, known && e.Type == n.Type && e.Owner == n.Owner) {
 		o.failf(i17, "event %+v of notice %+v", e, n)
 	}
 	t.times++
-	return true
 }
 
 // givenUp looks at an event that is not tried again.

@@ -15,6 +15,14 @@
 // each death told, and in the dead letter queue one message per job that a message
 // carried to death. Seeds with a story are in testdata/seeds.txt and come first.
 //
+// Worlds of their own have chains and batches, driven by a model of Step Functions whose
+// executions start late, twice or never, wait in virtual time and die at any moment:
+//
+//	FLOW_SEED=n go test -run FlowReplay -v ./internal/sim
+//
+// They share everything with the other worlds, which they follow in a swarm of a quarter
+// of a minute, so that the seeds of those keep their meaning.
+//
 // It proves itself, too: with any one guard of the table taken out, and with any
 // part of the system that does not do its work, some run must fail.
 //
@@ -29,5 +37,7 @@
 //
 // It consists of tests only: invariant_test.go says what must hold, oracle_test.go and
 // the files beside it how that is seen, world_test.go and settle_test.go what may
-// happen, process_test.go who acts.
+// happen, process_test.go who acts. Of chains and batches, crowd_test.go and meddle_test.go say who
+// wants what, states_test.go and step_test.go who drives them, flow_oracle_test.go and
+// batch_oracle_test.go what must hold.
 package sim_test

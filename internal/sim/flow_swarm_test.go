@@ -11,7 +11,8 @@ import (
 )
 
 // TestFlowSwarm lives worlds in which chains and batches are wanted, for a quarter of a
-// minute. FLOW_SEED=n runs one of them again with a log of every effect.
+// minute: FLOW_SECONDS. First come the seeds that have a story. SIM_WORLDS bounds the
+// worlds instead, and SIM_FROM is the first seed.
 func TestFlowSwarm(t *testing.T) {
 	t.Parallel()
 	seconds := 15
@@ -21,6 +22,9 @@ func TestFlowSwarm(t *testing.T) {
 	b := budget{make: newFlowWorld, from: uint64(setting("SIM_FROM", 1)), worlds: setting("SIM_WORLDS", 1<<40)}
 	if os.Getenv("SIM_WORLDS") == "" {
 		b.end = time.Now().Add(time.Duration(setting("FLOW_SECONDS", seconds)) * time.Second)
+	}
+	for _, s := range stories(t, "flow_seeds.txt") {
+		b.first = append(b.first, s.seed)
 	}
 	failed := 0
 	began := time.Now()
@@ -41,11 +45,15 @@ func TestFlowSwarm(t *testing.T) {
 	}
 }
 
-// TestFlowReplay runs the seed in FLOW_SEED with a log of every effect, and some seeds
-// twice: a run must repeat.
+// TestFlowReplay runs the seed in FLOW_SEED with a log of every effect, and every seed that
+// has a story twice: a run must repeat.
 func TestFlowReplay(t *testing.T) {
 	t.Parallel()
-	seeds, log := []uint64{1, 2, 3, 4, 5, 6, 7, 8}, func(string, ...any) {}
+	var seeds []uint64
+	log := func(string, ...any) {}
+	for _, s := range stories(t, "flow_seeds.txt") {
+		seeds = append(seeds, s.seed)
+	}
 	if seed, err := strconv.ParseUint(os.Getenv("FLOW_SEED"), 10, 64); err == nil {
 		seeds, log = []uint64{seed}, t.Logf
 	}

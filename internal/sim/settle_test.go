@@ -82,7 +82,11 @@ func (w *world) unrest() string {
 		}
 	}
 	slices.Sort(all)
-	return fmt.Sprintf("%d tasks, %d flows, %s", len(w.tasks), w.oracle.flows.open(), strings.Join(all, "; "))
+	for _, name := range queueNames() {
+		all = append(all, fmt.Sprintf("%d messages in %s", w.queues.Depth(name), name))
+	}
+	w.retold(func(at time.Time) { all = append(all, "an event is due "+short(at)) })
+	return fmt.Sprintf("%d tasks, %d flows, %d for the relay, %s", len(w.tasks), w.oracle.flows.open(), w.overdue(), strings.Join(all, "; "))
 }
 
 // bound is how long after the last fault everything comes to rest: the third look

@@ -41,7 +41,7 @@ func TestSwarm(t *testing.T) {
 	if os.Getenv("SIM_WORLDS") == "" {
 		b.end = time.Now().Add(time.Duration(setting("SIM_SECONDS", seconds)) * time.Second)
 	}
-	for _, s := range stories(t) {
+	for _, s := range stories(t, "seeds.txt") {
 		b.first = append(b.first, s.seed)
 	}
 	failed := 0
@@ -69,7 +69,7 @@ func TestReplay(t *testing.T) {
 	if seed, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64); err == nil {
 		seeds, log = append(seeds, seed), t.Logf
 	} else {
-		for _, s := range stories(t) {
+		for _, s := range stories(t, "seeds.txt") {
 			seeds = append(seeds, s.seed)
 		}
 	}
@@ -94,9 +94,9 @@ type story struct {
 }
 
 // stories reads the seeds that once failed, or that reach what few others do.
-func stories(t *testing.T) (all []story) {
+func stories(t *testing.T, file string) (all []story) {
 	t.Helper()
-	text, err := os.ReadFile("testdata/seeds.txt")
+	text, err := os.ReadFile("testdata/" + file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func stories(t *testing.T) (all []story) {
 		number, why, _ := strings.Cut(strings.TrimSpace(line), " ")
 		seed, err := strconv.ParseUint(number, 10, 64)
 		if err != nil || why == "" {
-			t.Fatalf("seeds.txt: %q is no seed with a reason: %v", line, err)
+			t.Fatalf("%s: %q is no seed with a reason: %v", file, line, err)
 		}
 		all = append(all, story{seed, strings.TrimSpace(why)})
 	}

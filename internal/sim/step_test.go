@@ -44,6 +44,10 @@ func (p *process) newFlow() (*flow.Flow, stepHandler) {
 			Mail: &p.tracks, Sender: &p.queue,
 			Post:  faulty.Post(&p.Process, func(_ context.Context, id, url string, _ []byte, _ time.Time) error { return p.w.posted(id, url) }),
 			Topic: faulty.Tell(&p.Process, func(ctx context.Context, e job.Event) error { return p.w.sabotage.tell(ctx, e) }),
+			Notices: faulty.Tell(&p.Process, func(_ context.Context, e job.Event) error {
+				p.w.oracle.noticed(e)
+				return nil
+			}),
 		},
 		Now: p.now, Entropy: p.entropy, Timing: timing(), Tries: tries,
 	})

@@ -57,7 +57,7 @@ func TestRunStep(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, c.run)
-			if err := b.store.Review(t.Context(), &point.Point{ID: job.DerivedID("point"), Revision: 1}, nil); err != nil {
+			if _, _, _, err := b.store.AcceptPoint(t.Context(), &point.Point{ID: job.DerivedID("point"), Revision: 1}, &job.Job{Limit: job.Unlimited, Tier: "enterprise"}); err != nil {
 				t.Fatal(err)
 			}
 			j := b.unsent(c.edit)
@@ -89,7 +89,7 @@ func TestWhatIsRecorded(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, noting(1))
 	p := point.Point{ID: job.DerivedID("point"), Revision: 1, Status: point.Pending}
-	if err := b.store.Review(t.Context(), &p, nil); err != nil {
+	if _, _, _, err := b.store.AcceptPoint(t.Context(), &p, &job.Job{Tier: "enterprise"}); err != nil {
 		t.Fatal(err)
 	}
 	j := b.accept(nil)
@@ -105,7 +105,7 @@ func TestWhatIsRecorded(t *testing.T) {
 	}
 	for name, run := range map[string]kind{"an older revision": noting(0), "the same message": telling} {
 		b := newBench(t, run)
-		if err := b.store.Review(t.Context(), &p, nil); err != nil {
+		if _, _, _, err := b.store.AcceptPoint(t.Context(), &p, &job.Job{Tier: "enterprise"}); err != nil {
 			t.Fatal(err)
 		}
 		if err := b.store.PutNotice(t.Context(), &job.Notice{ID: "n", Owner: "u", Title: "before"}); err != nil {
