@@ -95,3 +95,31 @@ func TestNothingBeginsInABatchThatIsStopped(t *testing.T) {
 		t.Errorf("batch %+v, ran %v", got, b.runs)
 	}
 }
+
+// TestALateMessageCountsNothingOfAnotherRound: what the batch counts when it is told is not
+// what it counted when it ended.
+func TestALateMessageCountsNothingOfAnotherRound(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, call, text string }{
+		{"the end", job.CallFinally, "All 1 items ended; those that did not succeed are being worked on again."},
+		{"the first failure", job.CallCatch, "An item failed; what had not started was cancelled."},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			id := b.batch(1, func(w *flow.BatchWish) { w.Calls = map[string]job.Callback{c.call: {Notify: true}} }).ID
+			b.acts["enrich"] = failing(job.InvalidRequest)
+			b.seam.broken["PutNotice"] = errNo
+			b.drive()
+			delete(b.seam.broken, "PutNotice")
+			if _, _, err := b.RetryBatch(t.Context(), owner, id); err != nil {
+				t.Fatal(err)
+			}
+			b.tell()
+			inbox, _, err := b.store.Notices(t.Context(), owner, "", 10)
+			if err != nil || len(inbox) != 1 || inbox[0].Text != c.text || len(inbox[0].Facts) != 1 || inbox[0].Facts["total"] != 1.0 {
+				t.Errorf("inbox %+v, %v; want %q and the total alone", inbox, err, c.text)
+			}
+		})
+	}
+}
