@@ -46,6 +46,9 @@ func (f *Flow) CancelBatch(ctx context.Context, owner, id string) (job.Batch, er
 	}
 	b, err := f.Batches.AmendBatch(ctx, id, func(b job.Batch) (job.Batch, Change, error) {
 		next, err := job.CancelBatch(b)
+		if !next.Closed {
+			next.Look = f.Now().Add(stopLook)
+		}
 		return next, Change{}, err //nolint:wrapcheck // it has a code
 	})
 	if err != nil {
@@ -54,10 +57,7 @@ func (f *Flow) CancelBatch(ctx context.Context, owner, id string) (job.Batch, er
 	if b.Closed {
 		return b, nil
 	}
-	if err := f.stopItems(ctx, &b); err != nil {
-		return b, err
-	}
-	return f.Summarise(ctx, id)
+	return f.stopRest(ctx, &b)
 }
 
 // RetryBatch works again on the items of an ended batch that failed or were cancelled.

@@ -2,7 +2,6 @@ package flow
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"orbitq/internal/job"
@@ -92,6 +91,9 @@ func (f *Flow) caught(ctx context.Context, b *job.Batch) error {
 			return b, Change{}, nil // it works on that item again
 		}
 		next, events := job.CatchBatch(b, f.Now())
+		if next.Stop != b.Stop {
+			next.Look = f.Now().Add(stopLook)
+		}
 		return next, Change{Events: events}, nil
 	})
 	if err != nil {
@@ -102,29 +104,6 @@ func (f *Flow) caught(ctx context.Context, b *job.Batch) error {
 		return nil
 	}
 	return f.stopItems(ctx, b)
-}
-
-// stopItems takes back all items of a batch that have not started. Those that cannot be
-// stopped now are stopped when they are visited.
-func (f *Flow) stopItems(ctx context.Context, b *job.Batch) error {
-	items, err := f.items(ctx, b)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for i := range items {
-		it := b.Now(items[i])
-		if it.State.Final() || it.Round > b.Round {
-			continue // at its end, or of a round that nobody has taken back
-		}
-		if _, _, err := f.advance(ctx, b, &it, ""); err != nil {
-			errs = append(errs, err)
-		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // Summarise counts a batch's items from their rows and closes it if all are final. What
