@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"orbitq/internal/job"
 )
 
-// AddItems adds data points to a batch that has not ended.
+// AddItems adds data points to a batch that has not ended, up to MaxItems in all.
 func (f *Flow) AddItems(ctx context.Context, owner, id string, ids []string) (b job.Batch, startErr, err error) {
 	if broken := checkIDs(ids, MaxAdded); len(broken) > 0 {
 		return b, nil, job.Invalid(broken[:min(len(broken), maxViolations)]...)
@@ -25,6 +26,9 @@ func (f *Flow) AddItems(ctx context.Context, owner, id string, ids []string) (b 
 		next, err := job.AddToBatch(b, len(points), f.Now(), f.Lookback)
 		if err != nil {
 			return b, Change{}, err //nolint:wrapcheck // it has a code
+		}
+		if next.Total > MaxItems {
+			return b, Change{}, job.Invalid(job.Violation{Field: "data_point_ids", Rule: "count", Detail: "would be more items than a batch may have: " + strconv.Itoa(MaxItems)})
 		}
 		items = items[:0]
 		for i := range points {

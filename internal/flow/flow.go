@@ -36,7 +36,7 @@ import (
 
 // Limits of a batch.
 const (
-	// MaxItems is the most items that one request may bring.
+	// MaxItems is the most items of a batch: whoever looks at it reads them all.
 	MaxItems = 5000
 	// MaxAdded is the most items that are added at once: they are written in one
 	// transaction with the batch.
