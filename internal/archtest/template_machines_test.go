@@ -182,3 +182,29 @@ func TestBucketsAreClosed(t *testing.T) {
 		}
 	})
 }
+
+// The configuration of the SAM CLI grants CAPABILITY_IAM, and CloudFormation refuses a role with a name of its own
+// under that. A bucket's name is taken in all regions and accounts at once, and knows no capitals, which a stack's does:
+// a name that is written out fails in the second region.
+func TestCloudFormationNamesRolesAndBuckets(t *testing.T) {
+	t.Parallel()
+
+	d := load(t)
+
+	for kind, property := range map[string]string{"AWS::IAM::Role": "RoleName", "AWS::S3::Bucket": "BucketName"} {
+		d.CFN.of(t, kind, func(name string, properties map[string]any) {
+			if given, ok := properties[property]; ok {
+				t.Errorf("%s has a %s of its own: %v", name, property, given)
+			}
+		})
+	}
+}
+
+// CloudFormation cannot delete a bucket that has objects: the deletion of the stack would fail.
+func TestABucketThatIsInUseOutlivesItsStack(t *testing.T) {
+	t.Parallel()
+
+	if got := load(t).CFN.Resources["Lists"].DeletionPolicy; got != "RetainExceptOnCreate" {
+		t.Errorf("the bucket of lists has the DeletionPolicy %q", got)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"orbitq/internal/flow"
+	"orbitq/internal/job"
 	"orbitq/internal/point"
 )
 
@@ -32,26 +33,33 @@ func (s *Store) Points(ctx context.Context, ids []string) ([]point.Point, error)
 
 // FindPoints implements flow.Points.
 func (s *Store) FindPoints(ctx context.Context, owner string, f flow.Filter, n int) ([]point.Point, error) {
-	return s.findPoints(ctx, owner, f, n, func(*point.Point) bool { return true })
+	found, whole, err := s.findPoints(ctx, owner, f, n, func(*point.Point) bool { return true })
+	if err == nil && !whole {
+		return nil, job.Invalid(job.Violation{Field: "filter", Rule: "narrow", Detail: "chooses among too many data points; name a metric, or a shorter time with it"})
+	}
+	return found, err
 }
+
+// maxPages is how many thousand rows a search looks at: about a third of a second each, of a
+// request that has 29.
+const maxPages = 50
 
 // findPoints returns up to n points of an owner that a filter and a function choose, the
 // newest of a metric first. The index narrows the choice as far as its order allows; the
-// rows decide.
-func (s *Store) findPoints(ctx context.Context, owner string, f flow.Filter, n int, wanted func(*point.Point) bool) ([]point.Point, error) {
+// rows decide. It ends after maxPages of them, and then is not whole.
+func (s *Store) findPoints(ctx context.Context, owner string, f flow.Filter, n int, wanted func(*point.Point) bool) (all []point.Point, whole bool, err error) {
 	if !f.From.IsZero() && !f.Until.IsZero() && f.Until.Before(f.From) {
-		return nil, nil // an index refuses such a question
+		return nil, true, nil // an index refuses such a question
 	}
 	in := s.campaignQuery(owner, f)
-	var all []point.Point
-	for {
+	for range maxPages {
 		out, err := s.db.Query(ctx, in)
 		if err != nil {
-			return nil, coded("query owner index", err)
+			return nil, false, coded("query owner index", err)
 		}
 		rows, err := s.rows(ctx, keysOf(out.Items))
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		// Rows that are read by their keys come in no order.
 		slices.SortFunc(rows, func(a, b item) int { return cmp.Compare(reader(b).str("os"), reader(a).str("os")) })
@@ -62,10 +70,11 @@ func (s *Store) findPoints(ctx context.Context, owner string, f flow.Filter, n i
 			}
 		}
 		if out.LastEvaluatedKey == nil || len(all) >= n {
-			return all[:min(n, len(all))], nil
+			return all[:min(n, len(all))], true, nil
 		}
 		in.ExclusiveStartKey = out.LastEvaluatedKey
 	}
+	return all, false, nil
 }
 
 // campaignQuery returns the query for the points of a campaign.

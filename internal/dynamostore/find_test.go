@@ -108,3 +108,33 @@ func TestTheNewestAreFoundFirst(t *testing.T) {
 		t.Errorf("%d peers, %v", len(got), err)
 	}
 }
+
+// TestASearchEnds: a request has 29 seconds, and a campaign without a metric may have more
+// readings than can be read in them. Peers are those that were found by then.
+func TestASearchEnds(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		n       int
+		queries int
+		code    job.Code // empty for none
+	}{
+		{"as many as may be read", maxPages * 1000, maxPages, ""},
+		{"one more", maxPages*1000 + 1, maxPages, job.InvalidField},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			index := &shelf{n: c.n}
+			s := New(Config{Client: index, Table: "t", Jitter: func() float64 { return 0 }})
+			never := flow.Filter{Campaign: "c", From: time.UnixMilli(int64(c.n + 1)).UTC()}
+			got, err := s.FindPoints(t.Context(), "u", never, 5001)
+			if len(got) != 0 || (err == nil) != (c.code == "") || err != nil && job.CodeOf(err) != c.code || index.queries != c.queries {
+				t.Errorf("%d points in %d queries, %v; want %q", len(got), index.queries, err, c.code)
+			}
+			subject := point.Point{ID: "p", Owner: "u", CampaignID: "c", MetricID: "other", CollectedAt: time.UnixMilli(900).UTC()}
+			if peers, err := s.Peers(t.Context(), &subject, time.Hour); err != nil || len(peers) != 0 {
+				t.Errorf("%d peers, %v", len(peers), err)
+			}
+		})
+	}
+}

@@ -96,7 +96,7 @@ func (s *Store) Peers(ctx context.Context, p *point.Point, window time.Duration)
 		return nil, nil
 	}
 	f := flow.Filter{Campaign: p.CampaignID, Metric: p.MetricID, From: p.CollectedAt.Add(-window), Until: p.CollectedAt}
-	found, err := s.findPoints(ctx, p.Owner, f, maxPeers, func(q *point.Point) bool {
+	found, _, err := s.findPoints(ctx, p.Owner, f, maxPeers, func(q *point.Point) bool {
 		return kinds.Peer(p, q)
 	})
 	values := make([]float64, 0, len(found))

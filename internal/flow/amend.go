@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"orbitq/internal/job"
 )
 
-// AddItems adds data points to a batch that has not ended.
+// AddItems adds data points to a batch that has not ended, up to MaxItems in all.
 func (f *Flow) AddItems(ctx context.Context, owner, id string, ids []string) (b job.Batch, startErr, err error) {
 	if broken := checkIDs(ids, MaxAdded); len(broken) > 0 {
 		return b, nil, job.Invalid(broken[:min(len(broken), maxViolations)]...)
@@ -27,6 +28,9 @@ func (f *Flow) AddItems(ctx context.Context, owner, id string, ids []string) (b 
 		next, err := job.AddToBatch(b, len(points), f.Now(), f.Lookback)
 		if err != nil {
 			return b, Change{}, err //nolint:wrapcheck // it has a code
+		}
+		if next.Total > MaxItems {
+			return b, Change{}, job.Invalid(job.Violation{Field: "data_point_ids", Rule: "count", Detail: "would be more items than a batch may have: " + strconv.Itoa(MaxItems)})
 		}
 		// The decision is made again when somebody else was quicker: what an earlier try
 		// collected must not be added twice.
@@ -50,6 +54,9 @@ func (f *Flow) CancelBatch(ctx context.Context, owner, id string) (job.Batch, er
 	}
 	b, err := f.Batches.AmendBatch(ctx, id, func(b job.Batch) (job.Batch, Change, error) {
 		next, err := job.CancelBatch(b)
+		if !next.Closed {
+			next.Look = f.Now().Add(stopLook)
+		}
 		return next, Change{}, err //nolint:wrapcheck // it has a code
 	})
 	if err != nil {
@@ -60,12 +67,7 @@ func (f *Flow) CancelBatch(ctx context.Context, owner, id string) (job.Batch, er
 	}
 	// The stop is written already. If this fails half way, the execution that still visits
 	// the other items finds it in the row and takes them back one by one.
-	if err := f.stopItems(ctx, &b); err != nil {
-		return b, err
-	}
-	// All items may be final by now: then the owner sees the end at once, and not only when
-	// the execution has come to its own.
-	return f.Summarise(ctx, id)
+	return f.stopRest(ctx, &b)
 }
 
 // RetryBatch works again on the items of an ended batch that failed or were cancelled.

@@ -54,8 +54,11 @@ func nilTime(t time.Time) *time.Time {
 // notify tells the owner of a batch as a whole: one message, however many items it had.
 func (f *Flow) notify(ctx context.Context, b *job.Batch, e job.Event) error {
 	n := job.Notice{
-		ID: job.DerivedID("notice", e.ID), Owner: b.Owner, Type: e.Type, At: e.At, Batch: b.ID, Title: b.Name + ": " + b.View(), Text: summary(b, e.Type),
-		Facts: map[string]any{"total": b.Total, "succeeded": b.Ended.Succeeded, "skipped": b.Ended.Skipped, "failed": b.Ended.Failed, "cancelled": b.Ended.Cancelled},
+		ID: job.DerivedID("notice", e.ID), Owner: b.Owner, Type: e.Type, At: e.At, Batch: b.ID, Title: b.Name + ": " + b.View(), Text: summary(b, e),
+		Facts: map[string]any{"total": b.Total},
+	}
+	if c := counted(b, e.Generation); c != nil {
+		n.Facts["succeeded"], n.Facts["skipped"], n.Facts["failed"], n.Facts["cancelled"] = c.Succeeded, c.Skipped, c.Failed, c.Cancelled
 	}
 	if err := f.Courier.Mail.PutNotice(ctx, &n); err != nil {
 		return fmt.Errorf("put notice: %w", err)
@@ -64,14 +67,16 @@ func (f *Flow) notify(ctx context.Context, b *job.Batch, e job.Event) error {
 }
 
 // summary is the text of a message about a batch.
-func summary(b *job.Batch, event string) string {
-	if event == "batch."+job.CallCatch {
-		if b.AllowFailures {
-			return "The first item failed; the others go on."
-		}
+func summary(b *job.Batch, e job.Event) string {
+	c := counted(b, e.Generation)
+	switch {
+	case e.Type == "batch."+job.CallCatch && b.AllowFailures:
+		return "The first item failed; the others go on."
+	case e.Type == "batch."+job.CallCatch:
 		return "An item failed; what had not started was cancelled."
+	case c == nil:
+		return fmt.Sprintf("All %d items ended; those that did not succeed are being worked on again.", b.Total)
 	}
-	c := b.Ended
 	return fmt.Sprintf("%d of %d items succeeded, %d were skipped, %d failed, %d were cancelled.", c.Succeeded, b.Total, c.Skipped, c.Failed, c.Cancelled)
 }
 

@@ -36,7 +36,7 @@ import (
 
 // Limits of a batch.
 const (
-	// MaxItems is the most items that one request may bring.
+	// MaxItems is the most items of a batch: whoever looks at it reads them all.
 	MaxItems = 5000
 	// MaxAdded is the most items that are added at once: they are written in one
 	// transaction with the batch.
@@ -174,6 +174,8 @@ type Config struct {
 	Tries      int // attempts per generation, where the kind says nothing
 	// Inline is the most items that an Inline Map works on; default InlineItems.
 	Inline int
+	// Beside is how many items are stopped side by side; default 1.
+	Beside int
 	// Lookback is how long the row of an execution is left alone before the sweep asks after it.
 	Lookback time.Duration
 }
@@ -191,6 +193,7 @@ func New(c Config) *Flow {
 	if c.Inline == 0 {
 		c.Inline = InlineItems
 	}
+	c.Beside = max(c.Beside, 1)
 	return &Flow{Config: c}
 }
 

@@ -2,14 +2,14 @@ package flow
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"orbitq/internal/job"
 )
 
 // VisitItem does what can be done now for an item of a batch: its steps one after the
-// other, until one must be waited for. A failed item is no error: it is counted.
+// other, until one must be waited for. A failed item is no error: it is counted. One that is
+// in a later round than the batch was when it was read is left to the visits of that round.
 func (f *Flow) VisitItem(ctx context.Context, id, point, requestID string) (Answer, error) {
 	b, err := f.Batches.Batch(ctx, id)
 	if err != nil {
@@ -22,7 +22,7 @@ func (f *Flow) VisitItem(ctx context.Context, id, point, requestID string) (Answ
 	var a Answer
 	// All steps that are due are done in one visit: each state transition costs more than
 	// the call itself, and most steps behind the first wait for nothing.
-	for it = b.Now(it); !it.State.Final(); {
+	for it = b.Now(it); !it.State.Final() && it.Round <= b.Round; {
 		var row job.Job
 		if row, a.Err, err = f.advance(ctx, &b, &it, requestID); err != nil {
 			return Answer{Job: row, Err: a.Err}, err
@@ -31,6 +31,13 @@ func (f *Flow) VisitItem(ctx context.Context, id, point, requestID string) (Answ
 		if row.State.Open() {
 			a.Wait = again(&row, f.Now())
 			break
+		}
+		if it.State.Final() {
+			break
+		}
+		// It may have been stopped while the step ran: then the next one may not begin.
+		if b, err = f.Batches.Batch(ctx, id); err != nil {
+			return a, fmt.Errorf("read batch again: %w", err)
 		}
 	}
 	if it.State == job.TrackFailed {
@@ -92,6 +99,9 @@ func (f *Flow) caught(ctx context.Context, b *job.Batch) error {
 			return b, Change{}, nil // it works on that item again
 		}
 		next, events := job.CatchBatch(b, f.Now())
+		if next.Stop != b.Stop {
+			next.Look = f.Now().Add(stopLook)
+		}
 		return next, Change{Events: events}, nil
 	})
 	if err != nil {
@@ -104,30 +114,6 @@ func (f *Flow) caught(ctx context.Context, b *job.Batch) error {
 		return nil
 	}
 	return f.stopItems(ctx, b)
-}
-
-// stopItems takes back all items of a batch that have not started. Those that cannot be
-// stopped now are stopped when they are visited.
-func (f *Flow) stopItems(ctx context.Context, b *job.Batch) error {
-	items, err := f.items(ctx, b)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for i := range items {
-		it := b.Now(items[i])
-		if it.State.Final() {
-			continue
-		}
-		if _, _, err := f.advance(ctx, b, &it, ""); err != nil {
-			errs = append(errs, err)
-		}
-		// Out of time: what is left is stopped by the visits of the execution.
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // Summarise counts a batch's items from their rows and closes it if all are final. What

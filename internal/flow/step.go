@@ -122,7 +122,9 @@ func (f *Flow) stop(ctx context.Context, t *job.Track, j job.Job) (job.Job, erro
 			return job.Stopped(j, f.Timing, f.Now())
 		}
 		// Ended or started between the two requests: what has begun is counted.
-		if !j.State.Open() || j.LeaseLive(f.Now()) {
+		// A later generation than the track knows belongs to a round that came behind the
+		// one that was taken back.
+		if !j.State.Open() || j.LeaseLive(f.Now()) || j.Generation > t.Least {
 			return j, nil
 		}
 		return job.Cancel(j, f.Now())

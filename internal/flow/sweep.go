@@ -109,11 +109,16 @@ func (f *Flow) release(ctx context.Context, c *job.Chain) error {
 }
 
 // resumeBatch starts an execution of a batch that has none. One that has nothing left to
-// do is closed.
+// do is closed, and one that was stopped is stopped on.
 func (f *Flow) resumeBatch(ctx context.Context, id string) (bool, error) {
 	// Counted first: if the last execution died behind its last item, there is nothing left to
 	// start, and the batch is closed here.
 	seen, err := f.Summarise(ctx, id)
+	after := f.Lookback
+	if err == nil && seen.Stop != "" && due(seen.Look, f.Now()) {
+		after = stopLook
+		seen, err = f.stopRest(ctx, &seen)
+	}
 	if err != nil || !due(seen.Look, f.Now()) {
 		return false, unlessGone(err)
 	}
@@ -135,7 +140,7 @@ func (f *Flow) resumeBatch(ctx context.Context, id string) (bool, error) {
 		case !won:
 			return b, Change{}, nil // another sweep was quicker
 		case goesOn:
-			b.Look = f.Now().Add(f.Lookback)
+			b.Look = f.Now().Add(after)
 			return b, Change{}, nil
 		default:
 			return job.ResumeBatch(b, f.Now(), f.Lookback), Change{}, nil

@@ -238,6 +238,10 @@ func (r *Relay) makeUp(ctx context.Context, s *sweep) {
 	}
 }
 
+// tellFor is how long a sweep goes on telling: receivers may take ten seconds each to refuse,
+// and the function has other things to do in its 50.
+const tellFor = 20 * time.Second
+
 // tell tells what happened. An event is removed after it was told, so that a crash
 // in between tells it twice, with one id, and never not at all.
 func (r *Relay) tell(ctx context.Context, s *sweep) {
@@ -245,7 +249,11 @@ func (r *Relay) tell(ctx context.Context, s *sweep) {
 	if err != nil {
 		s.errs = append(s.errs, fmt.Errorf("find events: %w", err))
 	}
+	began := r.Now()
 	for i := range events {
+		if r.Now().Sub(began) >= tellFor {
+			return // the next sweep begins with those that wait longest
+		}
 		e := &events[i]
 		if err := r.Tell(ctx, *e); err != nil {
 			s.errs = append(s.errs, r.missed(ctx, e, err))

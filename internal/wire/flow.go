@@ -22,13 +22,17 @@ import (
 // putTimeout is the longest wait for the bucket.
 const putTimeout = 10 * time.Second
 
+// beside is how many items a function stops side by side: enough to hide the table's
+// latency behind what little processor it has.
+const beside = 16
+
 // flowConfig returns what every use of chains and batches needs.
 func (s *System) flowConfig() flow.Config {
 	store := s.store()
 	return flow.Config{
 		Chains: store, Batches: store, Items: store, Jobs: store, Points: store, Open: store,
 		Courier: flow.Courier{Mail: store}, Policies: s.policies(), CheckURL: s.checkURL,
-		Now: now, Entropy: entropy, Timing: s.timing(), Tries: Tries,
+		Now: now, Entropy: entropy, Timing: s.timing(), Tries: Tries, Beside: beside,
 	}
 }
 
