@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
@@ -94,12 +95,21 @@ func (o *oracle) toldAtRest() {
 	}
 }
 
-// noticesAtRest demands one notice for each job that says it has written one.
+// noticesAtRest demands one notice for each job that says it has written one, and that the owner of each chain that failed,
+// and was to tell what came of it, has heard so.
 func (o *oracle) noticesAtRest() {
-	wrote := map[string]int{}
+	wrote, lost := map[string]int{}, map[string]bool{}
 	for _, n := range o.flows.notices {
-		if n.Job != "" {
+		switch {
+		case n.Type == job.NoticeFailed:
+			lost[n.Point] = true
+		case n.Job != "":
 			wrote[n.Job]++
+		}
+	}
+	for id, c := range o.flows.chains {
+		if c.State == job.TrackFailed && slices.Contains(c.Steps, kinds.NotifyName) {
+			o.mustf(i18, lost[c.Point], "nobody was told that chain %s has failed", id)
 		}
 	}
 	for id, j := range o.rows {
