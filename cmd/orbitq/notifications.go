@@ -17,7 +17,7 @@ func notifications() *cobra.Command {
 		Use: "notifications", Short: "Read your messages, and choose which ones you get",
 		Example: "  orbitq notifications list\n  orbitq notifications preferences --mute enrichment.succeeded --webhook https://example.org/hook",
 	}
-	cmd.AddCommand(notificationsList(), notificationsPreferences())
+	cmd.AddCommand(notificationsList(), notificationsPreferences(), notificationsSecret())
 	return connected(group(cmd))
 }
 
@@ -62,6 +62,26 @@ func writeNotices(w io.Writer, l *listOf[client.Notice]) error {
 		t.add(moment(n.CreatedAt), n.Type, about, strings.TrimSpace(n.Title+". "+n.Text))
 	}
 	return errors.Join(t.write(w), l.rest(w))
+}
+
+// notificationsSecret shows the secret that receivers verify with: alone on standard output, so that a script can take it.
+func notificationsSecret() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "secret", Short: "Show the secret that your callbacks and messages are signed with", Args: none,
+		Example: "  export WEBHOOK_SECRET=$(orbitq notifications secret)",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := connect(cmd)
+			if err != nil {
+				return err
+			}
+			secret, err := c.SigningSecret(cmd.Context())
+			if err != nil {
+				return err //nolint:wrapcheck // the client's errors are written for people
+			}
+			return show(cmd, map[string]string{"webhook_secret": secret}, func(w io.Writer) error { return say(w, secret) })
+		},
+	}
+	return outputFlag(cmd)
 }
 
 // notificationsPreferences shows preferences, or changes those that flags name. The API replaces them as a whole, so the

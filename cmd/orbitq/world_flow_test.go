@@ -33,7 +33,7 @@ func checkURL(field, url string) []job.Violation {
 }
 
 // post is a receiver of webhooks that takes everything, except at gone.example.
-func (w *world) post(_ context.Context, id, url string, _ []byte, _ time.Time) error {
+func (w *world) post(_ context.Context, _, id, url string, _ []byte, _ time.Time) error {
 	if strings.Contains(url, "gone.example") {
 		return job.Errorf(job.WebhookRefused, "the receiver answered 410")
 	}

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -91,12 +93,17 @@ func newWorld(t *testing.T) *world {
 		Entropy: func() (b [10]byte) { _, _ = rand.Read(b[:]); return b },
 	})
 	reads := entry.ReadParts{
-		Query: query.New(query.Config{Store: store, Books: store, Qualities: store, Inbox: store, Now: now}), Flow: w.flow, Failures: deadletter.NewFailures(store), Poisons: store, Gate: door, Queues: w, Feeds: w, Version: "test",
+		Query: query.New(query.Config{Store: store, Books: store, Qualities: store, Inbox: store, Now: now}), Flow: w.flow, Signing: secretOf, Failures: deadletter.NewFailures(store), Poisons: store, Gate: door, Queues: w, Feeds: w, Version: "test",
 	}
 	silent := slog.New(slog.DiscardHandler)
 	w.serve(t, lambda(entry.Write(in, w.operator, w.flow, door, silent)), lambda(entry.Read(reads, silent)))
 	t.Cleanup(w.running.Wait) // before anything is closed
 	return w
+}
+
+// secretOf is a secret for each owner.
+func secretOf(_ context.Context, owner string) ([]string, error) {
+	return []string{"whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat(owner+"-secret-", 3)))}, nil
 }
 
 // serve puts the API and the issuer of its tokens behind one address.
@@ -121,6 +128,7 @@ func (w *world) serve(t *testing.T, write, read apigw.Invoke) {
 		"POST /v1/chains", "POST /v1/chains/{id}/cancel", "POST /v1/chains/{id}/redrive", "POST /v1/batches", "POST /v1/batches/{id}/items",
 		"POST /v1/batches/{id}/cancel", "POST /v1/batches/{id}/retry", "POST /v1/data-points/{id}/review", "PUT /v1/campaigns/{id}/zones",
 		"PUT /v1/notifications/preferences")
+	add(read, "orbitq/write", "GET /v1/notifications/secret")
 	add(write, "orbitq/read", "GET /v1/operations/{id}")
 	add(write, "orbitq/operate", "POST /v1/queues/{queue}/pause", "POST /v1/queues/{queue}/resume")
 	add(read, "orbitq/operate", "GET /v1/failed/poison")

@@ -59,6 +59,7 @@ func allowedActions() map[string][]string {
 			onWorkQueues("sqs:GetQueueAttributes"),
 			on("DeadLetterQueue.Arn", "sqs:GetQueueAttributes"),
 			onFeeds("lambda:GetEventSourceMapping"),
+			on("WebhookSecret", "secretsmanager:GetSecretValue"),
 		),
 		"EnrichFunction": slices.Concat(
 			works,

@@ -206,6 +206,12 @@ func TestNoticeAndQualityCalls(t *testing.T) {
 			"GET /v1/notifications/preferences", preferencesJSON,
 		},
 		{
+			"signing secret",
+			reply{http.StatusOK, nil, `{"webhook_secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}`},
+			func(ctx context.Context, c *client.Client) (any, error) { return c.SigningSecret(ctx) },
+			"GET /v1/notifications/secret", `"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"`,
+		},
+		{
 			"set preferences", reply{http.StatusOK, nil, preferencesJSON}, func(ctx context.Context, c *client.Client) (any, error) {
 				return c.SetPreferences(ctx, client.Preferences{Muted: []string{"enrichment.skipped"}, WebhookURL: &hook})
 			}, `PUT /v1/notifications/preferences  {"muted":["enrichment.skipped"],"topic":false,"webhook_url":"https://example.org/hook"}`, preferencesJSON,

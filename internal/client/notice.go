@@ -54,3 +54,14 @@ func (c *Client) SetPreferences(ctx context.Context, p Preferences) (Preferences
 	err := c.do(ctx, call{method: http.MethodPut, path: "/v1/notifications/preferences", body: body}, &out)
 	return out, err
 }
+
+// signed is the answer that has the secret.
+type signed struct {
+	Secret string `json:"webhook_secret"`
+}
+
+// SigningSecret returns what the user's callbacks and messages are signed with, as Standard Webhooks writes it.
+func (c *Client) SigningSecret(ctx context.Context) (string, error) {
+	out, err := one[signed](ctx, c, http.MethodGet, "/v1/notifications/secret")
+	return out.Secret, err
+}

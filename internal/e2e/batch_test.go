@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -114,7 +113,7 @@ func TestABatchCallsBackAsDocumented(t *testing.T) {
 	t.Parallel()
 	w := own(t, loopback)
 	r, token := receives(t), w.full(t, "batch", "enterprise")
-	r.secret = w.signingSecret(t)
+	r.secret = w.signingSecret(t, token)
 	ids := w.alone(t, token, 12, "")
 	w.barren(2, 12)
 	path := w.batched(t, token, map[string]any{
@@ -153,27 +152,10 @@ func TestABatchCallsBackAsDocumented(t *testing.T) {
 	w.mustBeAllowed(t)
 }
 
-// signingSecret reads what callbacks are signed with, as an operator does.
-func (w *world) signingSecret(t *testing.T) string {
+// signingSecret reads what a user's callbacks are signed with.
+func (w *world) signingSecret(t *testing.T, token string) string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.State().AWSURL, strings.NewReader(`{"SecretId":"orbitq-webhooks"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("X-Amz-Target", "secretsmanager.GetSecretValue")
-	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+stack.OperatorKey+"/20260101/eu-central-1/secretsmanager/aws4_request, SignedHeaders=host, Signature=none")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	var secret struct {
-		SecretString string `json:"SecretString"`
-	}
-	if err := json.NewDecoder(res.Body).Decode(&secret); err != nil || secret.SecretString == "" {
-		t.Fatalf("no signing secret: %v", err)
-	}
-	return "whsec_" + base64.StdEncoding.EncodeToString([]byte(secret.SecretString))
+	return fmt.Sprint(w.must(t, token, http.MethodGet, "/v1/notifications/secret", "", http.StatusOK)["webhook_secret"])
 }
 
 // TestAThousandItemsUnderKills runs a batch over a Distributed Map while functions are killed at random: it completes, its
@@ -182,7 +164,7 @@ func TestAThousandItemsUnderKills(t *testing.T) {
 	const items, kills = 1000, 25
 	w := own(t, loopback)
 	r, token := receives(t), w.full(t, "thousand", "enterprise")
-	r.secret = w.signingSecret(t)
+	r.secret = w.signingSecret(t, token)
 	ids := w.alone(t, token, items, "")
 	stop := make(chan struct{})
 	var chaos sync.WaitGroup
@@ -230,7 +212,7 @@ func TestACancelledBatchStartsNothingMore(t *testing.T) {
 	const items = 120
 	w := own(t, loopback)
 	r, token := receives(t), w.full(t, "cancel", "enterprise")
-	r.secret = w.signingSecret(t)
+	r.secret = w.signingSecret(t, token)
 	ids := w.alone(t, token, items, "")
 	w.Provider().SetFaults(cdse.Fault{Kind: "slow", Endpoint: "statistics", DelayMS: 300})
 	hook := map[string]any{"webhook": r.URL}

@@ -14,7 +14,7 @@ func (w *world) flowsEverything(t *testing.T) {
 	t.Helper()
 	token := w.full(t, "roles-flow", "enterprise")
 	r := receives(t)
-	r.secret = w.signingSecret(t)
+	r.secret = w.signingSecret(t, token)
 	// Messages of these chains go to a webhook, which the relay posts to.
 	w.must(t, token, http.MethodPut, "/v1/notifications/preferences", fmt.Sprintf(`{"webhook_url":%q}`, r.URL), http.StatusOK)
 	ids := w.alone(t, token, 201, `,"campaign_id":"c","metric_id":"temperature"`)

@@ -67,6 +67,7 @@ func routes() []struct {
 		{"POST", "/v1/batches/%B/retry", "", false, 409, 404},
 		{"GET", "/v1/notifications", "", false, 200, 200},
 		{"GET", "/v1/notifications/preferences", "", false, 200, 200},
+		{"GET", "/v1/notifications/secret", "", false, 200, 200},
 		{"PUT", "/v1/notifications/preferences", `{"muted":["enrichment.no_data"]}`, false, 200, 200},
 		{"POST", "/v1/data-points/%P/review", `{"status":"approved"}`, false, 200, 404},
 		{"GET", "/v1/data-points/%P/quality", "", false, 200, 404},

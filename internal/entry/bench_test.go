@@ -169,7 +169,7 @@ func start(tb testing.TB) *bench {
 	b.operator = op
 	b.write = entry.Write(in, op, b.flows(), b.door, b.logger)
 	b.read = entry.Read(entry.ReadParts{
-		Query: query.New(query.Config{Store: b.store, Books: b.store, Qualities: b.store, Inbox: b.store, Now: clock}), Flow: b.flows(), Failures: deadletter.NewFailures(b.store), Poisons: b.store, Gate: b.door, Queues: b.feeds, Feeds: b.feeds, Version: "0.1.0+7",
+		Query: query.New(query.Config{Store: b.store, Books: b.store, Qualities: b.store, Inbox: b.store, Now: clock}), Flow: b.flows(), Signing: secretOf, Failures: deadletter.NewFailures(b.store), Poisons: b.store, Gate: b.door, Queues: b.feeds, Feeds: b.feeds, Version: "0.1.0+7",
 	}, b.logger)
 	return b
 }

@@ -99,7 +99,7 @@ func (m *machines) PutList(_ context.Context, key string, list []byte) (string, 
 	return "lists", m.err
 }
 
-func (m *machines) post(_ context.Context, id, url string, _ []byte, _ time.Time) error {
+func (m *machines) post(_ context.Context, _, id, url string, _ []byte, _ time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.down == nil {

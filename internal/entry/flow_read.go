@@ -143,3 +143,13 @@ func (r *reader) zones(ctx context.Context, req *request, p intake.Principal) (r
 	}
 	return encode(http.StatusOK, map[string]any{"id": id, "zones": append([]quality.Zone{}, found...)})
 }
+
+// secret shows what the caller's callbacks and messages are signed with. It needs the scope of
+// writing: who can only read must not be able to speak in our name.
+func (r *reader) secret(ctx context.Context, _ *request, p intake.Principal) (response, error) {
+	secrets, err := r.Signing(ctx, p.Owner)
+	if err != nil {
+		return response{}, err
+	}
+	return encode(http.StatusOK, map[string]string{"webhook_secret": secrets[0]})
+}

@@ -265,9 +265,9 @@ func TestBadZonesAreRefused(t *testing.T) {
 func TestBadPreferencesAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, r := range []refusedAt{
-		{name: "unknown type", body: `{"muted":["enrichment.failed"]}`, field: "muted[0]", rule: "enum"},
+		{name: "unknown type", body: `{"muted":["enrichment.lost"]}`, field: "muted[0]", rule: "enum"},
 		{name: "null type", body: `{"muted":["enrichment.partial",null]}`, field: "muted[1]", rule: "enum"},
-		{name: "five types", body: `{"muted":` + quoted(make([]string, 5)) + `}`, field: "muted", rule: "max_items"},
+		{name: "six types", body: `{"muted":` + quoted(make([]string, 6)) + `}`, field: "muted", rule: "max_items"},
 		{name: "huge list", body: `{"muted":` + quoted(make([]string, 50_000)) + `}`, field: "muted", rule: "max_items"},
 		{name: "null list", body: `{"muted":null}`, field: "muted", rule: "type"},
 		{name: "muted is a text", body: `{"muted":"enrichment.partial"}`, field: "muted", rule: "type"},

@@ -19,8 +19,10 @@ import (
 
 // ReadParts are the parts of the read API.
 type ReadParts struct {
-	Query    *query.Query
-	Flow     *flow.Flow
+	Query *query.Query
+	Flow  *flow.Flow
+	// Signing returns the secrets that an owner's callbacks are signed with.
+	Signing  func(ctx context.Context, owner string) ([]string, error)
 	Failures *deadletter.Failures
 	Poisons  deadletter.Poisons
 	Gate     *gate.Gate
@@ -58,6 +60,7 @@ func Read(parts ReadParts, log *slog.Logger) func(context.Context, request) (res
 			"GET /v1/batches/{id}/items":        r.items,
 			"GET /v1/notifications":             r.notices,
 			"GET /v1/notifications/preferences": r.preferences,
+			"GET /v1/notifications/secret":      r.secret,
 			"GET /v1/data-points/{id}/quality":  r.quality,
 			"GET /v1/campaigns/{id}/zones":      r.zones,
 		},

@@ -86,11 +86,11 @@ func (e *Executions) PutList(ctx context.Context, key string, list []byte) (stri
 }
 
 // Poster posts the body of an event to a URL; see flow.Courier.
-type Poster func(ctx context.Context, id, url string, body []byte, at time.Time) error
+type Poster func(ctx context.Context, owner, id, url string, body []byte, at time.Time) error
 
 // Post returns a receiver of webhooks as one process reaches it.
 func Post(p *Process, inner Poster) Poster {
-	return func(ctx context.Context, id, url string, body []byte, at time.Time) error {
-		return do(p, "Post", func() error { return inner(ctx, id, url, body, at) })
+	return func(ctx context.Context, owner, id, url string, body []byte, at time.Time) error {
+		return do(p, "Post", func() error { return inner(ctx, owner, id, url, body, at) })
 	}
 }

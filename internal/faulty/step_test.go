@@ -22,7 +22,7 @@ func (machines) PutList(context.Context, string, []byte) (string, error) { retur
 // steps calls every method of the ports of steps and executions once.
 func steps(ctx context.Context, table *memstore.Store, p *faulty.Process) map[string]func() error {
 	r, e := &faulty.Readings{Inner: table, Process: p}, &faulty.Executions{Inner: machines{}, Process: p}
-	post := faulty.Post(p, func(context.Context, string, string, []byte, time.Time) error { return nil })
+	post := faulty.Post(p, func(context.Context, string, string, string, []byte, time.Time) error { return nil })
 	return map[string]func() error{
 		"Subject of a step": func() error { _, _, err := r.Subject(ctx, "", 1); return err },
 		"Job of a step":     func() error { _, err := r.Job(ctx, ""); return err },
@@ -33,6 +33,6 @@ func steps(ctx context.Context, table *memstore.Store, p *faulty.Process) map[st
 		"Start":             func() error { return e.Start(ctx, flow.ChainMachine, "", nil) },
 		"Running":           func() error { _, err := e.Running(ctx, flow.ChainMachine, ""); return err },
 		"PutList":           func() error { _, err := e.PutList(ctx, "", nil); return err },
-		"Post":              func() error { return post(ctx, "", "", nil, time.Now()) },
+		"Post":              func() error { return post(ctx, "u", "", "", nil, time.Now()) },
 	}
 }

@@ -130,7 +130,7 @@ func checkURL(field, url string) []job.Violation {
 }
 
 // Post notes what is posted.
-func (b *bench) Post(_ context.Context, id, url string, body []byte, _ time.Time) error {
+func (b *bench) Post(_ context.Context, _, id, url string, body []byte, _ time.Time) error {
 	if b.refused == nil {
 		b.posts = append(b.posts, post{id, url, string(body)})
 	}

@@ -44,8 +44,8 @@ type Sender interface {
 type Courier struct {
 	Mail   Mail
 	Sender Sender
-	// Post posts a signed message to a URL of a user; its id is the same in every try.
-	Post func(ctx context.Context, id, url string, body []byte, at time.Time) error
+	// Post posts a message to a URL of a user, signed with the secret of the user; its id is the same in every try.
+	Post func(ctx context.Context, owner, id, url string, body []byte, at time.Time) error
 	// Topic is the operators' topic, and Notices the one on which an application hears what
 	// its users are told: a user must not be able to call operators.
 	Topic, Notices func(ctx context.Context, e job.Event) error
@@ -127,7 +127,7 @@ func (f *Flow) publishNotice(ctx context.Context, e job.Event) error {
 
 // post posts the body of an event.
 func (f *Flow) post(ctx context.Context, e job.Event, url string, body []byte) error {
-	if err := f.Courier.Post(ctx, e.ID, url, body, f.Now()); err != nil {
+	if err := f.Courier.Post(ctx, e.Owner, e.ID, url, body, f.Now()); err != nil {
 		return fmt.Errorf("post %s: %w", e.Type, err)
 	}
 	return nil

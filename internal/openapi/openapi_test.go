@@ -76,6 +76,7 @@ func TestOperations(t *testing.T) {
 		"GET /v1/jobs/{id}/calls orbitq/read",
 		"GET /v1/notifications orbitq/read",
 		"GET /v1/notifications/preferences orbitq/read",
+		"GET /v1/notifications/secret orbitq/write",
 		"GET /v1/operations/{id} orbitq/read",
 		"GET /v1/provider orbitq/read",
 		"GET /v1/queues orbitq/read",

@@ -115,7 +115,7 @@ func (r *receiver) url() string {
 // sender returns one that trusts the receiver, finds it by name and may reach it; set changes that.
 func (r *receiver) sender(set func(*Config)) *Sender {
 	c := Config{
-		Secret:   func(context.Context) ([]string, error) { return []string{vectorSecret}, nil },
+		Secret:   func(context.Context, string) ([]string, error) { return []string{vectorSecret}, nil },
 		Allow:    prefixes("127.0.0.1/32"),
 		Ports:    []uint16{r.port()},
 		Timeout:  30 * time.Second,
@@ -211,7 +211,7 @@ func scripted(t *testing.T, address string, handle func(conn net.Conn, request s
 // plain returns a sender that may reach loopback by address.
 func plain(timeout time.Duration) *Sender {
 	return New(Config{
-		Secret: func(context.Context) ([]string, error) { return []string{vectorSecret}, nil },
+		Secret: func(context.Context, string) ([]string, error) { return []string{vectorSecret}, nil },
 		Allow:  prefixes("127.0.0.0/8"), Timeout: timeout, Now: now, Resolver: resolving(),
 	})
 }

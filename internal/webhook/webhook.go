@@ -56,10 +56,11 @@ const defaultTimeout = 10 * time.Second
 
 // Message is one callback.
 type Message struct {
-	ID   string    // webhook-id, constant over retries; visible ASCII without a full stop
-	URL  string    // as CheckURL likes it
-	Body []byte    // JSON
-	At   time.Time // of this attempt, not of the event: receivers refuse what is 5 min old; zero for now
+	Owner string    // whose secret signs it
+	ID    string    // webhook-id, constant over retries; visible ASCII without a full stop
+	URL   string    // as CheckURL likes it
+	Body  []byte    // JSON
+	At    time.Time // of this attempt, not of the event: receivers refuse what is 5 min old; zero for now
 }
 
 // Resolver finds the addresses of a name; *net.Resolver is one.
@@ -70,12 +71,12 @@ type Resolver interface {
 
 // Config has the parts of a Sender; only Secret has no default.
 type Config struct {
-	Secret   func(ctx context.Context) ([]string, error) // "whsec_<base64>", the newest first; all of them sign
-	Allow    []netip.Prefix                              // reached although not public, as literal IPs over http and on any port too
-	Ports    []uint16                                    // 443 and 8443 by default
-	Timeout  time.Duration                               // of one Post, from look-up to answer; 10 s by default
-	Now      func() time.Time                            // time.Now by default
-	Resolver Resolver                                    // net.DefaultResolver by default
+	Secret   func(ctx context.Context, owner string) ([]string, error) // of an owner: "whsec_<base64>", the newest first; all of them sign
+	Allow    []netip.Prefix                                            // reached although not public, as literal IPs over http and on any port too
+	Ports    []uint16                                                  // 443 and 8443 by default
+	Timeout  time.Duration                                             // of one Post, from look-up to answer; 10 s by default
+	Now      func() time.Time                                          // time.Now by default
+	Resolver Resolver                                                  // net.DefaultResolver by default
 }
 
 // Sender posts callbacks. It holds no state; any number may be posted at once.
@@ -87,7 +88,7 @@ type Sender struct {
 // New returns a Sender with the defaults filled in.
 func New(c Config) *Sender {
 	if c.Secret == nil {
-		c.Secret = func(context.Context) ([]string, error) { return nil, nil } // signs nothing, so nothing is sent
+		c.Secret = func(context.Context, string) ([]string, error) { return nil, nil } // signs nothing, so nothing is sent
 	}
 	if len(c.Ports) == 0 {
 		c.Ports = defaultPorts()
@@ -145,7 +146,7 @@ func (s *Sender) request(ctx context.Context, to target, m Message) (*http.Reque
 	if at.IsZero() {
 		at = s.c.Now()
 	}
-	secrets, err := s.c.Secret(ctx)
+	secrets, err := s.c.Secret(ctx, m.Owner)
 	if err != nil {
 		return nil, &job.Error{Code: job.WebhookFailed, Message: "signing secrets cannot be read", Err: err}
 	}

@@ -21,7 +21,7 @@ func TestPostDelivers(t *testing.T) {
 	r := receive(t, saying(http.StatusNoContent))
 	older := secretOf(32, 'o')
 	s := r.sender(func(c *Config) {
-		c.Secret = func(context.Context) ([]string, error) { return []string{vectorSecret, older}, nil }
+		c.Secret = func(context.Context, string) ([]string, error) { return []string{vectorSecret, older}, nil }
 	})
 	m := message(r.url())
 	if err := s.Post(t.Context(), m); err != nil {
@@ -175,7 +175,7 @@ func TestPostSendsNothingUnsigned(t *testing.T) {
 	t.Parallel()
 	errVault := errors.New("vault is shut")
 	giving := func(secrets []string, err error) func(*Config) {
-		return func(c *Config) { c.Secret = func(context.Context) ([]string, error) { return secrets, err } }
+		return func(c *Config) { c.Secret = func(context.Context, string) ([]string, error) { return secrets, err } }
 	}
 	for _, c := range []struct {
 		name string

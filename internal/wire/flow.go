@@ -79,14 +79,18 @@ func (s *System) executions() *account.Executions {
 
 // courier returns what brings events to where their owners hear them.
 func (s *System) courier() flow.Courier {
-	secret := account.NewSigning(secretsmanager.NewFromConfig(s.aws), s.env.text("ORBITQ_WEBHOOK_SECRET_ARN"), now)
-	sender := webhook.New(webhook.Config{Secret: secret.Get, Allow: s.allowed(), Now: now})
+	sender := webhook.New(webhook.Config{Secret: s.signing().Of, Allow: s.allowed(), Now: now})
 	return flow.Courier{
 		Mail: s.store(), Sender: s.queues(),
-		Post: func(ctx context.Context, id, url string, body []byte, at time.Time) error {
-			return sender.Post(ctx, webhook.Message{ID: id, URL: url, Body: body, At: at})
+		Post: func(ctx context.Context, owner, id, url string, body []byte, at time.Time) error {
+			return sender.Post(ctx, webhook.Message{Owner: owner, ID: id, URL: url, Body: body, At: at})
 		},
 	}
+}
+
+// signing returns the secrets of those who are posted to.
+func (s *System) signing() *account.Signing {
+	return account.NewSigning(secretsmanager.NewFromConfig(s.aws), s.env.text("ORBITQ_WEBHOOK_SECRET_ARN"), now)
 }
 
 // checkURL says what is wrong with the URL of a webhook.

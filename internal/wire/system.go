@@ -213,7 +213,7 @@ func (s *System) Reads() entry.ReadParts {
 	dead := map[string]string{"dead": s.env.text("ORBITQ_DLQ_URL")}
 	maps.Copy(dead, s.urls())
 	return entry.ReadParts{
-		Query: s.Query(), Flow: s.shown(), Failures: s.Failures(), Poisons: s.store(), Gate: s.Gate(),
+		Query: s.Query(), Flow: s.shown(), Signing: s.signing().Of, Failures: s.Failures(), Poisons: s.store(), Gate: s.Gate(),
 		Queues: sqsqueue.New(sqs.NewFromConfig(s.aws), dead), Feeds: s.feeds(), Version: s.Version(),
 	}
 }
