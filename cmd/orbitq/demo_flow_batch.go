@@ -105,6 +105,14 @@ func delivered(b *client.Batch) bool {
 	return b.Ended()
 }
 
+// executed is one of the state machines' as the local stack counts it.
+type executed struct {
+	Name        string `json:"name"`
+	Machine     string `json:"machine"`
+	Status      string `json:"status"`
+	Transitions int    `json:"transitions"`
+}
+
 // receipts reads what the executions cost, and what the owner was told.
 func (d *flowDemo) receipts(ctx context.Context, r *flowReport) error {
 	var all struct {

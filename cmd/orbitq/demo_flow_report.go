@@ -25,14 +25,6 @@ type flowReport struct {
 	BatchRequests int `json:"batch_requests"`
 }
 
-// executed is one of the state machines' as the local stack counts it.
-type executed struct {
-	Name        string `json:"name"`
-	Machine     string `json:"machine"`
-	Status      string `json:"status"`
-	Transitions int    `json:"transitions"`
-}
-
 // unexpected lists what ended otherwise than it had to.
 func (r *flowReport) unexpected() []string {
 	var all []string
