@@ -129,3 +129,29 @@ func TestItemsAreStoppedSideBySide(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// TestASweepEndsInTime: the function has 50 seconds, and other things to do in them.
+func TestASweepEndsInTime(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	n := 30
+	for i := range n {
+		if _, _, err := b.StartChain(t.Context(), request("", ""), flow.ChainWish{Point: b.points(owner, i+1, 1)[0]}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.now = b.now.Add(time.Hour)
+	b.Now = func() time.Time { b.now = b.now.Add(500 * time.Millisecond); return b.now }
+	seen := 0
+	for sweeps := 1; seen < n; sweeps++ {
+		began := b.now
+		s, err := b.Sweep(t.Context())
+		if took := b.now.Sub(began); err != nil || s.Seen == 0 || took > 17*time.Second {
+			t.Fatalf("sweep %d took %v: %+v, %v", sweeps, took, s, err)
+		}
+		seen += s.Seen
+	}
+	if seen != n {
+		t.Errorf("%d of %d chains were asked after", seen, n)
+	}
+}

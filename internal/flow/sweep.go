@@ -13,9 +13,13 @@ import (
 // PerSweep is the most chains and batches that one sweep asks after.
 const PerSweep = 200
 
+// sweepFor is how long one sweep goes on asking: a large batch takes a second or more, and
+// the function has 50. The next sweep begins with what this one leaves.
+const sweepFor = 15 * time.Second
+
 // Swept counts what a sweep did.
 type Swept struct {
-	Seen    int // chains and batches whose look passed
+	Seen    int // chains and batches that it asked after
 	Resumed int // executions started
 }
 
@@ -30,7 +34,11 @@ func (f *Flow) Sweep(ctx context.Context) (Swept, error) {
 		return s, fmt.Errorf("find open flows: %w", err)
 	}
 	var errs []error
+	began := f.Now()
 	for _, flow := range flows {
+		if f.Now().Sub(began) >= sweepFor {
+			break
+		}
 		s.Seen++
 		resumed, err := f.resume(ctx, flow)
 		if err != nil {

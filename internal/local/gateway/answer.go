@@ -16,6 +16,8 @@ func (g *Gateway) secret(w http.ResponseWriter, c *call) {
 		failure(w, http.StatusBadRequest, "InvalidRequestException", "only GetSecretValue is part of the local stack")
 	case !ok:
 		failure(w, http.StatusBadRequest, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+	case c.json.VersionStage != "" && c.json.VersionStage != "AWSCURRENT": // no secret of the local stack is ever rotated
+		failure(w, http.StatusBadRequest, "ResourceNotFoundException", "Secrets Manager can't find the specified secret value for staging label: "+c.json.VersionStage)
 	default:
 		reply(w, http.StatusOK, map[string]any{
 			"ARN": found.ARN, "Name": found.Name, "SecretString": found.Value, "VersionStages": []string{"AWSCURRENT"},

@@ -36,6 +36,7 @@ type body struct {
 	QueueName     string                     `json:"QueueName"`
 	SourceArn     string                     `json:"SourceArn"`
 	SecretID      string                     `json:"SecretId"`
+	VersionStage  string                     `json:"VersionStage"`
 }
 
 // credential is the part of a signature that names key and service.

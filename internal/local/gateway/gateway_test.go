@@ -26,6 +26,7 @@ func TestWhatIsNotThere(t *testing.T) {
 	for _, c := range []struct{ name, service, target, path, body, want string }{
 		{"service", "kinesis", "", "/", "", "UnknownService"},
 		{"secret", "secretsmanager", "secretsmanager.GetSecretValue", "/", `{"SecretId":"x"}`, "ResourceNotFoundException"},
+		{"secret before a rotation", "secretsmanager", "secretsmanager.GetSecretValue", "/", `{"SecretId":"copernicus","VersionStage":"AWSPREVIOUS"}`, "ResourceNotFoundException"},
 		{"secret operation", "secretsmanager", "secretsmanager.PutSecretValue", "/", `{"SecretId":"copernicus"}`, "InvalidRequestException"},
 		{"function", "lambda", "", "/2015-03-31/functions/nobody/invocations", `{}`, "ResourceNotFoundException"},
 		{"lambda operation", "lambda", "", "/2015-03-31/functions/worker", `{}`, "InvalidRequestContentException"},
