@@ -125,6 +125,19 @@ func newTopic(t *testing.T, s *service) *account.Topic {
 	return account.NewTopic(client, "arn:aws:sns:eu-central-1:123456789012:operators")
 }
 
+// TestAnEventWithoutCodeOrQueueIsPublished: SNS refuses attributes without a value, and subjects that end in a blank.
+func TestAnEventWithoutCodeOrQueueIsPublished(t *testing.T) {
+	t.Parallel()
+	s := &service{status: 200, answer: `<PublishResponse><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>`}
+	if err := newTopic(t, s).Tell(t.Context(), job.Event{ID: "n", Type: "enrichment.succeeded"}); err != nil {
+		t.Fatal(err)
+	}
+	form, err := url.ParseQuery(s.calls[0].body)
+	if err != nil || form.Get("Subject") != "enrichment.succeeded" || form.Get("MessageAttributes.entry.1.Value.StringValue") != "enrichment.succeeded" || form.Has("MessageAttributes.entry.2.Name") {
+		t.Errorf("published %v, %v", form, err)
+	}
+}
+
 // TestAnEventIsPublishedWhole: listeners get every field, and can filter by some.
 func TestAnEventIsPublishedWhole(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sns"
@@ -49,9 +50,12 @@ func (t *Topic) Tell(ctx context.Context, e job.Event) error {
 	if err != nil {
 		return fmt.Errorf("encode event: %w", err)
 	}
-	text, subject := string(body), e.Type+" "+string(e.Code)
+	text, subject := string(body), strings.TrimSpace(e.Type+" "+string(e.Code))
 	attributes := map[string]types.MessageAttributeValue{}
 	for name, value := range map[string]string{"type": e.Type, "code": string(e.Code), "queue": e.Queue} {
+		if value == "" {
+			continue // SNS refuses a message with an empty attribute
+		}
 		kind := "String"
 		attributes[name] = types.MessageAttributeValue{DataType: &kind, StringValue: &value}
 	}

@@ -16,7 +16,7 @@ func (w *world) flowsEverything(t *testing.T) {
 	r := receives(t)
 	r.secret = w.signingSecret(t, token)
 	// Messages of these chains go to a webhook, which the relay posts to.
-	w.must(t, token, http.MethodPut, "/v1/notifications/preferences", fmt.Sprintf(`{"webhook_url":%q}`, r.URL), http.StatusOK)
+	w.must(t, token, http.MethodPut, "/v1/notifications/preferences", fmt.Sprintf(`{"webhook_url":%q,"topic":true}`, r.URL), http.StatusOK)
 	ids := w.alone(t, token, 201, `,"campaign_id":"c","metric_id":"temperature"`)
 	w.must(t, token, http.MethodPost, "/v1/data-points/"+ids[0]+"/review", `{"status":"approved"}`, http.StatusOK)
 	w.must(t, token, http.MethodPut, "/v1/campaigns/c/zones", `{"zones":[{"name":"all","ring":[[-12,24],[-10,24],[-10,26],[-12,26]]}]}`, http.StatusOK)
@@ -39,6 +39,12 @@ func (w *world) flowsEverything(t *testing.T) {
 	batch := w.must(t, token, http.MethodPost, "/v1/batches", string(raw), http.StatusAccepted)
 	w.comes(t, token, "/v1/batches/"+fmt.Sprint(batch["id"]), "state", "finished")
 	w.SetFaults()
+	eventually(t, func() error {
+		if told := w.Published("notices"); len(told) == 0 || told[0].Subject != "enrichment.succeeded" {
+			return fmt.Errorf("the topic of notices has %+v", told)
+		}
+		return nil
+	})
 	eventually(t, func() error {
 		if heard := fmt.Sprint(r.heard()); heard != "[batch.then enrichment.succeeded enrichment.succeeded]" {
 			return fmt.Errorf("heard %s", heard)

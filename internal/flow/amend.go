@@ -3,8 +3,8 @@ package flow
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
+	"time"
 
 	"orbitq/internal/job"
 )
@@ -85,15 +85,35 @@ func (f *Flow) RetryBatch(ctx context.Context, owner, id string) (b job.Batch, s
 	return b, f.executeRest(ctx, &b), nil
 }
 
-// executeRest starts the newest execution of a batch over the items that are not final.
+// executeRest starts the newest execution of a batch over the items that can go on.
 func (f *Flow) executeRest(ctx context.Context, b *job.Batch) error {
-	items, err := f.items(ctx, b)
+	items, _, err := f.rest(ctx, b)
 	if err != nil {
 		return err
 	}
-	// What is final stays: an execution that walked over it would pay transitions for nothing.
-	items = slices.DeleteFunc(items, func(it job.Item) bool { return b.Now(it).State.Final() })
 	return f.executeItems(ctx, b, items)
+}
+
+// rest returns the items of a batch that are not final and can go on, and when the first of
+// the others can. What is final stays where it is: an execution that walked over it would
+// pay transitions for nothing.
+func (f *Flow) rest(ctx context.Context, b *job.Batch) (ready []job.Item, next time.Time, err error) {
+	items, err := f.items(ctx, b)
+	if err != nil {
+		return nil, next, err
+	}
+	now := f.Now()
+	for i := range items {
+		it := b.Now(items[i])
+		switch {
+		case it.State.Final():
+		case !it.Due.After(now):
+			ready = append(ready, it)
+		case next.IsZero() || it.Due.Before(next):
+			next = it.Due
+		}
+	}
+	return ready, next, nil
 }
 
 // items returns all items of a batch.

@@ -3,7 +3,9 @@ package flow_test
 import (
 	"strings"
 	"testing"
+	"time"
 
+	"orbitq/internal/flow"
 	"orbitq/internal/job"
 )
 
@@ -74,4 +76,21 @@ func (b *bench) failedChain(steps ...string) string {
 		b.t.Fatalf("chain %+v", c)
 	}
 	return id
+}
+
+// TestARedriveBesideTheSweepIsLookedAt: the sweep of a failed chain must not take the look of the chain that goes on again.
+func TestARedriveBesideTheSweepIsLookedAt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := b.failedChain()
+	b.now = b.now.Add(time.Hour)
+	b.seam.before["PutNotice"] = func() {
+		if _, _, err := b.RedriveChain(t.Context(), owner, id); err != nil {
+			t.Error(err)
+		}
+	}
+	b.sweep(flow.Swept{Seen: 1})
+	if c := b.chainRow(id); c.State != job.TrackPending || c.Look.IsZero() {
+		t.Errorf("chain %+v", c)
+	}
 }

@@ -29,7 +29,9 @@ func (f *Flow) VisitItem(ctx context.Context, id, point, requestID string) (Answ
 		}
 		a.Job = row
 		if row.State.Open() {
-			a.Wait = again(&row, f.Now())
+			if it.Due.IsZero() { // else it is left for the sweep: others may want its place in the Map
+				a.Wait = again(&row, f.Now())
+			}
 			break
 		}
 		if it.State.Final() {
@@ -72,6 +74,7 @@ func (f *Flow) advance(ctx context.Context, b *job.Batch, it *job.Item, requestI
 	if row.State.Open() {
 		next = next.Begun()
 	}
+	next = next.Parked(&row, f.Now())
 	seen := *it
 	// Two executions may visit one item, an old one and its successor. Both see the same job,
 	// and the one that is slower finds the item moved on and leaves it.

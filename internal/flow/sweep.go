@@ -104,6 +104,9 @@ func (f *Flow) release(ctx context.Context, c *job.Chain) error {
 		return err
 	}
 	_, err = f.Chains.AmendChain(ctx, c.ID, func(c job.Chain) (job.Chain, error) {
+		if !c.State.Final() {
+			return c, nil // redriven meanwhile: somebody must look at it again
+		}
 		c.Look = time.Time{}
 		if a.Wait > 0 {
 			c.Look = f.Now().Add(a.Wait)
@@ -134,21 +137,18 @@ func (f *Flow) resumeBatch(ctx context.Context, id string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("ask after execution: %w", err)
 	}
-	var left []job.Item
-	if running {
-		// Asked for only beside a running execution: without one, everything that is open is left.
-		if left, err = f.left(ctx, &seen); err != nil {
-			return false, err
-		}
+	work, look, err := f.work(ctx, &seen, running, f.Now().Add(after))
+	if err != nil {
+		return false, err
 	}
-	won, goesOn := false, running && len(left) == 0
+	won, goesOn := false, len(work) == 0
 	b, err := f.Batches.AmendBatch(ctx, id, func(b job.Batch) (job.Batch, Change, error) {
 		won = !b.Closed && b.Runs == seen.Runs && b.Look.Equal(seen.Look)
 		switch {
 		case !won:
 			return b, Change{}, nil // another sweep was quicker
 		case goesOn:
-			b.Look = f.Now().Add(after)
+			b.Look = look
 			return b, Change{}, nil
 		default:
 			return job.ResumeBatch(b, f.Now(), f.Lookback), Change{}, nil
@@ -157,11 +157,23 @@ func (f *Flow) resumeBatch(ctx context.Context, id string) (bool, error) {
 	if err != nil || goesOn || !won {
 		return false, unlessGone(err)
 	}
+	// Also beside an execution that goes on: both may visit an item, and the job's lease decides.
+	return true, f.executeItems(ctx, &b, work)
+}
+
+// work returns the items that another execution should work on, and when to look at the
+// batch again if there are none. Without an execution that is everything that can go on; a
+// batch in which all wait for a day is left alone until then.
+func (f *Flow) work(ctx context.Context, b *job.Batch, running bool, look time.Time) ([]job.Item, time.Time, error) {
 	if running {
-		// A second execution beside the first: both may visit an item, and the job's lease decides.
-		return true, f.executeItems(ctx, &b, left)
+		left, err := f.left(ctx, b)
+		return left, look, err
 	}
-	return true, f.executeRest(ctx, &b)
+	ready, next, err := f.rest(ctx, b)
+	if next.After(look) && b.Stop == "" {
+		look = next
+	}
+	return ready, look, err
 }
 
 // PerLook is the most items whose jobs are looked at when a batch is asked after.
@@ -186,6 +198,12 @@ func (f *Flow) left(ctx context.Context, b *job.Batch) ([]job.Item, error) {
 	var left []job.Item
 	for i := range min(n, PerLook) {
 		it := b.Now(items[(first+i)%n])
+		if !it.Due.IsZero() { // no execution waits for it
+			if !it.Due.After(now) {
+				left = append(left, it)
+			}
+			continue
+		}
 		j, err := f.Jobs.Job(ctx, job.StepID(it.Key, it.Kind()))
 		switch {
 		case job.CodeOf(err) == job.NotFound && err != nil:

@@ -78,10 +78,11 @@ func stepJob(a *Account, t *Track, f Flow, queue string, tags []string) Job {
 	}
 }
 
-// On returns the chain with its track as it is now.
+// On returns the chain with its track as it is now. One that has failed keeps its look:
+// somebody must see to it that its owner is told, whoever dies meanwhile.
 func (c Chain) On(t Track) Chain {
 	c.Track = t
-	if t.State.Final() {
+	if t.State.Final() && t.State != TrackFailed {
 		c.Look = time.Time{}
 	}
 	return c

@@ -37,6 +37,9 @@ type Track struct {
 	// Least: lowest generation of the next step's job that counts; a job that ended the
 	// track in an earlier round is revived first.
 	Least int `json:"least,omitempty"`
+	// Due: when the step can go on, if it is so far off that nobody waits for it; the sweep
+	// comes back to it then. Zero for a track that somebody works on or waits for.
+	Due time.Time `json:"due,omitzero"`
 	// Outcome: of the step that mattered most so far: the first that has an analysis to
 	// show, or could have had one.
 	Outcome Outcome `json:"outcome,omitempty"`
@@ -62,6 +65,17 @@ func StepID(track, kind string) string { return DerivedID(track, "step", kind) }
 // Begun returns the track as its next step begins.
 func (t Track) Begun() Track {
 	t.State = TrackRunning
+	return t
+}
+
+// Parked returns the track as it waits for a time that is far off: longer than MaxDelay,
+// as for an image of next week. An executor that waited for it would keep its place from
+// others that could run.
+func (t Track) Parked(step *Job, now time.Time) Track {
+	t.Due = time.Time{}
+	if step.State.Open() && !step.LeaseLive(now) && step.Due.Sub(now) > MaxDelay {
+		t.Due = step.Due
+	}
 	return t
 }
 
@@ -129,7 +143,7 @@ func (t Track) Restarted(round int) Track {
 		return t
 	}
 	t.State, t.Round = TrackPending, round
-	t.Code, t.Reason, t.Finished = "", "", time.Time{}
+	t.Code, t.Reason, t.Finished, t.Due = "", "", time.Time{}, time.Time{}
 	return t
 }
 

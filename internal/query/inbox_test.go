@@ -228,5 +228,5 @@ type revised struct{ *memstore.Store }
 func (r revised) Point(ctx context.Context, id string) (point.Point, error) {
 	p, err := r.Store.Point(ctx, id)
 	p.Revision = 2
-	return p, err //nolint:wrapcheck // the table's own words
+	return p, err
 }

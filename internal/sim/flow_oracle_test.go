@@ -282,8 +282,10 @@ func (o *oracle) chainAmended(next *job.Chain) {
 	if o.broken(i19, next.Generation == old.Generation || next.Generation == old.Generation+1) {
 		o.failf(i19, "chain %s went from generation %d to %d", next.ID, old.Generation, next.Generation)
 	}
-	// A cancelled chain may still be looked at: its step may have been running.
-	if o.broken(i24, next.State.Final() != !next.Look.IsZero() || next.State == job.TrackCancelled) {
+	// A cancelled chain may still be looked at, because its step may have been running, and a failed one, whose owner
+	// may not have been told.
+	looked := next.State == job.TrackCancelled || next.State == job.TrackFailed
+	if o.broken(i24, next.State.Final() != !next.Look.IsZero() || looked) {
 		o.failf(i24, "%s chain %s with look %v", next.State, next.ID, next.Look)
 	}
 }
