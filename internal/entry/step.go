@@ -1,6 +1,7 @@
 package entry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -139,7 +140,7 @@ func (s *stepper) chainFailed(ctx context.Context, e *StepEvent) (StepAnswer, er
 	if err != nil {
 		return StepAnswer{}, err //nolint:wrapcheck // named by its code below
 	}
-	return StepAnswer{State: string(c.State), Next: c.Kind(), Code: string(c.Code), Reason: c.Kind() + ": " + c.Reason}, nil
+	return StepAnswer{State: string(c.State), Next: c.Kind(), Code: string(cmp.Or(c.Code, code)), Reason: c.Kind() + ": " + c.Reason}, nil
 }
 
 // knownCode reports whether an error's name is one of our codes: they have no dot, unlike

@@ -208,6 +208,17 @@ func TestExecutionThatGaveUp(t *testing.T) {
 	if got, err := b.step(t, e); err != nil || got.State != "failed" || got.Code != "PROVIDER_DENIED" || got.Reason != "enrich: provider said no" {
 		t.Errorf("%+v, %v", got, err)
 	}
+	// One that was quicker has no failure of its own, and the Fail state wants a name all the same.
+	b = start(t).live()
+	chain = b.chain(t, ann, `,"steps":["analyze"]`)
+	if _, err := b.step(t, event("chain", chain.ID)); err != nil {
+		t.Fatal(err)
+	}
+	e = event("chain-failed", chain.ID)
+	e.Error.Error = "Lambda.Unknown"
+	if got, err := b.step(t, e); err != nil || got.State != "succeeded" || got.Code != "ATTEMPT_LOST" {
+		t.Errorf("%+v, %v", got, err)
+	}
 }
 
 // The items of a batch are visited side by side; one that fails is counted, and the summary closes the batch.

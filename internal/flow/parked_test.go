@@ -47,3 +47,26 @@ func TestAnItemThatWaitsForDaysLeavesTheMap(t *testing.T) {
 		t.Errorf("batch %+v after %v", got, b.runs)
 	}
 }
+
+// TestABatchIsWorkedOnWhileAnyOfItsExecutionsGoesOn: one over items that were added ends long before the first.
+func TestABatchIsWorkedOnWhileAnyOfItsExecutionsGoesOn(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := b.batch(3, nil).ID
+	more := b.points(owner, 10, 1)
+	if _, _, err := b.AddItems(t.Context(), owner, id, more); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.VisitItem(t.Context(), id, more[0], "r"); err != nil {
+		t.Fatal(err)
+	}
+	b.exec.gone[job.ExecutionName(id, 1)] = true
+	b.now = b.now.Add(time.Hour)
+	b.sweep(flow.Swept{Seen: 1})
+	if got := b.batchRow(id); got.Runs != 1 {
+		t.Errorf("another execution beside the first: %+v", got)
+	}
+	b.exec.gone[job.ExecutionName(id, 0)] = true
+	b.now = b.now.Add(time.Hour)
+	b.sweep(flow.Swept{Seen: 1, Resumed: 1})
+}

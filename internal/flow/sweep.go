@@ -133,9 +133,9 @@ func (f *Flow) resumeBatch(ctx context.Context, id string) (bool, error) {
 	if err != nil || !due(seen.Look, f.Now()) {
 		return false, unlessGone(err)
 	}
-	running, err := f.Executions.Running(ctx, BatchMachine, job.ExecutionName(id, seen.Runs))
+	running, err := f.running(ctx, &seen)
 	if err != nil {
-		return false, fmt.Errorf("ask after execution: %w", err)
+		return false, err
 	}
 	work, look, err := f.work(ctx, &seen, running, f.Now().Add(after))
 	if err != nil {
@@ -159,6 +159,25 @@ func (f *Flow) resumeBatch(ctx context.Context, id string) (bool, error) {
 	}
 	// Also beside an execution that goes on: both may visit an item, and the job's lease decides.
 	return true, f.executeItems(ctx, &b, work)
+}
+
+// PerAsk is the most executions of a batch that are asked after in one look.
+const PerAsk = 10
+
+// running reports whether any of a batch's newest executions goes on. The newest alone says
+// too little: one over a few items that were added is soon over, while the first still
+// works on thousands, and another one beside it would do nothing but cost as much again.
+func (f *Flow) running(ctx context.Context, b *job.Batch) (bool, error) {
+	for n := b.Runs; n >= 0 && n > b.Runs-PerAsk; n-- {
+		running, err := f.Executions.Running(ctx, BatchMachine, job.ExecutionName(b.ID, n))
+		if err != nil {
+			return false, fmt.Errorf("ask after execution: %w", err)
+		}
+		if running {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // work returns the items that another execution should work on, and when to look at the
