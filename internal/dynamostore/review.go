@@ -36,18 +36,41 @@ func (s *Store) Flags(ctx context.Context, point string) ([]quality.Flag, error)
 	return all, nil
 }
 
-// Review implements intake.Reviews: the status of a reading, and a flag of a person's,
-// which is a row of its own so that no analysis can ever write over it. A reading that is
-// not the one that the person saw is not reviewed.
+// Review implements intake.Reviews: the status of a reading, and a flag of a person's.
 func (s *Store) Review(ctx context.Context, p *point.Point, f *quality.Flag) error {
-	items := []types.TransactWriteItem{s.reviewed(p)}
-	if f != nil {
-		w, err := document(key("QUALITY#"+p.ID, "FLAG#"+job.DerivedID(f.Type, f.Reason)), f)
-		if err != nil {
-			return err
-		}
-		items = append(items, types.TransactWriteItem{Put: &types.Put{TableName: &s.table, Item: item(w)}})
+	if f == nil {
+		return s.say(ctx, p, s.reviewed(p))
 	}
+	raised, err := s.raised(p, f)
+	if err != nil {
+		return err
+	}
+	return s.say(ctx, p, s.reviewed(p), raised)
+}
+
+// Raise implements intake.Reviews.
+func (s *Store) Raise(ctx context.Context, p *point.Point, f *quality.Flag) error {
+	raised, err := s.raised(p, f)
+	if err != nil {
+		return err
+	}
+	c := equals("rev", num(p.Revision))
+	return s.say(ctx, p, types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{
+		TableName: &s.table, Key: pointKey(p.ID), ConditionExpression: &c.expr,
+		ExpressionAttributeNames: c.names, ExpressionAttributeValues: c.values,
+	}}, raised)
+}
+
+// raised writes a flag of a person's, which is a row of its own so that no analysis can ever
+// write over it.
+func (s *Store) raised(p *point.Point, f *quality.Flag) (types.TransactWriteItem, error) {
+	w, err := document(key("QUALITY#"+p.ID, "FLAG#"+job.DerivedID(f.Type, f.Reason)), f)
+	return types.TransactWriteItem{Put: &types.Put{TableName: &s.table, Item: item(w)}}, err
+}
+
+// say writes what a person says about a reading. The first of the writes is on condition that
+// it is the one that the person saw.
+func (s *Store) say(ctx context.Context, p *point.Point, items ...types.TransactWriteItem) error {
 	err := s.transact(ctx, items...)
 	rs, _ := reasons(err)
 	if _, changed := refused(rs, 0); changed {

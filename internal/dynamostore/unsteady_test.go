@@ -62,9 +62,12 @@ func (c *unsteady) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput,
 
 func (c *unsteady) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWriteItemsInput, opts ...func(*dynamodb.Options)) (out *dynamodb.TransactWriteItemsOutput, err error) {
 	var call string
-	if first := in.TransactItems[0]; first.Update != nil {
+	switch first := in.TransactItems[0]; {
+	case first.Update != nil:
 		call = *first.Update.UpdateExpression + keyOf(first.Update.Key)
-	} else {
+	case first.ConditionCheck != nil:
+		call = *first.ConditionCheck.ConditionExpression + keyOf(first.ConditionCheck.Key)
+	default:
 		call = putOf(first.Put.Item)
 	}
 	err = c.write(call, true, func() (err error) {

@@ -25,6 +25,8 @@ const (
 type Reviews interface {
 	// Review stores a point's review, and a flag if one is given.
 	Review(ctx context.Context, p *point.Point, f *quality.Flag) error
+	// Raise stores a flag on a point, whose review it leaves as it is by then.
+	Raise(ctx context.Context, p *point.Point, f *quality.Flag) error
 	// SaveZones replaces the zones of an owner's campaign.
 	SaveZones(ctx context.Context, owner, campaign string, zones []quality.Zone) error
 	// SavePreferences replaces an owner's preferences.
@@ -72,17 +74,28 @@ func (in *Intake) Review(ctx context.Context, r Request, id string, o Opinion) (
 	if p.Owner != r.Principal.Owner {
 		return point.Point{}, job.Errorf(job.NotFound, "no data point %s", id)
 	}
-	if o.Status != "" {
-		p = p.Reviewed(o.Status, o.Notes, in.Now())
-	}
+	err = in.say(ctx, &p, &o)
+	return p, err
+}
+
+// say stores an opinion, and sets the review of the reading if there is one. A flag alone must
+// not write the status that was read: somebody else may have decided in the meantime.
+func (in *Intake) say(ctx context.Context, p *point.Point, o *Opinion) error {
 	var f *quality.Flag
 	if o.Flag != "" {
 		f = &quality.Flag{Type: o.Flag, Reason: o.Reason, Severity: quality.Warning, At: in.Now()}
 	}
-	if err := in.Reviews.Review(ctx, &p, f); err != nil {
-		return p, fmt.Errorf("store review: %w", err)
+	var err error
+	if o.Status == "" {
+		err = in.Reviews.Raise(ctx, p, f)
+	} else {
+		*p = p.Reviewed(o.Status, o.Notes, in.Now())
+		err = in.Reviews.Review(ctx, p, f)
 	}
-	return p, nil
+	if err != nil {
+		return fmt.Errorf("store review: %w", err)
+	}
+	return nil
 }
 
 // checkFlag returns what is wrong with a person's flag.

@@ -22,14 +22,28 @@ var errShelf = errors.New("no shelf")
 type shelf struct {
 	*memstore.Store
 
-	err error
+	err     error
+	between func(*memstore.Store) // happens after the reading was read
 }
 
 func (s *shelf) Review(ctx context.Context, p *point.Point, f *quality.Flag) error {
 	if s.err != nil {
 		return s.err
 	}
+	if s.between != nil {
+		s.between(s.Store)
+	}
 	return s.Store.Review(ctx, p, f)
+}
+
+func (s *shelf) Raise(ctx context.Context, p *point.Point, f *quality.Flag) error {
+	if s.err != nil {
+		return s.err
+	}
+	if s.between != nil {
+		s.between(s.Store)
+	}
+	return s.Store.Raise(ctx, p, f)
 }
 
 func (s *shelf) SaveZones(ctx context.Context, owner, campaign string, zones []quality.Zone) error {
@@ -88,6 +102,28 @@ func TestReviewIsStored(t *testing.T) {
 	want := quality.Flag{Type: quality.DataQuality, Reason: "looks odd", Severity: quality.Warning, At: b.now}
 	if err != nil || len(flags) != 1 || flags[0].Type != want.Type || flags[0].Reason != want.Reason || flags[0].Severity != want.Severity || flags[0].Automatic || !flags[0].At.Equal(want.At) {
 		t.Errorf("flags %+v, %v, want %+v", flags, err, want)
+	}
+}
+
+// Two people look at one reading: who only raises a flag must not undo what the other decided.
+func TestFlagAloneLeavesAReviewMadeMeanwhile(t *testing.T) {
+	t.Parallel()
+	b, s := reviewing()
+	made := b.create(t, by("u", "", "body")).Point
+	s.between = func(m *memstore.Store) {
+		p := made.Reviewed(point.Approved, "fine", b.now)
+		if err := m.Review(t.Context(), &p, nil); err != nil {
+			t.Errorf("review: %v", err)
+		}
+	}
+	if _, err := b.Review(t.Context(), by("u", "", ""), made.ID, intake.Opinion{Flag: quality.DataQuality, Reason: "looks odd"}); err != nil {
+		t.Fatalf("flag: %v", err)
+	}
+	if got, err := s.Point(t.Context(), made.ID); err != nil || got.Status != point.Approved || got.ReviewNotes != "fine" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if flags, err := s.Flags(t.Context(), made.ID); err != nil || len(flags) != 1 {
+		t.Errorf("flags %+v, %v", flags, err)
 	}
 }
 
@@ -229,9 +265,13 @@ func TestReviewsOfATableThatIsGone(t *testing.T) {
 	b, s := reviewing()
 	made := b.create(t, by("u", "", "body")).Point
 	s.err = errShelf
-	_, review := b.Review(t.Context(), by("u", "", ""), made.ID, intake.Opinion{Status: point.Approved})
+	for _, o := range []intake.Opinion{{Status: point.Approved}, {Flag: quality.DataQuality, Reason: "reason"}} {
+		if _, err := b.Review(t.Context(), by("u", "", ""), made.ID, o); !errors.Is(err, errShelf) || !strings.HasPrefix(err.Error(), "store review") {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
 	for what, err := range map[string]error{
-		"store review": review, "store zones": b.SetZones(t.Context(), by("u", "", ""), "coast", nil),
+		"store zones":       b.SetZones(t.Context(), by("u", "", ""), "coast", nil),
 		"store preferences": b.SetPreferences(t.Context(), by("u", "", ""), job.Preferences{}),
 	} {
 		if !errors.Is(err, errShelf) || !strings.HasPrefix(err.Error(), what) {

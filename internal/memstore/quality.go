@@ -72,21 +72,44 @@ func (s *Store) Flags(_ context.Context, point string) ([]quality.Flag, error) {
 func (s *Store) Review(_ context.Context, p *point.Point, f *quality.Flag) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old, ok := s.points[p.ID]
-	if !ok || old.Revision != p.Revision {
-		return job.Errorf(job.StateConflict, "the data point %s has changed since it was read", p.ID)
+	old, err := s.seen(p)
+	if err != nil {
+		return err
 	}
 	old.Status, old.ReviewedAt, old.ReviewNotes = p.Status, p.ReviewedAt, p.ReviewNotes
 	s.points[p.ID] = old
-	if f == nil {
-		return nil
+	if f != nil {
+		s.raise(p.ID, f)
 	}
-	if s.flags[p.ID] == nil {
-		s.flags[p.ID] = map[string]quality.Flag{}
-	}
-	// One flag for the same words, however often a form is sent.
-	s.flags[p.ID][job.DerivedID(f.Type, f.Reason)] = copied(*f)
 	return nil
+}
+
+// Raise implements intake.Reviews, on the reading that the person saw.
+func (s *Store) Raise(_ context.Context, p *point.Point, f *quality.Flag) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err := s.seen(p); err != nil {
+		return err
+	}
+	s.raise(p.ID, f)
+	return nil
+}
+
+// seen returns the stored reading if it is the one that a person saw. Callers hold mu.
+func (s *Store) seen(p *point.Point) (point.Point, error) {
+	old, ok := s.points[p.ID]
+	if !ok || old.Revision != p.Revision {
+		return old, job.Errorf(job.StateConflict, "the data point %s has changed since it was read", p.ID)
+	}
+	return old, nil
+}
+
+// raise keeps one flag for the same words, however often a form is sent. Callers hold mu.
+func (s *Store) raise(point string, f *quality.Flag) {
+	if s.flags[point] == nil {
+		s.flags[point] = map[string]quality.Flag{}
+	}
+	s.flags[point][job.DerivedID(f.Type, f.Reason)] = copied(*f)
 }
 
 // SaveZones implements intake.Reviews.

@@ -21,6 +21,7 @@ func reviewRules() []rule {
 	return []rule{
 		{"a review replaces the one before as a whole", reviewsAnew},
 		{"a review of a reading that has changed, or is gone, is refused and leaves nothing", reviewsStale},
+		{"a flag alone leaves the review that was made in the meantime", raisesAlone},
 		{"flags of people are kept each once, the oldest first, whatever the rules say", flagsOfPeople},
 		{"zones are those of one owner's campaign, whatever the names, and replaced", zonesOfACampaign},
 	}
@@ -53,9 +54,12 @@ func reviewsStale(t *testing.T, s Store) {
 	other, gone := p.Reviewed(point.Approved, "", start()), newPoint(t)
 	other.Revision++
 	for name, stale := range map[string]*point.Point{"another revision": &other, "no point": &gone} {
-		err := s.Review(context.Background(), stale, &quality.Flag{Type: quality.ManualReview, Reason: "why", At: start()})
-		if job.CodeOf(err) != job.StateConflict {
-			t.Errorf("%s: %v", name, err)
+		f := quality.Flag{Type: quality.ManualReview, Reason: "why", At: start()}
+		if err := s.Review(context.Background(), stale, &f); job.CodeOf(err) != job.StateConflict {
+			t.Errorf("%s: review: %v", name, err)
+		}
+		if err := s.Raise(context.Background(), stale, &f); job.CodeOf(err) != job.StateConflict {
+			t.Errorf("%s: raise: %v", name, err)
 		}
 		if flags, err := s.Flags(context.Background(), stale.ID); err != nil || len(flags) != 0 {
 			t.Errorf("%s: flags %+v, %v", name, flags, err)
@@ -64,6 +68,21 @@ func reviewsStale(t *testing.T, s Store) {
 	readingRow(t, s, &p)
 	if _, err := s.Point(context.Background(), gone.ID); job.CodeOf(err) != job.NotFound {
 		t.Errorf("the point is there: %v", err)
+	}
+}
+
+// raisesAlone: whoever raises a flag has not seen the review, and must not undo it.
+func raisesAlone(t *testing.T, s Store) {
+	before := reading(t, s, nil)
+	after := before.Reviewed(point.Approved, "fine", start())
+	review(t, s, &after, nil)
+	f := quality.Flag{Type: quality.ManualReview, Reason: "why", Severity: quality.Warning, At: start()}
+	if err := s.Raise(context.Background(), &before, &f); err != nil {
+		t.Fatalf("raise: %v", err)
+	}
+	readingRow(t, s, &after)
+	if flags, err := s.Flags(context.Background(), before.ID); err != nil || !reflect.DeepEqual(flags, []quality.Flag{f}) {
+		t.Errorf("flags %+v, %v", flags, err)
 	}
 }
 

@@ -21,6 +21,8 @@ type verdicts interface {
 	Flags(ctx context.Context, point string) ([]quality.Flag, error)
 	// Review stores a point's review, and a flag if one is given.
 	Review(ctx context.Context, p *point.Point, f *quality.Flag) error
+	// Raise stores a flag on a point, and leaves its review.
+	Raise(ctx context.Context, p *point.Point, f *quality.Flag) error
 	// SaveZones replaces the zones of an owner's campaign.
 	SaveZones(ctx context.Context, owner, campaign string, zones []quality.Zone) error
 }
