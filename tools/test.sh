@@ -25,6 +25,10 @@ concurrent='/internal/(entry|worker|wire|copernicus|account|gate|memstore|memque
 
 build_counter() { go build -o .orbitq/build/testcount ./tools/testcount; }
 
+# Tests of one package that run at a time. Those of the whole system wait more than they compute: for visibility
+# timeouts, windows of the limiter, schedules.
+abreast=4
+
 # run_tests fails when a test fails, and also when go itself does before any test ran.
 run_tests() {
   local racy plain
@@ -33,9 +37,9 @@ run_tests() {
   (
     status=0
     # shellcheck disable=SC2086 # package paths have no spaces
-    go test -json -count=1 -shuffle=on -timeout 20m $plain || status=1
+    go test -json -count=1 -parallel "$abreast" -shuffle=on -timeout 20m $plain || status=1
     # shellcheck disable=SC2086
-    [ -z "$racy" ] || go test -json -race -count=1 -shuffle=on -timeout 20m $racy || status=1
+    [ -z "$racy" ] || go test -json -race -count=1 -parallel "$abreast" -shuffle=on -timeout 20m $racy || status=1
     exit "$status"
   ) | .orbitq/build/testcount | tee "$log"
 }

@@ -83,6 +83,7 @@ type storm struct {
 // TestTwoHundredKills kills functions and the gateway at random moments while jobs are accepted, run, duplicated and looked
 // after. Whoever was told 2xx has a job that ends, and has it once.
 func TestTwoHundredKills(t *testing.T) {
+	t.Parallel() // it mostly waits for leases of the killed
 	n := seed(t)
 	t.Logf("replay with: SEED=%d go test ./internal/e2e -run TestTwoHundredKills -v", n)
 	w := own(t, unmetered)
