@@ -25,8 +25,8 @@ concurrent='/internal/(entry|worker|wire|copernicus|account|gate|memstore|memque
 
 build_counter() { go build -o .orbitq/build/testcount ./tools/testcount; }
 
-# Tests of one package that run at a time. Those of the whole system wait more than they compute: for visibility
-# timeouts, windows of the limiter, schedules.
+# Tests of one package that run at a time without the race detector. Those of the whole system wait more than they
+# compute: for visibility timeouts, windows of the limiter, schedules.
 abreast=4
 
 # run_tests fails when a test fails, and also when go itself does before any test ran.
@@ -39,7 +39,7 @@ run_tests() {
     # shellcheck disable=SC2086 # package paths have no spaces
     go test -json -count=1 -parallel "$abreast" -shuffle=on -timeout 20m $plain || status=1
     # shellcheck disable=SC2086
-    [ -z "$racy" ] || go test -json -race -count=1 -parallel "$abreast" -shuffle=on -timeout 20m $racy || status=1
+    [ -z "$racy" ] || go test -json -race -count=1 -shuffle=on -timeout 20m $racy || status=1
     exit "$status"
   ) | .orbitq/build/testcount | tee "$log"
 }

@@ -22,7 +22,8 @@ const prefix = "arn:aws:dynamodb:eu-central-1:000000000000:table/"
 type bench struct {
 	gateway *gateway.Gateway
 	url     string
-	pollers pollers // of the mapping
+	http    *http.Client // of its own: another bench that closes would break off calls of the default one
+	pollers pollers      // of the mapping
 
 	mu   sync.Mutex
 	seen []string // engine and operation
@@ -90,7 +91,7 @@ func start(t *testing.T, statements ...cfn.Statement) *bench {
 		}},
 	})
 	front := httptest.NewServer(b.gateway)
-	b.url = front.URL
+	b.url, b.http = front.URL, front.Client()
 
 	t.Cleanup(func() { front.Close(); tables.Close(); queues.Close(); machines.Close() })
 
@@ -112,7 +113,7 @@ func (b *bench) send(t *testing.T, key, service, target, path, body string) (int
 
 	req.Header.Set("Authorization", signed(key, service))
 
-	res, err := http.DefaultClient.Do(req)
+	res, err := b.http.Do(req)
 	if err != nil {
 		return 0, err.Error(), nil
 	}

@@ -22,7 +22,7 @@ func (b *bench) control(t *testing.T, method, path, body string) (int, string) {
 		t.Fatal(err)
 	}
 
-	res, err := http.DefaultClient.Do(req)
+	res, err := b.http.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ func TestUnitsOfOneAndOfManyTables(t *testing.T) {
 			t.Cleanup(front.Close)
 
 			for range 2 {
-				send(t, front.URL, "dynamodb", "DynamoDB_20120810.Query", c.body)
+				send(t, front, "dynamodb", "DynamoDB_20120810.Query", c.body)
 			}
 
 			if got := g.Counters(); !reflect.DeepEqual(got.Units, c.want) {

@@ -123,7 +123,7 @@ func TestCountersTellWhoCalledWhat(t *testing.T) {
 
 	b.tables(t, "operator", "ListTables", `{}`)
 
-	res, err := http.Get(b.url + "/_orbitq/counters")
+	res, err := b.http.Get(b.url + "/_orbitq/counters")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestFaultsOverHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	res, err := http.Post(b.url+"/_orbitq/faults", "application/json", bytes.NewReader(plan))
+	res, err := b.http.Post(b.url+"/_orbitq/faults", "application/json", bytes.NewReader(plan))
 	if err != nil {
 		t.Fatal(err)
 	}

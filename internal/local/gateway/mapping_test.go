@@ -226,7 +226,7 @@ func (b *bench) lambda(t *testing.T, key, method, path, body string) (int, strin
 
 	req.Header.Set("Authorization", signed(key, "lambda"))
 
-	res, err := http.DefaultClient.Do(req)
+	res, err := b.http.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

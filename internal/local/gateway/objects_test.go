@@ -30,7 +30,7 @@ func (b *bench) object(t *testing.T, key, method, path, body string, headers ...
 		req.Header.Set(headers[i], headers[i+1])
 	}
 
-	res, err := http.DefaultClient.Do(req)
+	res, err := b.http.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,15 +19,15 @@ const (
 )
 
 // send makes one call as the operator.
-func send(t *testing.T, url, service, target, body string) {
+func send(t *testing.T, front *httptest.Server, service, target, body string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, front.URL, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	req.Header.Set("X-Amz-Target", target)
 	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=operator/20261125/eu-central-1/"+service+"/aws4_request, Signature=x")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := front.Client().Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,11 +43,11 @@ func TestNamingCountsACallOnce(t *testing.T) {
 	front := httptest.NewServer(g)
 	t.Cleanup(front.Close)
 
-	send(t, front.URL, "dynamodb", "DynamoDB_20120810.TransactWriteItems", `{"x":"JOB#`+jobID+`","y":"POINT#`+pointID+`","z":"`+jobID+`"}`)
-	send(t, front.URL, "dynamodb", "DynamoDB_20120810.Query", `{"x":"POINT#`+pointID+`"}`)
-	send(t, front.URL, "sqs", "AmazonSQS.SendMessage", `{"MessageBody":"{\"job\":\"`+jobID+`\"}"}`)
-	send(t, front.URL, "dynamodb", "DynamoDB_20120810.GetItem", `{"x":"JOB#`+otherID+`"}`)
-	send(t, front.URL, "sqs", "AmazonSQS.ReceiveMessage", `{}`)
+	send(t, front, "dynamodb", "DynamoDB_20120810.TransactWriteItems", `{"x":"JOB#`+jobID+`","y":"POINT#`+pointID+`","z":"`+jobID+`"}`)
+	send(t, front, "dynamodb", "DynamoDB_20120810.Query", `{"x":"POINT#`+pointID+`"}`)
+	send(t, front, "sqs", "AmazonSQS.SendMessage", `{"MessageBody":"{\"job\":\"`+jobID+`\"}"}`)
+	send(t, front, "dynamodb", "DynamoDB_20120810.GetItem", `{"x":"JOB#`+otherID+`"}`)
+	send(t, front, "sqs", "AmazonSQS.ReceiveMessage", `{}`)
 
 	for _, c := range []struct {
 		name string
@@ -63,7 +63,7 @@ func TestNamingCountsACallOnce(t *testing.T) {
 		}
 	}
 
-	resp, err := http.Get(front.URL + "/_orbitq/calls?id=" + otherID + "&id=" + pointID)
+	resp, err := front.Client().Get(front.URL + "/_orbitq/calls?id=" + otherID + "&id=" + pointID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func (b *bench) machine(t *testing.T, operation, body string) (int, string) {
 func (b *bench) machineList(t *testing.T) (int, string) {
 	t.Helper()
 
-	res, err := http.Get(b.url + "/_orbitq/executions")
+	res, err := b.http.Get(b.url + "/_orbitq/executions")
 	if err != nil {
 		t.Fatal(err)
 	}
