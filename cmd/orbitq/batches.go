@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -31,27 +30,10 @@ func showBatch(cmd *cobra.Command, b *client.Batch) error {
 
 // batchesList lists batches. Those that go on are not counted in a list: each would cost a read of all its items.
 func batchesList() *cobra.Command {
-	var limit int
-	cmd := &cobra.Command{
-		Use: "list", Short: "List your batches, newest first", Args: none,
-		Example: "  orbitq batches list\n  orbitq batches list --limit 0 -o json | jq -r '.items[] | select(.state==\"running\") | .id'",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if limit < 0 {
-				return usageError{fmt.Errorf("--limit is how many batches to list, not %d", limit)}
-			}
-			c, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			list, err := firstOf(c.Batches(cmd.Context(), pageSize(limit)), limit)
-			if err != nil {
-				return err
-			}
-			return show(cmd, list, func(out io.Writer) error { return writeBatches(out, &list) })
-		},
-	}
-	cmd.Flags().IntVar(&limit, "limit", 20, "how many to list at most; 0 is all")
-	return cmd
+	return listing[client.Batch]{
+		what: "batches", ask: (*client.Client).Batches, write: writeBatches,
+		example: "  orbitq batches list\n  orbitq batches list --limit 0 -o json | jq -r '.items[] | select(.state==\"running\") | .id'",
+	}.command()
 }
 
 // batchesShow shows a batch as it stands.

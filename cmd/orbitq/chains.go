@@ -121,27 +121,10 @@ func showChain(cmd *cobra.Command, c *client.Chain) error {
 // chainsList lists chains. The steps' jobs are not in a list, so it says which step is next or failed, and not how often it
 // was tried.
 func chainsList() *cobra.Command {
-	var limit int
-	cmd := &cobra.Command{
-		Use: "list", Short: "List your chains, newest first", Args: none,
-		Example: "  orbitq chains list\n  orbitq chains list --limit 0 -o json | jq -r '.items[] | select(.state==\"failed\") | .id'",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if limit < 0 {
-				return usageError{fmt.Errorf("--limit is how many chains to list, not %d", limit)}
-			}
-			c, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			list, err := firstOf(c.Chains(cmd.Context(), pageSize(limit)), limit)
-			if err != nil {
-				return err
-			}
-			return show(cmd, list, func(out io.Writer) error { return writeChains(out, &list) })
-		},
-	}
-	cmd.Flags().IntVar(&limit, "limit", 20, "how many to list at most; 0 is all")
-	return cmd
+	return listing[client.Chain]{
+		what: "chains", ask: (*client.Client).Chains, write: writeChains,
+		example: "  orbitq chains list\n  orbitq chains list --limit 0 -o json | jq -r '.items[] | select(.state==\"failed\") | .id'",
+	}.command()
 }
 
 // chainsShow shows a chain with the jobs of its steps.

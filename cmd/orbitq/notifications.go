@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 
@@ -23,27 +22,10 @@ func notifications() *cobra.Command {
 
 // notificationsList lists messages. The inbox has all of them that were not muted, whatever became of webhook and topic.
 func notificationsList() *cobra.Command {
-	var limit int
-	cmd := &cobra.Command{
-		Use: "list", Short: "List your messages, newest first", Args: none,
-		Example: "  orbitq notifications list\n  orbitq notifications list --limit 0 -o json | jq -r .items[].title",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if limit < 0 {
-				return usageError{fmt.Errorf("--limit is how many messages to list, not %d", limit)}
-			}
-			c, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			list, err := firstOf(c.Notifications(cmd.Context(), pageSize(limit)), limit)
-			if err != nil {
-				return err
-			}
-			return show(cmd, list, func(out io.Writer) error { return writeNotices(out, &list) })
-		},
-	}
-	cmd.Flags().IntVar(&limit, "limit", 20, "how many to list at most; 0 is all")
-	return cmd
+	return listing[client.Notice]{
+		what: "messages", ask: (*client.Client).Notifications, write: writeNotices,
+		example: "  orbitq notifications list\n  orbitq notifications list --limit 0 -o json | jq -r .items[].title",
+	}.command()
 }
 
 // writeNotices shows messages to people, the text last, because it is the longest.
