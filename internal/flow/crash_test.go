@@ -109,16 +109,7 @@ func TestABatchSurvivesACrashAtEveryCall(t *testing.T) {
 					b.acts["enrich "+points[0]] = failing(job.InvalidRequest)
 				}
 				w := flow.BatchWish{Name: "b", Points: points, Steps: []string{"enrich", "analyze"}, AllowFailures: c.allow, Calls: hooks()}
-				var id string
-				b.insist(func() error {
-					p, err := b.Prepare(t.Context(), request("k", ""), w)
-					if err != nil {
-						return err
-					}
-					got, startErr, err := b.StartBatch(t.Context(), p)
-					id = got.ID
-					return firstOf(startErr, err)
-				})
+				id := b.insistOnBatch(t, w)
 				b.settle()
 				got := b.batchRow(id)
 				// Who dies early fails late: then there is less to stop.
@@ -136,6 +127,22 @@ func TestABatchSurvivesACrashAtEveryCall(t *testing.T) {
 			}
 		})
 	}
+}
+
+// insistOnBatch starts a batch, however often the caller dies, and returns its id.
+func (b *bench) insistOnBatch(t *testing.T, w flow.BatchWish) string {
+	t.Helper()
+	var id string
+	b.insist(func() error {
+		p, err := b.Prepare(t.Context(), request("k", ""), w)
+		if err != nil {
+			return err
+		}
+		got, startErr, err := b.StartBatch(t.Context(), p)
+		id = got.ID
+		return firstOf(startErr, err)
+	})
+	return id
 }
 
 // firstOf returns the first error that is one.
@@ -161,16 +168,7 @@ func TestARetryRoundSurvivesACrashAtEveryCall(t *testing.T) {
 			return succeed(j)
 		}
 		w := flow.BatchWish{Name: "b", Points: points[:2], AllowFailures: true, Calls: hooks()}
-		var id string
-		b.insist(func() error {
-			p, err := b.Prepare(t.Context(), request("k", ""), w)
-			if err != nil {
-				return err
-			}
-			got, startErr, err := b.StartBatch(t.Context(), p)
-			id = got.ID
-			return firstOf(startErr, err)
-		})
+		id := b.insistOnBatch(t, w)
 		b.insist(func() error {
 			_, startErr, err := b.AddItems(t.Context(), owner, id, points[2:])
 			if job.CodeOf(err) == job.StateConflict {
@@ -243,16 +241,7 @@ func TestACancelSurvivesACrashAtEveryCall(t *testing.T) {
 		points := b.points(owner, 1, 2)
 		b.acts["enrich "+points[0]] = failing(job.ProviderUnavailable)
 		w := flow.BatchWish{Name: "b", Points: points, Calls: hooks()}
-		var id string
-		b.insist(func() error {
-			p, err := b.Prepare(t.Context(), request("k", ""), w)
-			if err != nil {
-				return err
-			}
-			got, startErr, err := b.StartBatch(t.Context(), p)
-			id = got.ID
-			return firstOf(startErr, err)
-		})
+		id := b.insistOnBatch(t, w)
 		_, _ = b.VisitItem(t.Context(), id, points[0], "r")
 		b.seam.down = false
 		b.insist(func() error { return only(b.CancelBatch(t.Context(), owner, id)) })
