@@ -82,7 +82,7 @@ func TestMeter(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	api := client.New(client.Config{BaseURL: w.url, Token: w.token(t, "ana", "pro", "orbitq/read")})
-	m := &meter{state: counters(t), api: api, http: http.DefaultClient}
+	m := &meter{state: counters(t), api: api, http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
 	b, err := m.read(t.Context())
 	if err != nil {
 		t.Fatalf("read: %v", err)
@@ -115,7 +115,7 @@ func demonstrate(t *testing.T, w *world, all []sample, patience time.Duration) (
 	api := client.New(client.Config{BaseURL: w.url, Token: w.token(t, localUser, localTier, "orbitq/read", "orbitq/write")})
 	var drawn bytes.Buffer
 	d := demonstration{
-		api: api, meter: &meter{state: counters(t), api: api, http: http.DefaultClient}, key: t.Name(), now: time.Now,
+		api: api, meter: &meter{state: counters(t), api: api, http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}, key: t.Name(), now: time.Now,
 		draw: newProgress(&drawn, time.Now()), patience: patience,
 	}
 	rows, err := d.run(t.Context(), all)

@@ -71,7 +71,7 @@ func newWorld(t *testing.T) *world {
 	now := func() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 	door := gate.New(gate.Config{Store: store, Policy: unhurried(), Now: now, Jitter: func() float64 { return 0 }, Sleep: func(context.Context, time.Duration) error { return nil }})
 	imagery := copernicus.New(copernicus.Config{
-		HTTP: http.DefaultClient, APIURL: sky.URL, TokenURL: sky.URL + cdse.TokenPath, Tokens: store, Now: now,
+		HTTP: sky.Client(), APIURL: sky.URL, TokenURL: sky.URL + cdse.TokenPath, Tokens: store, Now: now,
 		Secret: func(context.Context) (id, secret string, err error) { return "id", "secret", nil },
 		Gate:   door,
 	})

@@ -21,7 +21,7 @@ func newExecutions(t *testing.T, s *service) *account.Executions {
 	return account.NewExecutions(account.ExecutionsConfig{
 		Client:   sfn.New(sfn.Options{Region: "eu-central-1", BaseEndpoint: base, Retryer: aws.NopRetryer{}, Credentials: keys}),
 		Machines: map[flow.Machine]string{flow.BatchMachine: "arn:aws:states:eu-central-1:123456789012:stateMachine:st-batch"},
-		Bucket:   "lists", AWS: aws.Config{Region: "eu-central-1", BaseEndpoint: base, Credentials: keys}, HTTP: http.DefaultClient,
+		Bucket:   "lists", AWS: aws.Config{Region: "eu-central-1", BaseEndpoint: base, Credentials: keys}, HTTP: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 		Now: func() time.Time { return time.Date(2026, 3, 15, 12, 0, 0, 0, time.UTC) },
 	})
 }

@@ -52,10 +52,13 @@ type Client struct {
 	http        *http.Client
 }
 
-// New returns a Client; without an HTTP client it makes one that gives up after 35 s, a little later than the API.
+// New returns a Client; without an HTTP client it makes one that gives up after 35 s, a little later than the API. Its
+// connections are its own: whoever closes idle ones of the process does not break off a request.
 func New(cfg Config) *Client {
 	if cfg.HTTP == nil {
-		cfg.HTTP = &http.Client{Timeout: 35 * time.Second}
+		cfg.HTTP = &http.Client{
+			Timeout: 35 * time.Second, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, IdleConnTimeout: time.Minute},
+		}
 	}
 	return &Client{base: strings.TrimSuffix(cfg.BaseURL, "/"), token: cfg.Token, http: cfg.HTTP}
 }

@@ -53,7 +53,7 @@ type contracted struct{ t *testing.T }
 func (c contracted) RoundTrip(r *http.Request) (*http.Response, error) {
 	sentBody, _ := io.ReadAll(r.Body)
 	r.Body = io.NopCloser(bytes.NewReader(sentBody))
-	resp, err := http.DefaultTransport.RoundTrip(r)
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}

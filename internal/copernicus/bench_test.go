@@ -60,6 +60,7 @@ var sharedScene = sync.OnceValues(scene.Load)
 type bench struct {
 	provider *cdse.Server
 	url      string
+	http     *http.Client // of its own: another server that closes would break off calls of the default one
 	table    *memstore.Store
 	clock    *clock
 }
@@ -77,7 +78,7 @@ func start(t *testing.T, life time.Duration) *bench {
 	}
 	web := httptest.NewServer(provider)
 	t.Cleanup(web.Close)
-	return &bench{provider: provider, url: web.URL, table: memstore.New(job.DefaultTiming()), clock: c}
+	return &bench{provider: provider, url: web.URL, http: web.Client(), table: memstore.New(job.DefaultTiming()), clock: c}
 }
 
 // fault sets the rules of the provider.
@@ -91,7 +92,7 @@ func (b *bench) fault(t *testing.T, rules ...cdse.Fault) {
 // client is one worker process: its own memory, the shared table.
 func (b *bench) client(tokens copernicus.Tokens) *copernicus.Client {
 	return copernicus.New(copernicus.Config{
-		HTTP: &http.Client{Timeout: time.Minute}, APIURL: b.url, TokenURL: b.url + cdse.TokenPath,
+		HTTP: b.http, APIURL: b.url, TokenURL: b.url + cdse.TokenPath,
 		Secret: secret, Tokens: tokens, Gate: open{}, Now: b.clock.read,
 	})
 }

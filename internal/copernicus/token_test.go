@@ -258,7 +258,7 @@ func TestSecretFails(t *testing.T) {
 	b := start(t, time.Hour)
 	gone := errors.New("secrets manager is gone")
 	client := copernicus.New(copernicus.Config{
-		HTTP: http.DefaultClient, APIURL: b.url, TokenURL: b.url + cdse.TokenPath, Tokens: b.table, Gate: open{}, Now: b.clock.read,
+		HTTP: b.http, APIURL: b.url, TokenURL: b.url + cdse.TokenPath, Tokens: b.table, Gate: open{}, Now: b.clock.read,
 		Secret: func(context.Context) (string, string, error) { return "", "", gone },
 	})
 	if _, err := client.Statistics(t.Context(), &limit.Pass{}, somewhere(t), week()); !errors.Is(err, gone) {

@@ -5,6 +5,7 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"strconv"
 	"sync"
@@ -36,6 +37,7 @@ type world struct {
 	data  string
 	db    *dynamodb.Client
 	queue *sqs.Client
+	http  *http.Client // of its own: a receiver that closes would break off calls of the default one
 	scene *scene.Scene
 }
 
@@ -83,7 +85,7 @@ func open(ctx context.Context, data string, change func(*stack.Options)) (*world
 			return aws.Credentials{AccessKeyID: stack.OperatorKey, SecretAccessKey: "local"}, nil
 		}),
 	}
-	return &world{Stack: s, data: data, db: dynamodb.NewFromConfig(cfg), queue: sqs.NewFromConfig(cfg), scene: pixels}, nil
+	return &world{Stack: s, data: data, db: dynamodb.NewFromConfig(cfg), queue: sqs.NewFromConfig(cfg), http: &http.Client{Transport: &http.Transport{}}, scene: pixels}, nil
 }
 
 // theWorld returns the shared stack.
@@ -223,10 +225,16 @@ func (w *world) depth(t *testing.T, name string) int {
 // send puts any body into a queue, as the operator could.
 func (w *world) send(t *testing.T, name, body string) {
 	t.Helper()
-	url := w.State().Queues[name]
-	if _, err := w.queue.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: &body}); err != nil {
+	if err := w.put(t.Context(), name, body); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// put is send for who can bear a failure.
+func (w *world) put(ctx context.Context, name, body string) error {
+	url := w.State().Queues[name]
+	_, err := w.queue.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &url, MessageBody: &body})
+	return err
 }
 
 // firstMessage is the message that accepting a job sends.

@@ -183,7 +183,7 @@ func (f *flood) dispatch(t *testing.T, points []string) {
 	}
 	req.Header.Set("Authorization", "Bearer "+f.token)
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := f.w.http.Do(req)
 	if err != nil {
 		t.Errorf("dispatch: %v", err)
 		return

@@ -27,7 +27,7 @@ func (w *world) raw(t *testing.T, method, path, token, body string) (int, map[st
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := w.http.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +55,7 @@ func TestBadInputIsAClearProblemAndChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended(t, stranger, foreign.JobID)
+	w.rest(t, 0) // the records of its calls are written after its end
 	before := w.rows(t)
 	token := w.token(t, "bad-input", "free", time.Hour, "orbitq/read", "orbitq/write")
 	points := []struct{ name, body, code, field, rule string }{

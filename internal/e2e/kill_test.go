@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -72,6 +73,7 @@ type storm struct {
 	clients []*client.Client
 	struck  atomic.Int64 // kills so far
 	aimed   int          // of which with a call
+	outages []outage     // when nobody could reach the table or the queues
 
 	mu       sync.Mutex
 	accepted map[string]string // point by job
@@ -79,6 +81,9 @@ type storm struct {
 	gaveUp   int               // readings whose client went away after its first failure
 	copies   int               // messages that were sent twice
 }
+
+// outage is a time without a gateway.
+type outage struct{ from, to time.Time }
 
 // TestTwoHundredKills kills functions and the gateway at random moments while jobs are accepted, run, duplicated and looked
 // after. Whoever was told 2xx has a job that ends, and has it once.
@@ -125,9 +130,11 @@ func (s *storm) rage(t *testing.T) map[string]int {
 		}
 		switch {
 		case k.victim == "gateway":
+			from := time.Now()
 			if err := s.w.CrashGateway(ctx, k.after); err != nil {
 				t.Fatal(err)
 			}
+			s.outages = append(s.outages, outage{from: from, to: time.Now()})
 		case k.call > 0 && s.aim(k, random):
 			s.aimed++
 		default:
@@ -203,7 +210,8 @@ func (s *storm) write(ctx context.Context, t *testing.T, user int, points []clie
 		s.accept(created.JobID, created.PointID)
 		insist(ctx, t, s, true, func() (client.Job, error) { return c.Job(ctx, created.JobID) })
 		if twice {
-			s.w.send(t, map[string]string{"high": "satellite-high", "default": "satellite", "low": "satellite-low"}[p.Queue], firstMessage(created.JobID)) //nolint:contextcheck // it has the test's own
+			queue := map[string]string{"high": "satellite-high", "default": "satellite", "low": "satellite-low"}[p.Queue]
+			insist(ctx, t, s, true, func() (struct{}, error) { return struct{}{}, s.w.put(ctx, queue, firstMessage(created.JobID)) })
 			s.count(&s.copies)
 		}
 		if again {
@@ -254,6 +262,12 @@ func insist[T any](ctx context.Context, t *testing.T, s *storm, patient bool, wr
 	}
 }
 
+// killed reports whether an attempt was lost with its worker, or failed because there was no gateway just then.
+func (s *storm) killed(a client.Attempt) bool {
+	overlaps := func(o outage) bool { return a.EndedAt != nil && a.StartedAt.Before(o.to) && a.EndedAt.After(o.from) }
+	return a.Code == job.AttemptLost || a.Code == job.Internal && slices.ContainsFunc(s.outages, overlaps)
+}
+
 // reviveDead tries those again whose every attempt was killed, which is what a person would do; no other death is fine.
 func (s *storm) reviveDead(t *testing.T, dead int) {
 	t.Helper()
@@ -265,7 +279,7 @@ func (s *storm) reviveDead(t *testing.T, dead int) {
 			}
 			lost := 0
 			for _, a := range j.History {
-				if a.Code == job.AttemptLost {
+				if s.killed(a) {
 					lost++
 				}
 			}

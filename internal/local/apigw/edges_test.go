@@ -17,7 +17,7 @@ import (
 func direct(t *testing.T, cfg Config, r *http.Request) answer {
 	t.Helper()
 	r.URL.Scheme, r.URL.Host, r.RequestURI = "http", strings.TrimPrefix(serve(t, cfg).URL, "http://"), ""
-	res, err := http.DefaultTransport.RoundTrip(r)
+	res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
 	}

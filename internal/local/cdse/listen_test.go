@@ -23,7 +23,7 @@ func TestListenAndServe(t *testing.T) {
 	ready, done := make(chan string, 1), make(chan error, 1)
 	go func() { done <- cdse.ListenAndServe(ctx, "127.0.0.1:0", server, func(url string) { ready <- url }) }()
 	url := <-ready
-	s := &service{url: url}
+	s := &service{url: url, http: &http.Client{Transport: &http.Transport{}}}
 	if res := s.call(t, http.MethodGet, cdse.HealthPath, "", ""); res.status != 200 {
 		t.Errorf("health at %s: %d", url, res.status)
 	}
@@ -61,7 +61,7 @@ func TestStopCutsHangingAnswers(t *testing.T) {
 	defer cancel()
 	ready, done, broken := make(chan string, 1), make(chan error, 1), make(chan error, 1)
 	go func() { done <- cdse.ListenAndServe(ctx, "127.0.0.1:0", server, func(url string) { ready <- url }) }()
-	s := &service{url: <-ready}
+	s := &service{url: <-ready, http: &http.Client{Transport: &http.Transport{}}}
 	go func() {
 		_, err := s.try(t.Context(), http.MethodPost, cdse.StatisticsPath, "application/json", "{}")
 		broken <- err

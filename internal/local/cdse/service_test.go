@@ -23,6 +23,7 @@ import (
 type service struct {
 	server *cdse.Server
 	url    string
+	http   *http.Client // of its own: another server that closes would break off calls of the default one
 	token  string
 	clock  *clock
 }
@@ -69,7 +70,7 @@ func startWith(t *testing.T, scriptTimeout time.Duration) *service {
 	}
 	web := httptest.NewServer(server)
 	t.Cleanup(web.Close)
-	s := &service{server: server, url: web.URL, clock: c}
+	s := &service{server: server, url: web.URL, http: web.Client(), clock: c}
 	s.login(t)
 	return s
 }
@@ -118,7 +119,7 @@ func (s *service) try(ctx context.Context, method, path, media, body string) (re
 	}
 	req.Header.Set("Content-Type", media)
 	req.Header.Set("Authorization", "Bearer "+s.token)
-	res, err := http.DefaultClient.Do(req)
+	res, err := s.http.Do(req)
 	if err != nil {
 		return result{}, fmt.Errorf("call service: %w", err)
 	}

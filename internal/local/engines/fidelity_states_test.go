@@ -344,7 +344,7 @@ func TestRetriesAreCompressed(t *testing.T) {
 
 	t.Cleanup(func() { _ = e.Stop() })
 
-	i := interpreter{e.URL}
+	i := newInterpreter(e.URL)
 	x := i.start(t, i.machine(t, strings.Replace(task, `"OutputPath"`, `"Retry":[{"ErrorEquals":["Job.Busy"],"IntervalSeconds":100,"BackoffRate":2,"MaxAttempts":2,"JitterStrategy":"FULL"}],"OutputPath"`, 1)), `{"do":"failed"}`)
 	began := time.Now()
 

@@ -134,7 +134,14 @@ func (g *standIn) leave() {
 func (g *standIn) port() string { return g.Listener.Addr().(*net.TCPAddr).AddrPort().String() }
 
 // interpreter is an engine that runs state machines, ours or moto as it comes.
-type interpreter struct{ url string }
+type interpreter struct {
+	url  string
+	http *http.Client // of its own: another stand-in that closes would break off calls of the default one
+}
+
+func newInterpreter(url string) interpreter {
+	return interpreter{url, &http.Client{Transport: &http.Transport{}}}
+}
 
 // states starts the engine as the stack does.
 func states(t *testing.T, g *standIn) interpreter {
@@ -151,7 +158,7 @@ func states(t *testing.T, g *standIn) interpreter {
 		}
 	})
 
-	return interpreter{e.URL}
+	return newInterpreter(e.URL)
 }
 
 func statesConfig(t *testing.T, g *standIn) engines.Config {
@@ -197,14 +204,14 @@ func plain(t *testing.T, g *standIn) interpreter {
 
 	t.Cleanup(func() { _ = cmd.Wait() })
 
-	i := interpreter{"http://127.0.0.1:" + port}
+	i := newInterpreter("http://127.0.0.1:" + port)
 	eventually(t, "plain moto answers", func() bool {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, i.url+"/moto-api/config", strings.NewReader(`{"stepfunctions":{"execute_state_machine":true}}`))
 		if err != nil {
 			t.Fatal(err)
 		}
 
-		res, err := http.DefaultClient.Do(req)
+		res, err := i.http.Do(req)
 		if err != nil {
 			return false
 		}
@@ -241,7 +248,7 @@ func (i interpreter) call(ctx context.Context, operation string, in map[string]a
 	req.Header.Set("X-Amz-Target", "AWSStepFunctions."+operation)
 	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/states/aws4_request, SignedHeaders=host, Signature=none")
 
-	res, err := http.DefaultClient.Do(req)
+	res, err := i.http.Do(req)
 	if err != nil {
 		return 0, nil, err
 	}
