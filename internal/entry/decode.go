@@ -69,22 +69,23 @@ func strict(raw []byte, v any) error {
 	return nil
 }
 
-// fieldNames returns the JSON names of v's fields. They are compared letter by
-// letter: the decoder itself would also take LATITUDE, and then nobody could say
-// which of two spellings counts.
+// fieldNames returns the JSON names of v's fields, and of each whether null may
+// stand for its absence (the tag null:"absent"), so that what GET answered can be
+// sent back. They are compared letter by letter: the decoder itself would also take
+// LATITUDE, and then nobody could say which of two spellings counts.
 func fieldNames(v any) map[string]bool {
 	names := map[string]bool{}
 	for _, field := range reflect.VisibleFields(reflect.TypeOf(v).Elem()) {
 		if !field.Anonymous { // the fields of an embedded struct are the body's own
-			names[field.Tag.Get("json")] = true
+			names[field.Tag.Get("json")] = field.Tag.Get("null") == "absent"
 		}
 	}
 	return names
 }
 
 // checkFields checks that raw is exactly one JSON object, and that each of its
-// fields is known, is not null, and comes once: which of two values counts would
-// be anybody's guess. Broken JSON comes before broken rules, wherever it is.
+// fields is known, is null only where that is allowed, and comes once: which of two
+// values counts would be anybody's guess. Broken JSON comes before broken rules, wherever it is.
 func checkFields(raw []byte, known map[string]bool) error {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if first, err := dec.Token(); err != nil {
@@ -104,13 +105,14 @@ func checkFields(raw []byte, known map[string]bool) error {
 			return notJSON(err)
 		}
 		field := fmt.Sprint(name)
+		nullable, found := known[field]
 		switch {
-		case !known[field]:
+		case !found:
 			code = job.UnknownField
 			broken = append(broken, job.Violation{Field: clip(field, maxQuoted), Rule: "known", Detail: "is not a field of this request"})
 		case seen[field]:
 			broken = append(broken, job.Violation{Field: field, Rule: "unique", Detail: "must be given once"})
-		case string(value) == "null":
+		case string(value) == "null" && !nullable:
 			broken = append(broken, job.Violation{Field: field, Rule: "type", Detail: "must not be null; leave it out instead"})
 		}
 		seen[field] = true

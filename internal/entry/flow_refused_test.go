@@ -273,7 +273,7 @@ func TestBadPreferencesAreRefused(t *testing.T) {
 		{name: "muted is a text", body: `{"muted":"enrichment.partial"}`, field: "muted", rule: "type"},
 		{name: "bad URL", body: `{"webhook_url":"http://10.0.0.1"}`, field: "webhook_url", rule: "url"},
 		{name: "empty URL", body: `{"webhook_url":""}`, field: "webhook_url", rule: "min_length"},
-		{name: "null URL", body: `{"webhook_url":null}`, field: "webhook_url", rule: "type"},
+		{name: "null muted", body: `{"muted":null}`, field: "muted", rule: "type"},
 		{name: "topic as text", body: `{"topic":"yes"}`, field: "topic", rule: "type"},
 		{name: "unknown field", body: `{"email":"a@b.example"}`, code: "UNKNOWN_FIELD", field: "email", rule: "known"},
 	} {

@@ -294,6 +294,9 @@ func TestPreferencesAreReplaced(t *testing.T) {
 		{"GET", ann, "", all},
 		{"GET", ben, "", none},
 		{"PUT", ann, `{"muted":[]}`, none}, // what is left out goes back
+		{"PUT", ann, all, all},
+		{"PUT", ann, none, none}, // what GET answered may be sent back
+		{"PUT", ann, all, all},
 		{"PUT", ann, `{}`, none},
 		{"GET", ann, "", none},
 	} {

@@ -100,7 +100,7 @@ func (w *writer) setZones(ctx context.Context, r *request, p intake.Principal) (
 // preferencesBody is the body of PUT /v1/notifications/preferences.
 type preferencesBody struct {
 	Muted      []string `json:"muted"`
-	WebhookURL *string  `json:"webhook_url"`
+	WebhookURL *string  `json:"webhook_url" null:"absent"`
 	Topic      bool     `json:"topic"`
 }
 

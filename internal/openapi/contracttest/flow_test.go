@@ -66,7 +66,8 @@ func TestRequestsOfFlows(t *testing.T) {
 		{"long campaign", "PUT", "/v1/campaigns/" + strings.Repeat("c", 65) + "/zones", `{"zones":[]}`, false},
 		{"preferences", "PUT", "/v1/notifications/preferences", `{}`, true},
 		{"unknown message", "PUT", "/v1/notifications/preferences", `{"muted":["batch.then"]}`, false},
-		{"null address", "PUT", "/v1/notifications/preferences", `{"webhook_url":null}`, false},
+		{"null address", "PUT", "/v1/notifications/preferences", `{"webhook_url":null}`, true},
+		{"null list", "PUT", "/v1/notifications/preferences", `{"muted":null}`, false},
 		{"point alone", "POST", "/v1/data-points", strings.Replace(newPoint, "{", `{"enrich":false,`, 1), true},
 		{"enrich as text", "POST", "/v1/data-points", strings.Replace(newPoint, "{", `{"enrich":"no",`, 1), false},
 	} {
