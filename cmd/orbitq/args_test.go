@@ -79,7 +79,7 @@ func TestCommandLinesThatMakeNoSense(t *testing.T) {
 		{"failed retry", "name jobs by id, or by a filter such as --code, or say --all"},
 		{"failed retry A --code X", "name jobs by id, or by a filter such as --code, or say --all"},
 		{"failed retry --all --code X", "name jobs by id, or by a filter such as --code, or say --all"},
-		{"failed list --limit=-1", "--limit is how many jobs to list, not -1"},
+		{"failed list --limit=-1", "--limit is how many dead jobs to list, not -1"},
 		{"failed list --limit=many", `invalid argument "many"`},
 		{"chains start", "the id of a point is missing"},
 		{"chains redrive A B", "the id of a chain is all that is wanted, not 2 arguments"},

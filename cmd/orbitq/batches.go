@@ -31,7 +31,7 @@ func showBatch(cmd *cobra.Command, b *client.Batch) error {
 // batchesList lists batches. Those that go on are not counted in a list: each would cost a read of all its items.
 func batchesList() *cobra.Command {
 	return listing[client.Batch]{
-		what: "batches", ask: (*client.Client).Batches, write: writeBatches,
+		what: "batches", order: newestFirst, ask: (*client.Client).Batches, write: writeBatches,
 		example: "  orbitq batches list\n  orbitq batches list --limit 0 -o json | jq -r '.items[] | select(.state==\"running\") | .id'",
 	}.command()
 }

@@ -122,7 +122,7 @@ func showChain(cmd *cobra.Command, c *client.Chain) error {
 // was tried.
 func chainsList() *cobra.Command {
 	return listing[client.Chain]{
-		what: "chains", ask: (*client.Client).Chains, write: writeChains,
+		what: "chains", order: newestFirst, ask: (*client.Client).Chains, write: writeChains,
 		example: "  orbitq chains list\n  orbitq chains list --limit 0 -o json | jq -r '.items[] | select(.state==\"failed\") | .id'",
 	}.command()
 }

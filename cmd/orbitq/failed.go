@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"orbitq/internal/client"
 	"orbitq/internal/job"
@@ -25,37 +27,24 @@ func failed() *cobra.Command {
 // failedList lists dead jobs. They stay dead until somebody retries or forgets them, so the list is what is left to do.
 func failedList() *cobra.Command {
 	var (
-		f     client.FailedFilter
-		code  string
-		limit int
+		f    client.FailedFilter
+		code string
 	)
-	cmd := &cobra.Command{
-		Use: "list", Short: "List your dead jobs, the latest death first", Args: none,
-		Example: "  orbitq failed list\n  orbitq failed list --code PROVIDER_DENIED --limit 0   # all of them",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if limit < 0 {
-				return usageError{fmt.Errorf("--limit is how many jobs to list, not %d", limit)}
-			}
-			f.Code, f.Page = job.Code(code), pageSize(limit)
-			c, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			list, err := firstOf(c.Failed(cmd.Context(), f), limit)
-			if err != nil {
-				return err
-			}
-			return show(cmd, list, func(out io.Writer) error {
-				if len(list.Items) == 0 {
-					return say(out, "no dead jobs")
-				}
-				return writeJobs(out, &list)
-			})
+	return listing[client.Job]{
+		what: "dead jobs", order: "the latest death first",
+		example: "  orbitq failed list\n  orbitq failed list --code PROVIDER_DENIED --limit 0   # all of them",
+		flags:   func(flags *pflag.FlagSet) { filterFlags(flags, &f, &code) },
+		ask: func(c *client.Client, ctx context.Context, page int) iter.Seq2[client.Job, error] {
+			f.Code, f.Page = job.Code(code), page
+			return c.Failed(ctx, f)
 		},
-	}
-	filterFlags(cmd, &f, &code)
-	cmd.Flags().IntVar(&limit, "limit", 20, "how many to list at most; 0 is all")
-	return cmd
+		write: func(out io.Writer, list *listOf[client.Job]) error {
+			if len(list.Items) == 0 {
+				return say(out, "no dead jobs")
+			}
+			return writeJobs(out, list)
+		},
+	}.command()
 }
 
 // failedRetry runs dead jobs again: some by id, or many by what they have in common. Everything at once must be said
@@ -98,7 +87,7 @@ func failedRetry() *cobra.Command {
 			}))
 		},
 	}
-	filterFlags(cmd, &f, &code)
+	filterFlags(cmd.Flags(), &f, &code)
 	cmd.Flags().BoolVar(&all, "all", false, "every dead job")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only count what the filter or --all mean")
 	by.flags(cmd)
@@ -124,12 +113,12 @@ func failedForget() *cobra.Command {
 }
 
 // filterFlags are the flags that say which dead jobs are meant.
-func filterFlags(cmd *cobra.Command, f *client.FailedFilter, code *string) {
-	cmd.Flags().StringVar(code, "code", "", "only jobs that died of this code")
-	cmd.Flags().StringVar(&f.Fingerprint, "fingerprint", "", "only jobs that died of this cause; see orbitq failed groups")
-	cmd.Flags().StringVar(&f.Queue, "queue", "", "only jobs of this queue: high, default or low")
-	cmd.Flags().StringVar(&f.Since, "since", "", "only jobs that died at this time or later, such as 2026-11-25T08:00:00Z")
-	cmd.Flags().StringVar(&f.Until, "until", "", "only jobs that died before this time")
+func filterFlags(flags *pflag.FlagSet, f *client.FailedFilter, code *string) {
+	flags.StringVar(code, "code", "", "only jobs that died of this code")
+	flags.StringVar(&f.Fingerprint, "fingerprint", "", "only jobs that died of this cause; see orbitq failed groups")
+	flags.StringVar(&f.Queue, "queue", "", "only jobs of this queue: high, default or low")
+	flags.StringVar(&f.Since, "since", "", "only jobs that died at this time or later, such as 2026-11-25T08:00:00Z")
+	flags.StringVar(&f.Until, "until", "", "only jobs that died before this time")
 }
 
 // jobsCancel takes open jobs back.

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"orbitq/internal/client"
 	"orbitq/internal/job"
@@ -101,40 +103,27 @@ func jobsShow() *cobra.Command {
 	}
 }
 
-// jobsList lists jobs. It stops at a limit unless it is told otherwise, because a list without an end is rarely wanted
-// on a terminal, and it says when there is more.
+// jobsList lists jobs.
 func jobsList() *cobra.Command {
 	var (
 		f     client.Filter
 		state string
-		limit int
 	)
-	cmd := &cobra.Command{
-		Use: "list", Short: "List your jobs, newest first", Args: none,
-		Example: "  orbitq jobs list\n  orbitq jobs list --state dead --limit 0   # all of them\n  orbitq jobs list --queue high -o json | jq -r .items[].id",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if limit < 0 {
-				return usageError{fmt.Errorf("--limit is how many jobs to list, not %d", limit)}
-			}
-			f.State, f.Page = job.State(state), pageSize(limit)
-			c, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			list, err := firstOf(c.Jobs(cmd.Context(), f), limit)
-			if err != nil {
-				return err
-			}
-			return show(cmd, list, func(out io.Writer) error { return writeJobs(out, &list) })
+	return listing[client.Job]{
+		what: "jobs", order: newestFirst, write: writeJobs,
+		example: "  orbitq jobs list\n  orbitq jobs list --state dead --limit 0   # all of them\n  orbitq jobs list --queue high -o json | jq -r .items[].id",
+		flags: func(flags *pflag.FlagSet) {
+			flags.StringVar(&state, "state", "", "only jobs in this state: scheduled, queued, running, waiting, retrying,\nsucceeded, skipped, dead, cancelled or forgotten")
+			flags.StringVar(&f.Queue, "queue", "", "only jobs of this queue: high, default or low")
+			flags.StringVar(&f.Kind, "kind", "", "only jobs of this kind")
+			flags.StringVar(&f.Tag, "tag", "", "only jobs with this tag")
+			flags.StringVar(&f.Point, "point", "", "only jobs of this point")
 		},
-	}
-	cmd.Flags().StringVar(&state, "state", "", "only jobs in this state: scheduled, queued, running, waiting, retrying,\nsucceeded, skipped, dead, cancelled or forgotten")
-	cmd.Flags().StringVar(&f.Queue, "queue", "", "only jobs of this queue: high, default or low")
-	cmd.Flags().StringVar(&f.Kind, "kind", "", "only jobs of this kind")
-	cmd.Flags().StringVar(&f.Tag, "tag", "", "only jobs with this tag")
-	cmd.Flags().StringVar(&f.Point, "point", "", "only jobs of this point")
-	cmd.Flags().IntVar(&limit, "limit", 20, "how many to list at most; 0 is all")
-	return cmd
+		ask: func(c *client.Client, ctx context.Context, page int) iter.Seq2[client.Job, error] {
+			f.State, f.Page = job.State(state), page
+			return c.Jobs(ctx, f)
+		},
+	}.command()
 }
 
 // firstOf takes up to limit items of a list, all of them if it is 0, and notes whether there are more.

@@ -7,22 +7,27 @@ import (
 	"iter"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"orbitq/internal/client"
 )
 
-// listing is a command that lists everything of one sort that a user has, and has no filter but how many.
+// listing is a command that lists what a user has of one sort. It stops at a limit unless it is told otherwise, because a
+// list without an end is rarely wanted on a terminal, and it says when there is more.
 type listing[Item any] struct {
-	what, example string
-	ask           func(c *client.Client, ctx context.Context, page int) iter.Seq2[Item, error]
-	write         func(w io.Writer, list *listOf[Item]) error
+	what, order, example string
+	flags                func(*pflag.FlagSet) // those of a filter, if it has any
+	ask                  func(c *client.Client, ctx context.Context, page int) iter.Seq2[Item, error]
+	write                func(w io.Writer, list *listOf[Item]) error
 }
+
+const newestFirst = "newest first"
 
 // command returns it.
 func (l listing[Item]) command() *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
-		Use: "list", Short: "List your " + l.what + ", newest first", Args: none, Example: l.example,
+		Use: "list", Short: "List your " + l.what + ", " + l.order, Args: none, Example: l.example,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 0 {
 				return usageError{fmt.Errorf("--limit is how many %s to list, not %d", l.what, limit)}
@@ -37,6 +42,9 @@ func (l listing[Item]) command() *cobra.Command {
 			}
 			return show(cmd, list, func(out io.Writer) error { return l.write(out, &list) })
 		},
+	}
+	if l.flags != nil {
+		l.flags(cmd.Flags())
 	}
 	cmd.Flags().IntVar(&limit, "limit", 20, "how many to list at most; 0 is all")
 	return cmd

@@ -23,7 +23,7 @@ func notifications() *cobra.Command {
 // notificationsList lists messages. The inbox has all of them that were not muted, whatever became of webhook and topic.
 func notificationsList() *cobra.Command {
 	return listing[client.Notice]{
-		what: "messages", ask: (*client.Client).Notifications, write: writeNotices,
+		what: "messages", order: newestFirst, ask: (*client.Client).Notifications, write: writeNotices,
 		example: "  orbitq notifications list\n  orbitq notifications list --limit 0 -o json | jq -r .items[].title",
 	}.command()
 }

@@ -87,7 +87,7 @@ func TestGoldenOperatorsViews(t *testing.T) {
 		"operation": func(w *bytes.Buffer) error { return writeOperation(w, &stopped) },
 		"poison":    func(w *bytes.Buffer) error { return writePoison(w, letters) },
 		"causes":    func(w *bytes.Buffer) error { return writeCauses(w, causes) },
-		"ledger":    func(w *bytes.Buffer) error { return writeLedger(w, entries) },
+		"ledger":    func(w *bytes.Buffer) error { return writeLedger(w, &entries) },
 	} {
 		var out bytes.Buffer
 		if err := write(&out); err != nil {

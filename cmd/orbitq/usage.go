@@ -36,31 +36,16 @@ func usage() *cobra.Command {
 
 // usageLedger lists what was billed.
 func usageLedger() *cobra.Command {
-	var limit int
-	cmd := &cobra.Command{
-		Use: "ledger", Short: "List the analyses that were billed, newest first", Args: none,
-		Example: "  orbitq usage ledger\n  orbitq usage ledger --limit 0 -o json | jq '[.items[].cost_credits] | add'",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if limit < 0 {
-				return usageError{fmt.Errorf("--limit is how many entries to list, not %d", limit)}
-			}
-			c, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			list, err := firstOf(c.Ledger(cmd.Context(), pageSize(limit)), limit)
-			if err != nil {
-				return err
-			}
-			return show(cmd, list, func(out io.Writer) error { return writeLedger(out, list) })
-		},
-	}
-	cmd.Flags().IntVar(&limit, "limit", 20, "how many to list at most; 0 is all")
+	cmd := listing[client.Entry]{
+		what: "billed analyses", order: newestFirst, ask: (*client.Client).Ledger, write: writeLedger,
+		example: "  orbitq usage ledger\n  orbitq usage ledger --limit 0 -o json | jq '[.items[].cost_credits] | add'",
+	}.command()
+	cmd.Use = "ledger"
 	return cmd
 }
 
 // writeLedger shows entries to people.
-func writeLedger(w io.Writer, l listOf[client.Entry]) error {
+func writeLedger(w io.Writer, l *listOf[client.Entry]) error {
 	if len(l.Items) == 0 {
 		return say(w, "nothing was billed")
 	}

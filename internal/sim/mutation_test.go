@@ -127,7 +127,7 @@ func missed(t *testing.T, g *guard) string {
 	t.Helper()
 	first, caught, seen := "", "", 0
 	var seed uint64
-	swarm(&budget{from: 1, worlds: 600}, g.rules, func(w *world, wrong []string) bool {
+	swarm(&budget{make: newWorld, from: 1, worlds: 600}, g.rules, func(w *world, wrong []string) bool {
 		seen++
 		for _, text := range wrong {
 			if first == "" {

@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"fmt"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -26,33 +27,25 @@ func setting(name string, otherwise int) int {
 	return otherwise
 }
 
-// TestSwarm lives as many lives as a minute allows, at most a million. First come
-// the seeds that have a story.
-//
-// SIM_SECONDS is its time, SIM_WORLDS bounds the worlds instead, and SIM_FROM is
-// the first seed.
+// genre is a sort of worlds.
+type genre struct {
+	make    func(*lab, uint64, memstore.Rules) *world
+	stories string // file of the seeds that have one
+	replay  string // command that lives the seed %d again
+	seed    string // variable with a seed to live again
+	seconds string // variable with how long to live
+}
+
+// jobsAlone are worlds without chains and batches.
+func jobsAlone() genre {
+	return genre{newWorld, "seeds.txt", "make sim SEED=%d", "SEED", "SIM_SECONDS"}
+}
+
+// TestSwarm lives as many lives as a minute allows, at most a million.
 func TestSwarm(t *testing.T) {
 	t.Parallel()
-	seconds := 60
-	if testing.Short() || raceEnabled {
-		seconds = 3
-	}
-	b := budget{from: uint64(setting("SIM_FROM", 1)), worlds: setting("SIM_WORLDS", 1<<40), lives: 1_000_000}
-	if os.Getenv("SIM_WORLDS") == "" {
-		b.end = time.Now().Add(time.Duration(setting("SIM_SECONDS", seconds)) * time.Second)
-	}
-	for _, s := range stories(t, "seeds.txt") {
-		b.first = append(b.first, s.seed)
-	}
-	failed := 0
 	began := time.Now()
-	total := swarm(&b, memstore.Protocol(), func(w *world, wrong []string) bool {
-		if len(wrong) > 0 {
-			failed++
-			t.Errorf("seed %d: replay with make sim SEED=%d, then add it to testdata/seeds.txt\n%s", w.seed, w.seed, strings.Join(wrong, "\n"))
-		}
-		return failed < 5
-	})
+	total, failed := jobsAlone().hunt(t, &budget{lives: 1_000_000}, 60)
 	t.Logf("measured: %d lifecycles with %d faults in %v, %d comparisons of %d invariants, %d violations, seeds %s\n%v",
 		total.jobs, total.struck(), time.Since(began).Round(time.Second/10), total.checks.all(), int(invariants), failed, total.seeds, total)
 	if failed == 0 {
@@ -60,27 +53,55 @@ func TestSwarm(t *testing.T) {
 	}
 }
 
-// TestReplay runs the seed in SEED with a log of every effect, and every seed that
-// has a story twice: a run must repeat.
 func TestReplay(t *testing.T) {
 	t.Parallel()
-	seeds := []uint64{}
-	log := func(string, ...any) {}
-	if seed, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64); err == nil {
+	jobsAlone().repeat(t)
+}
+
+// hunt lives worlds until a time is over, those with a story first, and fails with the seed of each that breaks an
+// invariant. It gives up after the fifth. SIM_WORLDS bounds the worlds instead, and SIM_FROM is the first seed.
+func (g genre) hunt(t *testing.T, b *budget, seconds int) (total *tally, failed int) {
+	t.Helper()
+	if testing.Short() || raceEnabled {
+		seconds = 3
+	}
+	b.make, b.from, b.worlds = g.make, uint64(setting("SIM_FROM", 1)), setting("SIM_WORLDS", 1<<40)
+	if os.Getenv("SIM_WORLDS") == "" {
+		b.end = time.Now().Add(time.Duration(setting(g.seconds, seconds)) * time.Second)
+	}
+	for _, s := range g.told(t) {
+		b.first = append(b.first, s.seed)
+	}
+	total = swarm(b, memstore.Protocol(), func(w *world, wrong []string) bool {
+		if len(wrong) > 0 {
+			failed++
+			t.Errorf("seed %d: replay with %s, then add it to testdata/%s\n%s", w.seed, fmt.Sprintf(g.replay, w.seed), g.stories, strings.Join(wrong, "\n"))
+		}
+		return failed < 5
+	})
+	return total, failed
+}
+
+// repeat lives a seed twice with a log of every effect, if the variable has one, or else every seed that has a story: a
+// run must repeat.
+func (g genre) repeat(t *testing.T) {
+	t.Helper()
+	seeds, log := []uint64{}, func(string, ...any) {}
+	if seed, err := strconv.ParseUint(os.Getenv(g.seed), 10, 64); err == nil {
 		seeds, log = append(seeds, seed), t.Logf
 	} else {
-		for _, s := range stories(t, "seeds.txt") {
+		for _, s := range g.told(t) {
 			seeds = append(seeds, s.seed)
 		}
 	}
 	l := newLab()
 	defer l.close()
 	for _, seed := range seeds {
-		first, wrong := live(newWorld(l, seed, memstore.Protocol()), log)
+		first, wrong := live(g.make(l, seed, memstore.Protocol()), log)
 		if len(wrong) > 0 {
 			t.Errorf("seed %d\n%s", seed, strings.Join(wrong, "\n"))
 		}
-		again, _ := live(newWorld(l, seed, memstore.Protocol()), nil)
+		again, _ := live(g.make(l, seed, memstore.Protocol()), nil)
 		if first.String() != again.String() {
 			t.Errorf("seed %d did not repeat:\n%v\n%v", seed, first, again)
 		}
@@ -93,10 +114,10 @@ type story struct {
 	why  string
 }
 
-// stories reads the seeds that once failed, or that reach what few others do.
-func stories(t *testing.T, file string) (all []story) {
+// told reads the seeds that once failed, or that reach what few others do.
+func (g genre) told(t *testing.T) (all []story) {
 	t.Helper()
-	text, err := os.ReadFile("testdata/" + file)
+	text, err := os.ReadFile("testdata/" + g.stories)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +128,7 @@ func stories(t *testing.T, file string) (all []story) {
 		number, why, _ := strings.Cut(strings.TrimSpace(line), " ")
 		seed, err := strconv.ParseUint(number, 10, 64)
 		if err != nil || why == "" {
-			t.Fatalf("%s: %q is no seed with a reason: %v", file, line, err)
+			t.Fatalf("%s: %q is no seed with a reason: %v", g.stories, line, err)
 		}
 		all = append(all, story{seed, strings.TrimSpace(why)})
 	}

@@ -27,9 +27,9 @@ func live(w *world, log func(string, ...any)) (_ *world, wrong []string) {
 
 // budget is how much a swarm may do: whatever is used up first ends it.
 type budget struct {
-	make   func(*lab, uint64, memstore.Rules) *world // newWorld if nil
-	first  []uint64                                  // seeds to begin with
-	from   uint64                                    // then all from here on
+	make   func(*lab, uint64, memstore.Rules) *world
+	first  []uint64 // seeds to begin with
+	from   uint64   // then all from here on
 	worlds int
 	lives  int       // jobs that were accepted
 	end    time.Time // zero for no end
@@ -37,14 +37,6 @@ type budget struct {
 	mu    sync.Mutex
 	taken int
 	spent bool
-}
-
-// world returns the world of a seed.
-func (b *budget) world(l *lab, seed uint64, rules memstore.Rules) *world {
-	if b.make == nil {
-		return newWorld(l, seed, rules)
-	}
-	return b.make(l, seed, rules)
 }
 
 // next returns the next seed, and false if there is none.
@@ -72,7 +64,7 @@ func swarm(b *budget, rules memstore.Rules, each func(*world, []string) (goOn bo
 			l := newLab()
 			defer l.close()
 			for seed, more := b.next(); more; seed, more = b.next() {
-				w, wrong := live(b.world(l, seed, rules), nil)
+				w, wrong := live(b.make(l, seed, rules), nil)
 				b.mu.Lock()
 				total.add(&w.tally)
 				b.spent = !each(w, wrong) || b.spent || b.lives > 0 && total.jobs >= b.lives
@@ -88,7 +80,7 @@ func swarm(b *budget, rules memstore.Rules, each func(*world, []string) (goOn bo
 	wg.Wait()
 	total.seeds = fmt.Sprintf("%d..%d", b.from, b.from+uint64(max(b.taken-len(b.first), 1))-1)
 	if len(b.first) > 0 {
-		total.seeds = fmt.Sprintf("%d of seeds.txt, then %s", len(b.first), total.seeds)
+		total.seeds = fmt.Sprintf("%d with a story, then %s", len(b.first), total.seeds)
 	}
 	return total
 }
