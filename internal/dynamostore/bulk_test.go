@@ -2,8 +2,10 @@ package dynamostore_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/smithy-go"
@@ -22,12 +24,20 @@ type bulk struct {
 	throttle   bool
 	lazy       bool // does nothing every second time, and says so
 	calls      int
+	last       int    // request that is carried out before the caller dies; 0 for none
+	die        func() // ends the caller
 	consistent []bool
 }
 
 func (b *bulk) BatchWriteItem(ctx context.Context, in *dynamodb.BatchWriteItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.BatchWriteItemOutput, error) {
+	if err := ctx.Err(); err != nil && b.last > 0 {
+		return nil, err // as the real client does
+	}
 	if b.calls++; b.throttle && b.calls%2 == 1 {
 		return nil, &smithy.GenericAPIError{Code: "ProvisionedThroughputExceededException"}
+	}
+	if b.calls == b.last {
+		defer b.die()
 	}
 	if b.lazy && b.calls%2 == 1 {
 		return &dynamodb.BatchWriteItemOutput{UnprocessedItems: in.RequestItems}, nil
@@ -93,6 +103,35 @@ func TestABatchOfAnySizeIsWritten(t *testing.T) {
 		if c.want != "" && len(b.wrote) > 0 {
 			t.Errorf("%s: a batch without its items: %v", c.name, b.wrote)
 		}
+	}
+}
+
+// TestABatchWhoseCallerDiesHalfWayIsNotThere: its items are where nobody looks, and the
+// request that comes again writes its own beside them.
+func TestABatchWhoseCallerDiesHalfWayIsNotThere(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	b := &bulk{partial: partial{each: 25}, last: 2, die: cancel}
+	batch := job.Batch{ID: job.DerivedID("b"), Created: time.Unix(1_700_000_000, 0).UTC()}
+	items := make([]job.Item, 120)
+	for i, id := range manyIDs(len(items)) {
+		items[i] = batch.Item(id, 1)
+	}
+	if _, existed, err := on(b).AcceptBatch(ctx, &batch, items); err == nil || existed {
+		t.Errorf("existed %v, %v", existed, err)
+	}
+	want := slices.Repeat([]string{"ITEMS#" + batch.Partition()}, 50)
+	if !slices.Equal(b.wrote, want) {
+		t.Errorf("left behind: %d rows, %q", len(b.wrote), slices.Compact(b.wrote))
+	}
+	again := batch
+	again.Created = batch.Created.Add(time.Second)
+	if _, existed, err := on(b).AcceptBatch(t.Context(), &again, items); err != nil || existed {
+		t.Errorf("again: existed %v, %v", existed, err)
+	}
+	want = append(append(want, slices.Repeat([]string{"ITEMS#" + again.Partition()}, len(items))...), "BATCH#"+again.ID)
+	if again.Partition() == batch.Partition() || !slices.Equal(b.wrote, want) {
+		t.Errorf("again: %d rows, %q", len(b.wrote), slices.Compact(b.wrote))
 	}
 }
 

@@ -138,7 +138,9 @@ func TestACrashBeforeTheCommitRunsAgain(t *testing.T) {
 	t.Parallel()
 	w := own(t, nil)
 	c := w.as(t, "crash", "pro")
-	w.Provider().SetFaults(cdse.Fault{Kind: "slow", Endpoint: "statistics", Nth: 1, Count: 1, DelayMS: 60_000})
+	if err := w.Provider().SetFaults(cdse.Fault{Kind: cdse.FaultSlow, Endpoint: cdse.EndpointStatistics, DelayMS: 60_000}); err != nil {
+		t.Fatal(err)
+	}
 	created, err := c.CreatePoint(t.Context(), w.clear(1)[0])
 	if err != nil {
 		t.Fatal(err)
@@ -152,6 +154,10 @@ func TestACrashBeforeTheCommitRunsAgain(t *testing.T) {
 	})
 	if _, ok := w.Kill("enrich", rand.New(rand.NewPCG(1, 1))); !ok {
 		t.Fatal("no worker to kill")
+	}
+	// Only now: whether the call had arrived before the kill is chance.
+	if err := w.Provider().SetFaults(); err != nil {
+		t.Fatal(err)
 	}
 	j := ended(t, c, created.JobID)
 	u, err := c.Usage(t.Context())

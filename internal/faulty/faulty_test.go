@@ -232,6 +232,44 @@ func TestEveryMethodOfThePortsIsTried(t *testing.T) {
 	}
 }
 
+// TestAProcessCanEndWithHalfOfABatch, and only if it was alive and the request had not arrived.
+func TestAProcessCanEndWithHalfOfABatch(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		fault faulty.Fault
+		down  bool
+		items int
+		batch bool
+	}{
+		{"before", faulty.CrashBefore, false, 2, false},
+		{"after", faulty.CrashAfter, false, 5, true},
+		{"refused", faulty.Refuse, false, 0, false},
+		{"reply lost", faulty.LoseReply, false, 5, true},
+		{"down already", faulty.None, true, 0, false},
+	} {
+		table := memstore.New(job.DefaultTiming())
+		p := &faulty.Process{Plan: faulty.Script{"AcceptBatch": c.fault}}
+		if c.down {
+			p.Kill()
+		}
+		b := job.Batch{ID: "b", Account: job.Account{Owner: "u"}}
+		items := []job.Item{b.Item("p", 1), b.Item("q", 1), b.Item("r", 1), b.Item("s", 1), b.Item("t", 1)}
+		if _, _, err := (&faulty.Flows{FlowTable: table, Process: p}).AcceptBatch(t.Context(), &b, items); err == nil {
+			t.Errorf("%s: no error", c.name)
+		}
+		left, _, err := table.Items(t.Context(), &b, "", 10)
+		_, missing := table.Batch(t.Context(), "b")
+		if err != nil || len(left) != c.items || (missing == nil) != c.batch {
+			t.Errorf("%s: %d items, batch: %v; %v", c.name, len(left), missing, err)
+		}
+		// Whoever asks again gets a whole batch.
+		if _, existed, err := table.AcceptBatch(t.Context(), &b, items); err != nil || existed != c.batch {
+			t.Errorf("%s: again: existed %v, %v", c.name, existed, err)
+		}
+	}
+}
+
 // TestWithoutFaultsAProcessSeesTheTable as it is: every answer comes through whole.
 func TestWithoutFaultsAProcessSeesTheTable(t *testing.T) {
 	t.Parallel()

@@ -69,13 +69,35 @@ func (f *Flows) OwnChains(ctx context.Context, owner, after string, n int) ([]jo
 	return got.rows, got.next, err
 }
 
-// AcceptBatch implements flow.Batches.
+// AcceptBatch implements flow.Batches. It is several requests, so a process that ends before
+// the last of them ends between two: half of the items are there, and no batch.
 func (f *Flows) AcceptBatch(ctx context.Context, b *job.Batch, items []job.Item) (job.Batch, bool, error) {
+	alive, arrived := !f.Process.Down(), false
 	got, err := call(f.Process, "AcceptBatch", func() (a accepted[job.Batch], err error) {
+		arrived = true
 		a.row, a.existed, err = f.FlowTable.AcceptBatch(ctx, b, items)
 		return a, err //nolint:wrapcheck // a decorator hands errors on as they are
 	})
+	if alive && !arrived && f.Process.Down() {
+		//nolint:contextcheck // it stands upon the caller's
+		_, _, _ = f.FlowTable.AcceptBatch(&dying{ctx, len(items) / 2}, b, items) // nobody is left to see it fail
+	}
 	return got.row, got.existed, err
+}
+
+// dying is the context of a caller that goes away after it was asked for a number of times.
+type dying struct {
+	context.Context //nolint:containedctx // it is one
+
+	left int
+}
+
+// Err implements context.Context.
+func (d *dying) Err() error {
+	if d.left--; d.left < 0 {
+		return context.Canceled
+	}
+	return d.Context.Err() //nolint:wrapcheck // as it is
 }
 
 // Batch implements flow.Batches.

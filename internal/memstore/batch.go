@@ -7,19 +7,22 @@ import (
 	"orbitq/internal/job"
 )
 
-// AcceptBatch implements flow.Batches.
-func (s *Store) AcceptBatch(_ context.Context, b *job.Batch, items []job.Item) (job.Batch, bool, error) {
+// AcceptBatch implements flow.Batches. The items come first, each by itself, as they do on
+// DynamoDB: who goes away in the middle leaves some of them, and no batch.
+func (s *Store) AcceptBatch(ctx context.Context, b *job.Batch, items []job.Item) (job.Batch, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// On DynamoDB the items come first, in requests of their own; under one lock nobody can
-	// see an order.
-	stored, existed := acceptIn(s.flows.batches, b.ID, *b)
-	if !existed {
-		for i := range items {
-			s.flows.items[itemKey{b.Partition(), items[i].Point}] = copied(items[i])
-		}
+	if old, ok := s.flows.batches[b.ID]; ok {
+		return copied(old), true, nil
 	}
-	return stored, existed, nil
+	for i := range items {
+		if err := ctx.Err(); err != nil {
+			return *b, false, job.Errorf(job.Internal, "write items: %w", err)
+		}
+		s.flows.items[itemKey{b.Partition(), items[i].Point}] = copied(items[i])
+	}
+	s.flows.batches[b.ID] = copied(*b)
+	return *b, false, nil
 }
 
 // Batch implements flow.Batches.

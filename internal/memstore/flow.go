@@ -38,21 +38,15 @@ func copied[T any](v T) T {
 	return c
 }
 
-// acceptIn stores a value that is not there yet.
-func acceptIn[K comparable, T any](m map[K]T, k K, v T) (T, bool) {
-	if old, ok := m[k]; ok {
-		return copied(old), true
-	}
-	m[k] = copied(v)
-	return v, false
-}
-
 // AcceptChain implements flow.Chains.
 func (s *Store) AcceptChain(_ context.Context, c *job.Chain) (job.Chain, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	stored, existed := acceptIn(s.flows.chains, c.ID, *c)
-	return stored, existed, nil
+	if old, ok := s.flows.chains[c.ID]; ok {
+		return copied(old), true, nil
+	}
+	s.flows.chains[c.ID] = copied(*c)
+	return *c, false, nil
 }
 
 // Chain implements flow.Chains.
