@@ -1,6 +1,7 @@
 package entry_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -197,6 +198,30 @@ func TestItemsShowWhereTheyStand(t *testing.T) {
 	b.do(t, call{method: "GET", path: fmt.Sprint("/v1/jobs/", dead["job_id"]), owner: ann}).into(t, http.StatusOK, &one)
 	if one["state"] != "dead" || one["flow"] != "batch/"+batch.ID {
 		t.Errorf("its job: %v", one)
+	}
+}
+
+// A list reads no jobs, and says all the same how far each chain has come and where one has failed.
+func TestListedChainsShowTheirSteps(t *testing.T) {
+	t.Parallel()
+	b := start(t).live()
+	for _, c := range []struct {
+		run  kind
+		want string
+	}{
+		{b.run, `[{"kind":"enrich","state":"succeeded"},{"kind":"analyze","state":"pending"}]`},
+		{dying(job.ProviderDenied), `[{"kind":"enrich","state":"dead"},{"kind":"analyze","state":"pending"}]`},
+	} {
+		b.now, b.run = b.now.Add(time.Second), c.run
+		chain := b.chain(t, ann, `,"steps":["enrich","analyze"]`)
+		_, _ = b.step(t, event("chain", chain.ID)) // that one of them fails is what is wanted
+		var page struct {
+			Items []struct{ Steps json.RawMessage }
+		}
+		b.do(t, call{method: "GET", path: "/v1/chains", owner: ann, query: "limit=1"}).into(t, http.StatusOK, &page)
+		if len(page.Items) != 1 || string(page.Items[0].Steps) != c.want {
+			t.Errorf("listed: %s, want %s", page.Items, c.want)
+		}
 	}
 }
 
