@@ -8,7 +8,6 @@ import (
 	"iter"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"orbitq/internal/client"
 	"orbitq/internal/job"
@@ -33,7 +32,7 @@ func failedList() *cobra.Command {
 	return listing[client.Job]{
 		what: "dead jobs", order: "the latest death first",
 		example: "  orbitq failed list\n  orbitq failed list --code PROVIDER_DENIED --limit 0   # all of them",
-		flags:   func(flags *pflag.FlagSet) { filterFlags(flags, &f, &code) },
+		flags:   func(cmd *cobra.Command) { filterFlags(cmd, &f, &code) },
 		ask: func(c *client.Client, ctx context.Context, page int) iter.Seq2[client.Job, error] {
 			f.Code, f.Page = job.Code(code), page
 			return c.Failed(ctx, f)
@@ -87,7 +86,7 @@ func failedRetry() *cobra.Command {
 			}))
 		},
 	}
-	filterFlags(cmd.Flags(), &f, &code)
+	filterFlags(cmd, &f, &code)
 	cmd.Flags().BoolVar(&all, "all", false, "every dead job")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only count what the filter or --all mean")
 	by.flags(cmd)
@@ -113,12 +112,12 @@ func failedForget() *cobra.Command {
 }
 
 // filterFlags are the flags that say which dead jobs are meant.
-func filterFlags(flags *pflag.FlagSet, f *client.FailedFilter, code *string) {
-	flags.StringVar(code, "code", "", "only jobs that died of this code")
-	flags.StringVar(&f.Fingerprint, "fingerprint", "", "only jobs that died of this cause; see orbitq failed groups")
-	flags.StringVar(&f.Queue, "queue", "", "only jobs of this queue: high, default or low")
-	flags.StringVar(&f.Since, "since", "", "only jobs that died at this time or later, such as 2026-11-25T08:00:00Z")
-	flags.StringVar(&f.Until, "until", "", "only jobs that died before this time")
+func filterFlags(cmd *cobra.Command, f *client.FailedFilter, code *string) {
+	cmd.Flags().StringVar(code, "code", "", "only jobs that died of this code")
+	cmd.Flags().StringVar(&f.Fingerprint, "fingerprint", "", "only jobs that died of this cause; see orbitq failed groups")
+	cmd.Flags().StringVar(&f.Queue, "queue", "", "only jobs of this queue: high, default or low")
+	cmd.Flags().StringVar(&f.Since, "since", "", "only jobs that died at this time or later, such as 2026-11-25T08:00:00Z")
+	cmd.Flags().StringVar(&f.Until, "until", "", "only jobs that died before this time")
 }
 
 // jobsCancel takes open jobs back.

@@ -52,7 +52,7 @@ func failedGroups() *cobra.Command {
 			return show(cmd, map[string]any{"items": causes}, func(out io.Writer) error { return writeCauses(out, causes) })
 		},
 	}
-	filterFlags(cmd.Flags(), &f, &code)
+	filterFlags(cmd, &f, &code)
 	return cmd
 }
 
@@ -131,7 +131,7 @@ func failedFlush() *cobra.Command {
 			}))
 		},
 	}
-	filterFlags(cmd.Flags(), &f, &code)
+	filterFlags(cmd, &f, &code)
 	cmd.Flags().BoolVar(&all, "all", false, "every dead job")
 	cmd.Flags().BoolVar(&confirm, "confirm", false, "do it; without it they are only counted")
 	return cmd

@@ -8,7 +8,6 @@ import (
 	"iter"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"orbitq/internal/client"
 	"orbitq/internal/job"
@@ -112,7 +111,8 @@ func jobsList() *cobra.Command {
 	return listing[client.Job]{
 		what: "jobs", order: newestFirst, write: writeJobs,
 		example: "  orbitq jobs list\n  orbitq jobs list --state dead --limit 0   # all of them\n  orbitq jobs list --queue high -o json | jq -r .items[].id",
-		flags: func(flags *pflag.FlagSet) {
+		flags: func(cmd *cobra.Command) {
+			flags := cmd.Flags()
 			flags.StringVar(&state, "state", "", "only jobs in this state: scheduled, queued, running, waiting, retrying,\nsucceeded, skipped, dead, cancelled or forgotten")
 			flags.StringVar(&f.Queue, "queue", "", "only jobs of this queue: high, default or low")
 			flags.StringVar(&f.Kind, "kind", "", "only jobs of this kind")

@@ -7,7 +7,6 @@ import (
 	"iter"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"orbitq/internal/client"
 )
@@ -16,7 +15,7 @@ import (
 // list without an end is rarely wanted on a terminal, and it says when there is more.
 type listing[Item any] struct {
 	what, order, example string
-	flags                func(*pflag.FlagSet) // those of a filter, if it has any
+	flags                func(*cobra.Command) // those of a filter, if it has any
 	ask                  func(c *client.Client, ctx context.Context, page int) iter.Seq2[Item, error]
 	write                func(w io.Writer, list *listOf[Item]) error
 }
@@ -44,7 +43,7 @@ func (l listing[Item]) command() *cobra.Command {
 		},
 	}
 	if l.flags != nil {
-		l.flags(cmd.Flags())
+		l.flags(cmd)
 	}
 	cmd.Flags().IntVar(&limit, "limit", 20, "how many to list at most; 0 is all")
 	return cmd
