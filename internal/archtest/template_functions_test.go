@@ -3,6 +3,7 @@ package archtest
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -181,6 +182,30 @@ func seconds(s string) bool {
 
 // anchor finds the place in the documentation that an alarm sends its reader to.
 var anchor = regexp.MustCompile(`(docs/[\w-]+\.md)#([\w-]+)`)
+
+// Two stacks in one account have metrics of the same names.
+func TestAlarmsRingForTheirOwnStack(t *testing.T) {
+	t.Parallel()
+
+	found := 0
+
+	load(t).CFN.of(t, "AWS::CloudWatch::Alarm", func(name string, alarm map[string]any) {
+		if alarm["Namespace"] != "orbitq" {
+			return
+		}
+
+		found++
+
+		want := []any{map[string]any{"Name": "stack", "Value": map[string]any{"Ref": "AWS::StackName"}}}
+		if !reflect.DeepEqual(alarm["Dimensions"], want) {
+			t.Errorf("%s: dimensions %v", name, alarm["Dimensions"])
+		}
+	})
+
+	if found == 0 {
+		t.Error("no alarm stands on a metric of orbitq")
+	}
+}
 
 func TestAlarmsLeadToTheRunbook(t *testing.T) {
 	t.Parallel()

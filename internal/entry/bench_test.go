@@ -157,7 +157,7 @@ func start(tb testing.TB) *bench {
 		now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), run: done,
 	}
 	clock := func() time.Time { return b.now }
-	b.logger = slog.New(slog.NewJSONHandler(b.log, nil))
+	b.logger = slog.New(slog.NewJSONHandler(b.log, nil)).With("stack", "orbitq-dev")
 	b.door = gate.New(gate.Config{Store: b.store, Policy: limit.DefaultPolicy(), Now: clock, Jitter: func() float64 { return 0 }, Sleep: awake})
 	in := intake.New(intake.Config{
 		Store: b.store, Sender: b.sender, Bulk: b.sender, Policies: map[string]job.Policy{kinds.EnrichName: {}}, Feeds: b.feeds, Reviews: b.store,

@@ -16,7 +16,7 @@ import (
 
 // allowed lists the fields that a line may have, by its message; whatever else appears is a leak until it is listed.
 func allowed() map[string][]string {
-	shared := []string{"time", "level", "msg"}
+	shared := []string{"time", "level", "msg", "stack"}
 	return map[string][]string{
 		"request": append([]string{"route", "status", "trace", "code", "error"}, shared...),
 		"delivery": append([]string{

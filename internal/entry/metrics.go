@@ -12,8 +12,12 @@ import (
 	"orbitq/internal/worker"
 )
 
-// namespace is where CloudWatch keeps the metrics that log lines carry.
-const namespace = "orbitq"
+// namespace is where CloudWatch keeps the metrics that log lines carry, and dimension
+// keeps those of two stacks in one account apart: each line has it from the logger.
+const (
+	namespace = "orbitq"
+	dimension = "stack"
+)
 
 // metric is the embedded metric format's declaration of one metric.
 type metric struct {
@@ -36,7 +40,7 @@ func metrics(now time.Time, values map[string]float64) []slog.Attr {
 	}
 	return append(attrs, slog.Any("_aws", map[string]any{
 		"Timestamp":         now.UnixMilli(),
-		"CloudWatchMetrics": []any{map[string]any{"Namespace": namespace, "Dimensions": [][]string{{}}, "Metrics": declared}},
+		"CloudWatchMetrics": []any{map[string]any{"Namespace": namespace, "Dimensions": [][]string{{dimension}}, "Metrics": declared}},
 	}))
 }
 

@@ -43,7 +43,7 @@ func (l *lines) of(t *testing.T, message string) []map[string]any {
 // known fails for a field of a step's lines that is not listed.
 func (l *lines) known(t *testing.T) {
 	t.Helper()
-	shared := []string{"time", "level", "msg", "code", "error"}
+	shared := []string{"time", "level", "msg", "stack", "code", "error"}
 	for message, own := range map[string][]string{
 		"step":      {"action", "job", "kind", "attempt", "gen", "owner", "flow_state", "wait_s", "outcome"},
 		"operation": {"op", "flow", "points", "state", "wait_s", "closed", "ms"},

@@ -88,7 +88,7 @@ func TestSynchronousJob(t *testing.T) {
 			if n := len(b.sender.sent) - before; n != c.onward {
 				t.Errorf("%d messages, want %d", n, c.onward)
 			}
-			warned := strings.Contains(b.log.String(), `"msg":"synchronous job","job":"`+got.ID+`","code":"`+c.code+`"`)
+			warned := strings.Contains(b.log.String(), `"msg":"synchronous job","stack":"orbitq-dev","job":"`+got.ID+`","code":"`+c.code+`"`)
 			if failed := c.code != "" && c.attempts > 0; warned != failed {
 				t.Errorf("warned %v: %s", warned, b.log)
 			}

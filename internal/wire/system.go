@@ -76,7 +76,9 @@ func New(getenv func(string) string, out io.Writer) *System {
 	if err := level.UnmarshalText([]byte(getenv("AWS_LAMBDA_LOG_LEVEL"))); err != nil {
 		level = slog.LevelInfo
 	}
-	s.log = slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level}))
+	// The dimension of the metrics that some lines carry, and the way to find one stack's lines among all.
+	stack := slog.String("stack", e.text("ORBITQ_STACK"))
+	s.log = slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level})).With(stack)
 	return s
 }
 

@@ -16,7 +16,7 @@ import (
 // shared is what every function gets; the template's Globals and Lambda itself set it.
 func shared() map[string]string {
 	return map[string]string{
-		"AWS_REGION": "eu-central-1", "ORBITQ_TABLE": "orbitq", "ORBITQ_DEADLINE_SECONDS": "86400",
+		"AWS_REGION": "eu-central-1", "ORBITQ_STACK": "orbitq-dev", "ORBITQ_TABLE": "orbitq", "ORBITQ_DEADLINE_SECONDS": "86400",
 		"ORBITQ_RESEND_AFTER_SECONDS": "900", "ORBITQ_LEASE_MARGIN_SECONDS": "30", "ORBITQ_BACKOFF_SECONDS": "10,30,60",
 		"ORBITQ_RELEASE_WAIT_SECONDS": "60", "ORBITQ_QUOTA_WAIT_SECONDS": "10",
 		"ORBITQ_PASSES_SECONDS": "86400,259200,604800", "ORBITQ_MAX_RECEIVES": "8",
@@ -89,7 +89,7 @@ func TestEveryPartBuildsFromItsOwnEnvironment(t *testing.T) {
 func TestEachMissingVariableIsNamed(t *testing.T) {
 	t.Parallel()
 	for name, part := range parts() {
-		for _, missing := range append([]string{"AWS_REGION", "ORBITQ_TABLE"}, part.own...) {
+		for _, missing := range append([]string{"AWS_REGION", "ORBITQ_STACK", "ORBITQ_TABLE"}, part.own...) {
 			t.Run(name+" without "+missing, func(t *testing.T) {
 				t.Parallel()
 				env := full(part.own)
@@ -117,7 +117,7 @@ func TestAllMissingVariablesAreNamedAtOnce(t *testing.T) {
 				t.Fatal("an empty environment is enough")
 			}
 			lines := strings.Split(err.Error(), "\n")
-			for _, variable := range append([]string{"AWS_REGION", "ORBITQ_TABLE"}, part.own...) {
+			for _, variable := range append([]string{"AWS_REGION", "ORBITQ_STACK", "ORBITQ_TABLE"}, part.own...) {
 				want := "environment variable " + variable + " is not set"
 				if n := len(slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return l != want })); n != 1 {
 					t.Errorf("%q is said %d times, want once, in\n%v", want, n, err)
@@ -130,7 +130,7 @@ func TestAllMissingVariablesAreNamedAtOnce(t *testing.T) {
 // A part that is not built asks for nothing: the read API has no queues.
 func TestUnbuiltPartsAskForNothing(t *testing.T) {
 	t.Parallel()
-	sys, _ := over(map[string]string{"AWS_REGION": "eu-central-1"})
+	sys, _ := over(map[string]string{"AWS_REGION": "eu-central-1", "ORBITQ_STACK": "orbitq"})
 	if err := sys.Err(); err != nil {
 		t.Errorf("nothing was built, but %v", err)
 	}
@@ -205,9 +205,9 @@ func TestLogLevel(t *testing.T) {
 		sys.Log().Error("c")
 		var got []string
 		for line := range strings.Lines(out.String()) {
-			var entry struct{ Level string }
-			if err := json.Unmarshal([]byte(line), &entry); err != nil {
-				t.Fatalf("line is not JSON: %v in %s", err, line)
+			var entry struct{ Level, Stack string }
+			if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Stack != "orbitq-dev" {
+				t.Fatalf("line is not JSON, or not of the stack: %v in %s", err, line)
 			}
 			got = append(got, entry.Level)
 		}
@@ -242,7 +242,7 @@ func TestFunctionsEndWithoutTheirEnvironment(t *testing.T) {
 			if line.Level != "ERROR" || line.Msg != "configuration is incomplete" {
 				t.Errorf("line is %+v", line)
 			}
-			for _, variable := range append([]string{"AWS_REGION", "ORBITQ_TABLE"}, part.own...) {
+			for _, variable := range append([]string{"AWS_REGION", "ORBITQ_STACK", "ORBITQ_TABLE"}, part.own...) {
 				if !strings.Contains(line.Error, variable+" is not set") {
 					t.Errorf("%s is not named in %q", variable, line.Error)
 				}
