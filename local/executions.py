@@ -98,17 +98,19 @@ def redrive_execution(self):
             raise NotRedrivable(f"Execution is {execution.status} and cannot be redriven")
         worker = execution.exec_worker
         events = worker.env.event_manager
-        state, given = events.at
-        if isinstance(state, (StateMap, StateParallel)):
-            raise NotRedrivable(f"The local run cannot redrive a Map or Parallel, which {state.name} is")
+        if events.at and isinstance(events.at[0], (StateMap, StateParallel)):
+            raise NotRedrivable(f"The local run cannot redrive a Map or Parallel, which {events.at[0].name} is")
         execution.exec_status, execution.stop_date, execution.error, execution.cause = STATUS.RUNNING, None, None, None
         events.redrives += 1
         execution.redriven = now()
         env, program = worker._get_evaluation_environment(), copy.copy(worker._get_evaluation_entrypoint())
         env.event_manager, env.variable_store = events, worker.env.variable_store
         env.event_history_context = EventHistoryContext(len(events._history_event_list))
-        env.states.reset(given)
-        worker.env, program.start_at = env, StartAt(state.name)
+        if events.at:  # else it was stopped before its first state
+            state, given = events.at
+            env.states.reset(given)
+            program.start_at = StartAt(state.name)
+        worker.env = env
     events.add_event(env.event_history_context, api.HistoryEventType.ExecutionRedriven,
                      {"executionRedrivenEventDetails": {"redriveCount": events.redrives}})
     threading.Thread(target=lambda: (program.eval(env), reflect(types.SimpleNamespace(execution=execution), env)), daemon=True).start()

@@ -201,7 +201,7 @@ def eval_pool(plain, self, job, worker_frame):
 
 def new_events(plain, self, *args, **named):
     plain(self, *args, **named)
-    self.parent, self.transitions, self.retries, self.redrives = None, 0, 0, 0
+    self.parent, self.at, self.transitions, self.retries, self.redrives = None, None, 0, 0, 0
 
 
 def count(manager, field):

@@ -234,23 +234,6 @@ func TestAFailStateFailsAgain(t *testing.T) {
 	}
 }
 
-// TestAStoppedExecutionIsRedriven while the thread that was stopped still waits: it has no more say.
-func TestAStoppedExecutionIsRedriven(t *testing.T) {
-	t.Parallel()
-
-	i := states(t, newStandIn(t))
-	x := i.start(t, i.machine(t, `{"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":2,"End":true}}}`), `{}`)
-
-	for range 3 {
-		i.must(t, "StopExecution", map[string]any{"executionArn": x})
-		i.must(t, "RedriveExecution", map[string]any{"executionArn": x})
-	}
-
-	if out := i.end(t, x); out["status"] != "SUCCEEDED" || out["redriveCount"] != 3.0 {
-		t.Errorf("got %v", out)
-	}
-}
-
 // history returns the types of an execution's events, page by page.
 func (i interpreter) history(t *testing.T, execution string) (types []string) {
 	t.Helper()

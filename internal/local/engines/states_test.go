@@ -147,7 +147,13 @@ func newInterpreter(url string) interpreter {
 func states(t *testing.T, g *standIn) interpreter {
 	t.Helper()
 
-	e, err := engines.States(t.Context(), statesConfig(t, g))
+	return started(t, statesConfig(t, g))
+}
+
+func started(t *testing.T, cfg engines.Config) interpreter {
+	t.Helper()
+
+	e, err := engines.States(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
