@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 // alone stores n points that nobody enriches until asked.
@@ -38,6 +39,16 @@ func (w *world) comes(t *testing.T, token, path, field string, want any) map[str
 	return got
 }
 
+// moment reads a time. As texts they have no order: 22.9Z comes after 22.919Z.
+func moment(t *testing.T, text any) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339Nano, fmt.Sprint(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
 // TestAChainRunsItsStepsInOrder runs a chain through the real state machine: statistics of real pixels, what the rules say
 // about the reading, and a message about both.
 func TestAChainRunsItsStepsInOrder(t *testing.T) {
@@ -48,14 +59,14 @@ func TestAChainRunsItsStepsInOrder(t *testing.T) {
 	w.must(t, token, http.MethodPost, "/v1/data-points/"+id+"/review", `{"flag":"manual_review","reason":"odd value"}`, http.StatusOK)
 	accepted := w.must(t, token, http.MethodPost, "/v1/chains", fmt.Sprintf(`{"data_point_id":%q}`, id), http.StatusAccepted)
 	got := w.comes(t, token, "/v1/chains/"+fmt.Sprint(accepted["id"]), "state", "succeeded")
-	last := ""
+	last := time.Time{}
 	for _, step := range got["steps"].([]any) {
 		ran, _ := step.(map[string]any)["job"].(map[string]any)
 		// The next step's job is made after the one before it is committed.
-		if made := fmt.Sprint(ran["created_at"]); ran["state"] != "succeeded" || ran["attempts"] != 1.0 || made < last {
+		if made := moment(t, ran["created_at"]); ran["state"] != "succeeded" || ran["attempts"] != 1.0 || made.Before(last) {
 			t.Errorf("step %v, the one before ended %s", step, last)
 		}
-		last = fmt.Sprint(ran["finished_at"])
+		last = moment(t, ran["finished_at"])
 	}
 	// Rough by its GPS, and flagged by a person: the analysis keeps what the person said.
 	quality := w.must(t, token, http.MethodGet, "/v1/data-points/"+id+"/quality", "", http.StatusOK)
