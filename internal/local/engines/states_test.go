@@ -231,7 +231,7 @@ func plain(t *testing.T, g *standIn) interpreter {
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 
-	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !holds(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)
 		}
