@@ -57,8 +57,8 @@ func TestPlanCoversWhatCanHappen(t *testing.T) {
 	}
 }
 
-// counters is what a stack counts, for demonstrations without one: so many calls for each id that is asked for.
-func counters(t *testing.T) stack.State {
+// counting reads what a stack counts, for demonstrations without one: so many calls for each id that is asked for.
+func counting(t *testing.T, api *client.Client) *meter {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := map[string]any{"counts": map[string]int{"statistics": 3}}
@@ -75,14 +75,14 @@ func counters(t *testing.T) stack.State {
 		_ = json.NewEncoder(w).Encode(answer)
 	}))
 	t.Cleanup(server.Close)
-	return stack.State{AWSURL: server.URL, CopernicusURL: server.URL}
+	return &meter{state: stack.State{AWSURL: server.URL, CopernicusURL: server.URL}, api: api, http: server.Client()}
 }
 
 func TestMeter(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	api := client.New(client.Config{BaseURL: w.url, Token: w.token(t, "ana", "pro", "orbitq/read")})
-	m := &meter{state: counters(t), api: api, http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+	m := counting(t, api)
 	b, err := m.read(t.Context())
 	if err != nil {
 		t.Fatalf("read: %v", err)
@@ -115,7 +115,7 @@ func demonstrate(t *testing.T, w *world, all []sample, patience time.Duration) (
 	api := client.New(client.Config{BaseURL: w.url, Token: w.token(t, localUser, localTier, "orbitq/read", "orbitq/write")})
 	var drawn bytes.Buffer
 	d := demonstration{
-		api: api, meter: &meter{state: counters(t), api: api, http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}, key: t.Name(), now: time.Now,
+		api: api, meter: counting(t, api), key: t.Name(), now: time.Now,
 		draw: newProgress(&drawn, time.Now()), patience: patience,
 	}
 	rows, err := d.run(t.Context(), all)

@@ -180,9 +180,6 @@ func seconds(s string) bool {
 	return true
 }
 
-// anchor finds the place in the documentation that an alarm sends its reader to.
-var anchor = regexp.MustCompile(`(docs/[\w-]+\.md)#([\w-]+)`)
-
 // Two stacks in one account have metrics of the same names.
 func TestAlarmsRingForTheirOwnStack(t *testing.T) {
 	t.Parallel()
@@ -206,6 +203,9 @@ func TestAlarmsRingForTheirOwnStack(t *testing.T) {
 		t.Error("no alarm stands on a metric of orbitq")
 	}
 }
+
+// anchor finds the place in the documentation that an alarm sends its reader to.
+var anchor = regexp.MustCompile(`(docs/[\w-]+\.md)#([\w-]+)`)
 
 func TestAlarmsLeadToTheRunbook(t *testing.T) {
 	t.Parallel()

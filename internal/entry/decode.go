@@ -85,7 +85,8 @@ func fieldNames(v any) map[string]bool {
 
 // checkFields checks that raw is exactly one JSON object, and that each of its
 // fields is known, is null only where that is allowed, and comes once: which of two
-// values counts would be anybody's guess. Broken JSON comes before broken rules, wherever it is.
+// values counts would be anybody's guess. Broken JSON comes before broken rules,
+// wherever it is.
 func checkFields(raw []byte, known map[string]bool) error {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if first, err := dec.Token(); err != nil {

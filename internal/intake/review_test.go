@@ -27,23 +27,25 @@ type shelf struct {
 }
 
 func (s *shelf) Review(ctx context.Context, p *point.Point, f *quality.Flag) error {
-	if s.err != nil {
-		return s.err
-	}
-	if s.between != nil {
-		s.between(s.Store)
+	if err := s.meet(); err != nil {
+		return err
 	}
 	return s.Store.Review(ctx, p, f)
 }
 
 func (s *shelf) Raise(ctx context.Context, p *point.Point, f *quality.Flag) error {
-	if s.err != nil {
-		return s.err
-	}
-	if s.between != nil {
-		s.between(s.Store)
+	if err := s.meet(); err != nil {
+		return err
 	}
 	return s.Store.Raise(ctx, p, f)
+}
+
+// meet lets happen what comes between reading and writing.
+func (s *shelf) meet() error {
+	if s.err == nil && s.between != nil {
+		s.between(s.Store)
+	}
+	return s.err
 }
 
 func (s *shelf) SaveZones(ctx context.Context, owner, campaign string, zones []quality.Zone) error {

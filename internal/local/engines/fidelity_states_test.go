@@ -9,8 +9,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"orbitq/internal/local/engines"
 )
 
 // ending is how an execution ended, in one line: status, error, output.
@@ -320,14 +318,7 @@ func TestRetriesAreCompressed(t *testing.T) {
 	cfg := statesConfig(t, newStandIn(t))
 	cfg.Speed = 100
 
-	e, err := engines.States(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	t.Cleanup(func() { _ = e.Stop() })
-
-	i := newInterpreter(e.URL)
+	i := started(t, cfg)
 	x := i.start(t, i.machine(t, strings.Replace(task, `"OutputPath"`, `"Retry":[{"ErrorEquals":["Job.Busy"],"IntervalSeconds":100,"BackoffRate":2,"MaxAttempts":2,"JitterStrategy":"FULL"}],"OutputPath"`, 1)), `{"do":"failed"}`)
 	began := time.Now()
 

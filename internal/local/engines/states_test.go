@@ -150,6 +150,7 @@ func states(t *testing.T, g *standIn) interpreter {
 	return started(t, statesConfig(t, g))
 }
 
+// started runs the engine until the end of the test.
 func started(t *testing.T, cfg engines.Config) interpreter {
 	t.Helper()
 
