@@ -4,8 +4,7 @@
 //     new package is placed on purpose. Nothing that a function can reach knows the local run, the memory twins or
 //     a test suite.
 //   - purity_test.go: the core decides from values alone: no clock, no randomness, no input or output.
-//   - budget_test.go: sizes of files and functions, comments, documentation, tests and dependencies, counted as the
-//     style guide counts them.
+//   - budget_test.go: sizes of files and functions, package and exported comments, and dependencies.
 //   - habits_test.go: no init, no package variables, no skipped test without a reason, no unfinished marks, no
 //     packages named after nothing.
 //

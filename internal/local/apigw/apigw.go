@@ -151,6 +151,7 @@ type refusal struct {
 	challenge string
 }
 
+// Error implements error.
 func (r *refusal) Error() string { return strconv.Itoa(r.status) + " " + r.message }
 
 // ServeHTTP answers one request. Every answer has an apigw-requestid, and every one is logged, also those that no
