@@ -15,7 +15,7 @@
 //	its job moved on, or died with another message     deleted
 //	its job is open and it has the newest ticket       buries the job, stays
 //	its job is open and it has an older ticket         stays for now: it may be the only copy
-//	names no job, or is not a message of ours          recorded as poison, stays
+//	names no job or no send of it, or is none of ours  recorded as poison, stays
 //
 // Source: contract G of the reliability notes, with the corrections of the
 // protocol (tickets decide, never counts or clocks).
@@ -48,13 +48,15 @@ const (
 	Recorded Fate = iota // it carries a dead job, or is recorded as poison: it stays
 	Surplus              // its job moved on: it may be deleted
 	Pending              // its job is still open elsewhere: it stays for now
-	Orphan               // it names a job that does not exist: recorded as poison
+	Orphan               // it names a job, or a send of one, that does not exist: recorded as poison
 )
 
 // FateOf says what a letter with message m is when it does not end the job of
 // row j.
 func FateOf(j *job.Job, m job.Message) Fate {
 	switch {
+	case j.NeverSent(m):
+		return Orphan
 	case job.IsSurplus(j, m):
 		return Surplus
 	case j.State == job.Dead && m.Generation == j.Generation:
@@ -215,7 +217,7 @@ func (r *Reconciler) judge(ctx context.Context, s *sweep, l Letter) (Fate, error
 		return Pending, fmt.Errorf("bury job %s: %w", m.Job, err)
 	}
 	if fate == Orphan {
-		return r.poison(ctx, l, "no job "+m.Job)
+		return r.poison(ctx, l, "no job "+m.Job+", or none of its sends has this number")
 	}
 	if fate == Recorded && s.twin(m.Job) {
 		return Surplus, nil

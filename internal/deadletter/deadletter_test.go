@@ -131,15 +131,26 @@ func TestLetters(t *testing.T) {
 		}, deadletter.Swept{Seen: 1, Deleted: 1}, 0, job.Succeeded},
 		{"the carrier of a dead job, and another copy", func(b *bench) string {
 			j := b.accept("a")
+			sent, ok, err := b.store.Retake(b.t.Context(), &j, time.Time{}, job.DefaultTiming(), j.Look)
+			if err != nil || !ok {
+				b.t.Fatal(ok, err)
+			}
 			held := b.claim(&j)
 			dead := job.Failed(held, job.Errorf(job.InvalidRequest, "400"), job.DefaultTiming(), 0, job.Carried{Ticket: 1, Sent: b.now}, job.Report{Now: b.now})
 			b.conclude(held, dead)
 			b.letter(j.Message().Encode())
-			m := j.Message()
-			m.Ticket = 2
-			b.letter(m.Encode())
+			b.letter(sent.Message().Encode())
 			return j.ID
 		}, deadletter.Swept{Seen: 2, Recorded: 1, Deleted: 1}, 1, job.Dead},
+		{"of a job that ended, with a number that no send had", func(b *bench) string {
+			j := b.accept("a")
+			held := b.claim(&j)
+			b.conclude(held, job.Ended(held, job.Clouded, job.Report{Now: b.now}))
+			m := j.Message()
+			m.Ticket = 99
+			b.letter(m.Encode())
+			return j.ID
+		}, deadletter.Swept{Seen: 1, Recorded: 1}, 1, job.Succeeded},
 		{"of a forgotten job", func(b *bench) string {
 			j := b.accept("a")
 			held := b.claim(&j)

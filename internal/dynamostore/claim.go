@@ -52,7 +52,7 @@ func deref(c *job.Claim) job.Claim {
 // writes the lost attempt into the history, and so is a promise to start in time
 // (sb). A job with a limit (lim) passes only
 // with the unit that it holds already (uk).
-const atOnce = "gen = :g AND vtk <= :t AND (st IN (:queued, :waiting, :scheduled) OR (st = :retrying AND due <= :now))" +
+const atOnce = "gen = :g AND vtk <= :t AND tk >= :t AND (st IN (:queued, :waiting, :scheduled) OR (st = :retrying AND due <= :now))" +
 	" AND att < #max AND dl > :now AND attribute_not_exists(sb) AND (attribute_not_exists(lim) OR attribute_exists(uk))"
 
 // claimAtOnce tries the one-write claim. Its verdict is Run, or Hold with the row

@@ -19,7 +19,7 @@ const (
 	Late                   // bury: max_wait passed before the first attempt
 	Skip                   // acknowledge: skipped, the owner's limit is used up
 	Wait                   // released: send the new message, then acknowledge
-	Orphan                 // keep: no such job; the dead letter queue shows it to a person
+	Orphan                 // keep: no such job, or no such send of it; the dead letter queue shows it to a person
 )
 
 // Claim is a store's answer to a message: the verdict, and the row as it now
@@ -41,17 +41,18 @@ type ClaimRequest struct {
 // the claim condition: a store may only write what Judge calls Run, Spent,
 // Expired, Late or Revive.
 //
-// The order matters: a message of a final job is judged by its ticket alone, so
+// The order matters: a message that was never sent says nothing about its job, so that it
+// can neither run nor end it. A message of a final job is judged by its ticket alone, so
 // that exactly one message per dead job stays in the dead letter queue. The
 // message that carried a job to death is a person's redrive if SQS sent it anew
 // after that: both times are stamped by SQS, no clock of a worker is compared.
 func Judge(j *Job, r *ClaimRequest) Verdict {
 	m, now := r.Message, r.Now
 	switch {
+	case j.NeverSent(m):
+		return Orphan
 	case m.Generation < j.Generation:
 		return Drop
-	case m.Generation > j.Generation:
-		return Hold // a row older than its message: a stale read, never dropped
 	case j.State == Dead && m.Ticket == j.DeadTicket && r.Carried.Sent.After(j.DeadSent):
 		return Revive
 	case j.State == Dead && m.Ticket == j.DeadTicket:
@@ -71,6 +72,13 @@ func Judge(j *Job, r *ClaimRequest) Verdict {
 	default:
 		return Run
 	}
+}
+
+// NeverSent reports whether no send of the job had the message's number: whoever sends takes the
+// ticket from the row first, so a message above its row is forged, or older than the table, which
+// was restored from a backup. It must not run: its job may be scheduled for tomorrow.
+func (j *Job) NeverSent(m Message) bool {
+	return m.Generation > j.Generation || m.Ticket > j.Ticket
 }
 
 // Overdue reports whether the job should have started by now and has not. An

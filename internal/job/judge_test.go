@@ -22,7 +22,7 @@ func encounters() (all []encounter) {
 	around := []time.Duration{-time.Hour, -1, 0, 1, time.Hour}
 	for _, state := range job.States() {
 		for _, generation := range []int{1, 2, 3} {
-			for _, ticket := range []int{3, 4, 5, 6} {
+			for _, ticket := range []int{3, 4, 5, 6, 7} {
 				for _, lease := range around {
 					for _, attempts := range []int{0, 2, 3} {
 						for _, other := range around {
@@ -73,16 +73,16 @@ func TestJudgeOnEveryEncounter(t *testing.T) {
 		}{
 			{"only an open job of this generation runs", v != job.Run || open && m.Generation == j.Generation},
 			{"only a valid ticket runs", v != job.Run || m.Ticket >= j.ValidTicket},
-			{"nothing happens under a live lease", !live || v == job.Hold || v == job.Drop},
+			{"nothing happens under a live lease", !live || v == job.Hold || v == job.Drop || v == job.Orphan},
 			{"no attempt beyond the last", v != job.Run || j.Attempts < j.MaxAttempts},
 			{"no attempt after the deadline", v != job.Run || now.Before(j.Deadline)},
 			{"no attempt before the backoff is over", v != job.Run || j.State != job.Retrying || !now.Before(j.Due)},
 			{"the newest message of an open job is never dropped", v != job.Drop || !open || !newest},
-			{"a message from the future is kept", m.Generation <= j.Generation || v == job.Hold},
+			{"a message that was never sent is kept, and nothing else is an orphan", (v == job.Orphan) == (m.Generation > j.Generation || m.Ticket > j.Ticket)},
 			{"the carrier of a dead job is never dropped", !carrier || v == job.Carrier || v == job.Revive},
 			{"nothing else carries a dead job", v != job.Carrier && v != job.Revive || carrier},
 			{"only SQS's own clock revives", (v == job.Revive) == (carrier && e.request.Carried.Sent.After(j.DeadSent))},
-			{"a final job is never held: its messages end", open || v != job.Hold || m.Generation > j.Generation},
+			{"a final job is never held: its messages end", open || v != job.Hold},
 			{"spent means spent", v != job.Spent || open && j.Attempts >= j.MaxAttempts},
 			{"expired means expired", v != job.Expired || open && !now.Before(j.Deadline)},
 			{"late means late, and not started", v != job.Late || open && j.Attempts == 0 && !j.StartBy.IsZero() && !now.Before(j.StartBy)},
@@ -94,7 +94,7 @@ func TestJudgeOnEveryEncounter(t *testing.T) {
 			}
 		}
 	}
-	for _, v := range []job.Verdict{job.Run, job.Drop, job.Hold, job.NotYet, job.Carrier, job.Revive, job.Spent, job.Expired, job.Late} {
+	for _, v := range []job.Verdict{job.Run, job.Drop, job.Hold, job.NotYet, job.Carrier, job.Revive, job.Spent, job.Expired, job.Late, job.Orphan} {
 		if seen[v] == 0 {
 			t.Errorf("verdict %d never came", v)
 		}
@@ -138,12 +138,15 @@ func TestLetters(t *testing.T) {
 		{"the newest ticket of an open job", open, 2, 6, true, false},
 		{"an older one may be the only copy left", open, 2, 5, false, false},
 		{"an older generation", open, 1, 6, false, true},
-		{"a later generation", open, 3, 6, false, false},
+		{"a generation that never was", open, 3, 6, false, false},
+		{"a ticket that was never sent", open, 2, 7, false, false},
+		{"one of a dead job", dead, 2, 7, false, false},
+		{"one of a finished job", job.Job{State: job.Succeeded, Generation: 2, Ticket: 6}, 2, 99, false, false},
 		{"somebody works on it", running, 2, 6, false, false},
 		{"the carrier of a dead job stays", dead, 2, 5, false, false},
 		{"another copy of it goes", dead, 2, 6, false, true},
 		{"a finished job", job.Job{State: job.Succeeded, Generation: 2, Ticket: 6}, 2, 6, false, true},
-		{"a forgotten job", job.Job{State: job.Forgotten, Generation: 2, DeadTicket: 6}, 2, 6, false, true},
+		{"a forgotten job", job.Job{State: job.Forgotten, Generation: 2, Ticket: 6, DeadTicket: 6}, 2, 6, false, true},
 	} {
 		m := job.Message{Generation: c.generation, Ticket: c.ticket}
 		if got := job.MayBury(&c.row, m, now); got != c.bury {

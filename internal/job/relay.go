@@ -49,8 +49,12 @@ func MayBury(j *Job, m Message, now time.Time) bool {
 
 // IsSurplus reports whether a dead letter with message m may be deleted: its job
 // has moved on, or died with another message. An older ticket of an open job
-// stays, because it may be the only copy that is left.
+// stays, because it may be the only copy that is left; one that was never sent stays for a
+// person to see.
 func IsSurplus(j *Job, m Message) bool {
+	if j.NeverSent(m) {
+		return false
+	}
 	if m.Generation < j.Generation {
 		return true
 	}

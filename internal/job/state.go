@@ -71,7 +71,7 @@ func Transitions() []Transition {
 		Transition{Cancelled, "restart, stopped", Cancelled, "the round of its batch that would run it again was taken back"},
 	)
 	for _, from := range []State{Scheduled, Queued, Waiting, Retrying, Running} {
-		guard := "generation and ticket valid"
+		guard := "generation is the row's, ticket from the lowest valid to the newest"
 		switch from {
 		case Running:
 			guard += ", lease over"

@@ -43,6 +43,16 @@ func guards() []guard {
 		// The generation alone is not in this list: tickets grow over generations, so
 		// the ticket refuses all that the generation would.
 		{"a claim ignores the ticket", judging(func(j *job.Job, _ *job.ClaimRequest) { j.ValidTicket = 0 }), ticketsGrow},
+		{"a claim takes a ticket that was never sent", judging(func(j *job.Job, q *job.ClaimRequest) {
+			q.Message.Ticket, q.Message.Generation = min(q.Message.Ticket, j.Ticket), min(q.Message.Generation, j.Generation)
+		}), ticketsGrow},
+		{"a letter that was never sent buries", with(func(r *memstore.Rules) {
+			r.MayBury = func(j *job.Job, m job.Message, now time.Time) bool {
+				row := *j
+				row.Ticket, row.Generation = max(j.Ticket, m.Ticket), max(j.Generation, m.Generation)
+				return job.MayBury(&row, m, now)
+			}
+		}), buriedRightly},
 		{"a claim ignores ticket and generation", judging(func(j *job.Job, q *job.ClaimRequest) {
 			j.ValidTicket, q.Message.Generation = 0, j.Generation
 		}), ticketsGrow},

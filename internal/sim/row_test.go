@@ -120,7 +120,7 @@ func (o *oracle) claimed(e *effect, old, next *job.Job) {
 	if o.broken(i10, next.Attempts == old.Attempts+1) {
 		o.failf(i10, "claim made %d attempts of %d", next.Attempts, old.Attempts)
 	}
-	if o.broken(ticketsGrow, e.message.Ticket >= old.ValidTicket && e.message.Generation == old.Generation) {
+	if o.broken(ticketsGrow, e.message.Ticket >= old.ValidTicket && e.message.Ticket <= old.Ticket && e.message.Generation == old.Generation) {
 		o.failf(ticketsGrow, "claim by %+v of %+v", e.message, *old)
 	}
 	if o.broken(i10, e.at.Before(old.Deadline)) {
@@ -167,8 +167,8 @@ func (o *oracle) backoff(e *effect, old, next *job.Job) {
 func (o *oracle) acked(body string) {
 	m, ours := read(body)
 	j, known := o.rows[m.Job]
-	if o.broken(i12, ours && known) {
-		o.failf(i12, "a message without a job was acknowledged: %s", body)
+	if o.broken(i12, ours && known && m.Ticket < forged) {
+		o.failf(i12, "a message that nobody sent was acknowledged: %s", body)
 		return
 	}
 	if o.broken(i4, !j.State.Open() || m.Generation < j.Generation || m.Ticket < j.Ticket) {

@@ -36,6 +36,7 @@ type world struct {
 	scheduler
 	seed   uint64
 	rand   *rand.Rand
+	later  *rand.Rand // of what newer worlds have and older ones had not
 	now    time.Time
 	faults faulty.Random
 	script faulty.Plan   // instead of random faults, in scenarios
@@ -80,6 +81,7 @@ type mood struct {
 	zombies   float64 // functions that outlive their deadline
 	shared    float64 // jobs that are about a point that has one already
 	strange   float64 // acts of mischief that put a message of a stranger into a queue
+	forging   float64 // of those, messages that name a job of ours and a send that never was
 }
 
 // newWorld returns the run of a seed. rules are the table's guards.
@@ -90,9 +92,14 @@ func newWorld(l *lab, seed uint64, rules memstore.Rules) *world {
 	// near the end of a month, so that some runs cross a billing cycle.
 	w.now = time.Date(2100, 3, 31, 12+w.rand.IntN(12), 0, 0, 0, time.UTC)
 	some := func(most float64) float64 { return most * float64(w.rand.IntN(4)) / 3 }
-	w.mood = mood{some(0.3), some(0.2), some(0.1), some(0.01), 0, some(0.3), some(0.95), some(0.1), some(0.5), some(0.15)}
+	w.mood = mood{some(0.3), some(0.2), some(0.1), some(0.01), 0, some(0.3), some(0.95), some(0.1), some(0.5), some(0.15), 0}
 	if w.chance(0.05) {
 		w.drained = 0.02
+	}
+	// A second source, so that what was added later leaves the draws of older seeds as they were.
+	w.later = rand.New(rand.NewPCG(seed, 11))
+	if w.later.IntN(3) == 0 {
+		w.forging = 0.8
 	}
 	w.skewed = []time.Duration{0, time.Second / 2, 5 * time.Minute, 5 * time.Minute}[w.rand.IntN(4)]
 	w.policy = limit.DefaultPolicy()
@@ -272,6 +279,9 @@ func (w *world) mischief() {
 	if w.chance(w.strange) { // a message that is none of ours
 		bodies := []string{"", "{", "null", "[]", `{"v":2,"job":"x","gen":0,"tk":1}`, `{"v":1,"job":"` + job.DerivedID("none") + `","gen":0,"tk":1}`}
 		body := bodies[w.rand.IntN(len(bodies))]
+		if id, ok := w.someJob(); ok && w.later.Float64() < w.forging {
+			body = job.Message{Version: 1, Job: id, Generation: w.oracle.rows[id].Generation + w.later.IntN(2), Ticket: forged + w.later.IntN(3)}.Encode()
+		}
 		if err := w.queues.SendBody(queue, body, 0); err == nil {
 			w.poison = append(w.poison, body)
 			w.tally.poison++
@@ -291,6 +301,26 @@ func (w *world) mischief() {
 	case 2: // a person redrives the dead letters
 		w.redrive()
 	}
+}
+
+// forged is a ticket that no run takes.
+const forged = 1 << 20
+
+// someJob returns a job that was accepted for a client, open if there is one.
+func (w *world) someJob() (id string, ok bool) {
+	if len(w.clients) == 0 {
+		return "", false
+	}
+	from := w.later.IntN(len(w.clients))
+	for i := range w.clients {
+		c := w.clients[(from+i)%len(w.clients)]
+		if row, known := w.oracle.rows[c.job]; known && (id == "" || row.State.Open()) {
+			if id = c.job; row.State.Open() {
+				break
+			}
+		}
+	}
+	return id, id != ""
 }
 
 // redrive moves the dead letters back, as from the console.

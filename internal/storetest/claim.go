@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"orbitq/internal/deadletter"
 	"orbitq/internal/job"
 	"orbitq/internal/usage"
+	"orbitq/internal/worker"
 )
 
 // meterKey returns the usage row that counts for a job at start.
@@ -41,7 +43,7 @@ func claimRules() []rule {
 func ticketRules() []rule {
 	return []rule{
 		{"a message of an older generation is dropped", dropsOlder},
-		{"a message of a later generation is held, never dropped", holdsLater},
+		{"a generation or ticket that was never sent neither runs nor ends a job, and stays for a person to see", neverSent},
 		{"a ticket below the valid one is dropped, the valid one runs", dropsBelowValid},
 		{"a retrying job is not due before its time", waitsForBackoff},
 		{"no attempt left means dead, and the message is its carrier", attemptsSpent},
@@ -212,13 +214,29 @@ func dropsOlder(t *testing.T, s Store) {
 	claim(t, s, request(m, "x", start()), job.Drop)
 }
 
-// holdsLater: the row cannot be older than its message, so this is a stale read,
-// and dropping would lose the newest message.
-func holdsLater(t *testing.T, s Store) {
-	j := accepted(t, s, nil)
-	m := j.Message()
-	m.Generation++
-	claim(t, s, request(m, "x", start()), job.Hold)
+// neverSent: every send takes its ticket from the row before. Whatever stands above the row is
+// forged, or older than a table that was restored: a job that is scheduled for tomorrow must
+// not run by it, and whoever looks after the queues must see it.
+func neverSent(t *testing.T, s Store) {
+	tomorrow := accepted(t, s, func(j *job.Job) { j.Due = start().Add(24 * time.Hour) })
+	leased := running(t, s, nil)
+	dead := died(t, s, "u-"+id(t), start())
+	ended := running(t, s, nil)
+	settle(t, s, &ended, start(), worker.Written)
+	for _, j := range []job.Job{tomorrow, leased, dead, ended} {
+		before := row(t, s, j.ID)
+		for _, m := range []job.Message{
+			{Version: 1, Job: j.ID, Generation: before.Generation, Ticket: 99},
+			{Version: 1, Job: j.ID, Generation: before.Generation, Ticket: before.Ticket + 1},
+			{Version: 1, Job: j.ID, Generation: before.Generation + 1, Ticket: before.Ticket},
+		} {
+			claim(t, s, request(m, "x", start()), job.Orphan)
+			bury(t, s, m, later(), deadletter.Orphan)
+		}
+		if after := row(t, s, j.ID); !reflect.DeepEqual(after, before) {
+			t.Errorf("after %+v\nwant %+v", after, before)
+		}
+	}
 }
 
 // dropsBelowValid: a released job must wait. Its old message is visible before the wait
@@ -260,8 +278,10 @@ func diesAtDeadline(t *testing.T, s Store) {
 // shows the same failure many times.
 func dropsOtherCopies(t *testing.T, s Store) {
 	j := accepted(t, s, nil)
+	sent, ok, err := s.Retake(context.Background(), &j, time.Time{}, Timing(), j.Look)
+	if err != nil || !ok {
+		t.Fatalf("retake %v, %v", ok, err)
+	}
 	claim(t, s, request(j.Message(), "x", j.Deadline), job.Carrier)
-	m := j.Message()
-	m.Ticket++
-	claim(t, s, request(m, "y", j.Deadline), job.Drop)
+	claim(t, s, request(sent.Message(), "y", j.Deadline), job.Drop)
 }

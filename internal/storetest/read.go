@@ -244,10 +244,12 @@ func surplusOfFinished(t *testing.T, s Store) {
 // one whose redrive the row would recognise.
 func surplusOfDead(t *testing.T, s Store) {
 	held := running(t, s, nil)
-	bury(t, s, held.Message(), later(), deadletter.Recorded)
-	m := held.Message()
-	m.Ticket++
-	bury(t, s, m, later(), deadletter.Surplus)
+	sent, ok, err := s.Retake(context.Background(), &held, time.Time{}, Timing(), later())
+	if err != nil || !ok {
+		t.Fatalf("retake %v, %v", ok, err)
+	}
+	bury(t, s, sent.Message(), later(), deadletter.Recorded)
+	bury(t, s, held.Message(), later(), deadletter.Surplus)
 }
 
 // orphanLetter: it is recorded as poison then, so that a person can see what it was.

@@ -118,11 +118,22 @@ func TestMessagesThatDoNotRun(t *testing.T) {
 		}, true, "held elsewhere"},
 		{"that carries a dead job", failing(job.InvalidRequest), func(b *bench) { b.first() }, true, "dead"},
 		{"another copy of a dead job's", failing(job.InvalidRequest), func(b *bench) {
-			m := b.first().Message()
+			j := b.accept(nil)
+			sent, ok, err := b.store.Retake(b.t.Context(), &j, time.Time{}, job.DefaultTiming(), j.Look)
+			if err != nil || !ok {
+				b.t.Fatal(ok, err)
+			}
+			b.deliver()
 			b.queues.Receive("default", 1)
-			m.Ticket = 9
-			b.send(m)
+			b.send(sent.Message())
 		}, false, "dropped"},
+		{"with a ticket that was never sent, of a job for tomorrow", succeed, func(b *bench) {
+			j := b.accept(func(j *job.Job) { j.Due = b.now.Add(24 * time.Hour) })
+			b.queues.Receive("default", 1)
+			m := j.Message()
+			m.Ticket = 99
+			b.send(m)
+		}, true, "orphan"},
 		{"of no job", succeed, func(b *bench) { b.send(job.Message{Version: 1, Job: job.DerivedID("none"), Ticket: 1}) }, true, "orphan"},
 		{"of nobody", succeed, func(b *bench) {
 			if err := b.queues.SendBody("default", "{}", 0); err != nil {
