@@ -4,7 +4,6 @@ import (
 	"context"
 	"reflect"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"orbitq/internal/job"
@@ -23,19 +22,9 @@ func (s *Store) Accept(ctx context.Context, j *job.Job) (job.Job, bool, error) {
 	if j.Unique != "" {
 		return s.acceptUnique(ctx, j)
 	}
-	guard := absent
-	err := s.repeat(ctx, func() error {
-		_, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{
-			TableName: &s.table, Item: encodeJob(j), ConditionExpression: &guard,
-			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-		})
-		return err //nolint:wrapcheck // decided and wrapped below
-	})
+	err := s.putUnder(ctx, s.ifFree(encodeJob(j), j))
 	if row, ok := oldImage(err); ok {
-		// The very same row is this put's own: an earlier try went through and
-		// only its reply was lost. Calling it a repetition would leave the
-		// message unsent until the relay looks.
-		return decodeJob(row), !reflect.DeepEqual(row, encodeJob(j)), nil
+		return s.first(ctx, row, j)
 	}
 	if err != nil {
 		return job.Job{}, false, coded("put job", err)
@@ -46,13 +35,13 @@ func (s *Store) Accept(ctx context.Context, j *job.Job) (job.Job, bool, error) {
 // acceptUnique stores a job and takes its unique key, both or neither. If an open
 // job holds the key, that one is the answer.
 func (s *Store) acceptUnique(ctx context.Context, j *job.Job) (job.Job, bool, error) {
-	err := s.transact(ctx, s.putNew(encodeJob(j)), s.lock(j))
+	err := s.transact(ctx, types.TransactWriteItem{Put: s.ifFree(encodeJob(j), j)}, s.lock(j))
 	if err == nil {
 		return *j, false, nil
 	}
 	rs, _ := reasons(err)
 	if row, ok := refused(rs, 0); ok {
-		return decodeJob(row), !reflect.DeepEqual(row, encodeJob(j)), nil // as in Accept
+		return s.first(ctx, row, j)
 	}
 	holder := lockHolder(err)
 	if holder == "" {

@@ -78,7 +78,7 @@ func (s *Store) claimAtOnce(ctx context.Context, r job.ClaimRequest) (item, job.
 		return err //nolint:wrapcheck // decided and wrapped below
 	})
 	if row, refusedNow := oldImage(err); refusedNow {
-		return row, job.Claim{Verdict: job.Hold}, nil
+		return jobRow(row), job.Claim{Verdict: job.Hold}, nil
 	}
 	if err != nil {
 		return nil, job.Claim{}, fmt.Errorf("claim: %w", coded("update job", err))

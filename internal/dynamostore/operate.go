@@ -12,7 +12,7 @@ import (
 // Amend implements deadletter.Rows: the decision is written on the condition that
 // the row is still the one that was decided upon, else it is decided again.
 func (s *Store) Amend(ctx context.Context, id string, decide func(job.Job) (job.Job, error)) (job.Job, error) {
-	row, err := s.get(ctx, jobKey(id))
+	row, err := s.getJob(ctx, id)
 	for range maxTries {
 		if err != nil {
 			return job.Job{}, err

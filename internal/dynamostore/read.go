@@ -28,7 +28,7 @@ func (s *Store) Point(ctx context.Context, id string) (point.Point, error) {
 
 // Job implements query.Store.
 func (s *Store) Job(ctx context.Context, id string) (job.Job, error) {
-	row, err := s.get(ctx, jobKey(id))
+	row, err := s.getJob(ctx, id)
 	if err != nil {
 		return job.Job{}, err
 	}

@@ -95,7 +95,7 @@ func (s *Store) Conclude(ctx context.Context, held, next *job.Job) (worker.Settl
 func (s *Store) Bury(ctx context.Context, m job.Message, l deadletter.Letter, now time.Time) (deadletter.Fate, error) {
 	// Read first: most letters are looked at again and again and change nothing,
 	// and a refused write costs twice what a read does.
-	row, err := s.get(ctx, jobKey(m.Job))
+	row, err := s.getJob(ctx, m.Job)
 	if err != nil {
 		return deadletter.Pending, err
 	}

@@ -3,6 +3,7 @@
 //
 //	pk                sk                    what
 //	JOB#<id>          JOB                   one job, its lease and its last attempts
+//	                                        or, in its place, the job that answered a request with a key
 //	POINT#<id>        POINT                 one data point
 //	POINT#<id>        ANALYSIS#<revision>   its analysis of a revision; names its job
 //	USER#<owner>      USAGE#<meter>         taken (used + reserved) and used units
@@ -52,6 +53,7 @@
 //	sa fin look             start of the attempt, end, when the relay looks
 //	oc code why fp          outcome, code and reason of the last failure, fingerprint of a death
 //	dtk dsent               ticket and SentTimestamp of the message that carried it to death
+//	dup                     of an answer alone, besides bh and ttl: the job that was named
 //	hist rm ok ttl          last attempts, the relay's mark, partition of the open index, expiry
 //
 // # What is written together

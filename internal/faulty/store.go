@@ -85,6 +85,11 @@ func (s *Store) Accept(ctx context.Context, j *job.Job) (job.Job, bool, error) {
 	return got.job, got.existed, err
 }
 
+// Remember implements intake.Store.
+func (s *Store) Remember(ctx context.Context, j, holder *job.Job) (job.Job, error) {
+	return call(s.Process, "Remember", func() (job.Job, error) { return s.Table.Remember(ctx, j, holder) })
+}
+
 // Point implements intake.Store.
 func (s *Store) Point(ctx context.Context, id string) (point.Point, error) {
 	return read(s.Process, "Point", func() (point.Point, error) { return s.Table.Point(ctx, id) })

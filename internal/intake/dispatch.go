@@ -108,7 +108,7 @@ func sorted(tags []string) []string {
 // nothing: it answers with the job as it is.
 func (in *Intake) DispatchNow(ctx context.Context, r Request, d Dispatch) (Accepted, error) {
 	d.Now = true
-	a, err := in.accept(ctx, r, d)
+	a, err := in.accept(ctx, r, dispatchRoute, d)
 	if err != nil || a.Repeated {
 		return a, err
 	}

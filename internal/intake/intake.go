@@ -25,8 +25,13 @@ type Store interface {
 	// none, and only says whose plan counts. If the point exists already, it returns the
 	// stored pair and true.
 	AcceptPoint(ctx context.Context, p *point.Point, j *job.Job) (point.Point, job.Job, bool, error)
-	// Accept stores a job. If it exists already, it returns it and true.
+	// Accept stores a job. If it exists already, or an open job holds its unique key, it returns
+	// that one and true.
 	Accept(ctx context.Context, j *job.Job) (job.Job, bool, error)
+	// Remember stores that the request whose job would have been j was answered with holder, for
+	// job.KeyLife. If a job or an answer is stored under j's id already, that is the answer; one to
+	// another body is a KeyReused error. Accept answers the same way from then on.
+	Remember(ctx context.Context, j, holder *job.Job) (job.Job, error)
 	// Point returns a point by id, or a NotFound error.
 	Point(ctx context.Context, id string) (point.Point, error)
 }
@@ -148,15 +153,18 @@ func (in *Intake) CreatePoint(ctx context.Context, r Request, reading point.Inpu
 
 // DispatchJob accepts a job for a point that the principal owns.
 func (in *Intake) DispatchJob(ctx context.Context, r Request, d Dispatch) (Accepted, error) {
-	a, err := in.accept(ctx, r, d)
+	a, err := in.accept(ctx, r, dispatchRoute, d)
 	if err != nil {
 		return Accepted{}, err
 	}
 	return in.send(ctx, a), nil
 }
 
+// dispatchRoute is what the ids of single dispatches are made of, besides their keys.
+const dispatchRoute = "POST /v1/jobs"
+
 // accept stores a job that is not sent yet.
-func (in *Intake) accept(ctx context.Context, r Request, d Dispatch) (Accepted, error) {
+func (in *Intake) accept(ctx context.Context, r Request, route string, d Dispatch) (Accepted, error) {
 	now := in.Now()
 	due, err := in.check(&d, r.Key, now)
 	if err != nil {
@@ -170,8 +178,12 @@ func (in *Intake) accept(ctx context.Context, r Request, d Dispatch) (Accepted, 
 		return Accepted{}, job.Errorf(job.NotFound, "no data point %s", d.Point)
 	}
 	j := in.job(ctx, now, r, d, due, p.Revision)
-	j.ID = in.id(now, r, "POST /v1/jobs", "job")
+	j.ID = in.id(now, r, route, "job")
 	accepted, existed, err := in.Store.Accept(ctx, &j)
+	if err == nil && existed && accepted.ID != j.ID && r.Key != "" {
+		// The holder may end before the request is repeated: the key still has its answer then.
+		accepted, err = in.Store.Remember(ctx, &j, &accepted)
+	}
 	if err != nil {
 		return Accepted{}, fmt.Errorf("accept job: %w", err)
 	}

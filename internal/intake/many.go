@@ -46,8 +46,8 @@ type Answer struct {
 }
 
 // DispatchMany accepts each job on its own: there is no promise across them, and
-// the answers are in the order of the wishes. With an Idempotency-Key each has a
-// key of its own, made of the request's and its place, so that a repeated request
+// the answers are in the order of the wishes. With an Idempotency-Key each has an
+// id of its own, made of the request's key and its place, so that a repeated request
 // accepts only what the first one did not. Messages that could not be sent are
 // left to the relay.
 func (in *Intake) DispatchMany(ctx context.Context, r Request, wishes []Wish) []Answer {
@@ -72,10 +72,8 @@ func (in *Intake) one(ctx context.Context, r Request, i int, w *Wish) Answer {
 		return Answer{Err: w.Err}
 	}
 	r.Body = w.Body
-	if r.Key != "" {
-		r.Key += "#" + strconv.Itoa(i)
-	}
-	a, err := in.accept(ctx, r, w.Dispatch)
+	// Not a part of the key: that may be as long as a key can be, and belong to a single request, too.
+	a, err := in.accept(ctx, r, "POST /v1/jobs:batch-dispatch#"+strconv.Itoa(i), w.Dispatch)
 	return Answer{Accepted: a, Err: err}
 }
 

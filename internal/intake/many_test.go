@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
+	"orbitq/internal/memqueue"
 	"orbitq/internal/memstore"
 	"orbitq/internal/point"
 	"orbitq/internal/usage"
@@ -131,5 +133,25 @@ func TestAKeyMakesEachPlaceItsOwn(t *testing.T) {
 	}
 	if n := len(b.sent["default"]) + len(b.sent["low"]); n != 6 {
 		t.Errorf("%d messages for 6 jobs", n)
+	}
+}
+
+// TestTheKeyOfManyIsNoSinglesKey: a key of full length serves for many, and the key of a single
+// request that looks like the place of an item is another one.
+func TestTheKeyOfManyIsNoSinglesKey(t *testing.T) {
+	t.Parallel()
+	b := &bulk{sent: map[string][]intake.Outgoing{}}
+	in, r, pointID := importer(t, b)
+	in.Sender = memqueue.New(memqueue.Config{Now: in.Now, Visibility: time.Minute, MaxReceives: 8, Names: []string{"default"}})
+	r.Key = strings.Repeat("k", job.MaxKeyLength)
+	if got := in.DispatchMany(t.Context(), r, wishes(1, pointID))[0]; got.Err != nil {
+		t.Errorf("the longest key: %v", got.Err)
+	}
+	r.Key = "import"
+	first := in.DispatchMany(t.Context(), r, wishes(1, pointID))[0]
+	r.Key, r.Body = "import#0", []byte("body 0")
+	single, err := in.DispatchJob(t.Context(), r, wishes(1, pointID)[0].Dispatch)
+	if err != nil || single.Repeated || single.Job.ID == first.Job.ID {
+		t.Errorf("a single request: %+v, %v", single, err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Limits of what a request may say about a job, a chain or a batch.
@@ -17,6 +18,10 @@ const (
 	// MaxTagLength is the longest tag or unique key, in bytes.
 	MaxTagLength = 100
 )
+
+// KeyLife is how long an answer that names another job is remembered under its Idempotency-Key,
+// from that answer on. The key of an accepted job lives as long as its row.
+const KeyLife = 30 * 24 * time.Hour
 
 // CheckQueue returns what is wrong with the name of a queue, if anything.
 func CheckQueue(queue string) []Violation {

@@ -83,6 +83,7 @@ type Store struct {
 	meters   map[meterKey]job.Meter
 	poison   map[string]deadletter.Poison
 	locks    map[lockKey]string // holder of a unique key
+	answers  map[string]answer  // to requests that have no job of their own, by the id it would have
 	events   map[string]*mailed
 	flows    flows
 	notices  map[noticeKey]job.Notice
@@ -116,6 +117,7 @@ func NewWith(t job.Timing, r Rules) *Store {
 		meters:   map[meterKey]job.Meter{},
 		poison:   map[string]deadletter.Poison{},
 		locks:    map[lockKey]string{},
+		answers:  map[string]answer{},
 		events:   map[string]*mailed{},
 		flows:    newFlows(), notices: map[noticeKey]job.Notice{}, wishes: map[string]job.Preferences{},
 		qualities: map[revision]quality.Record{}, flags: map[string]map[string]quality.Flag{}, zones: map[zonesKey][]quality.Zone{},
@@ -152,20 +154,6 @@ func (s *Store) AcceptPoint(_ context.Context, p *point.Point, j *job.Job) (poin
 		s.put(new(*j))
 	}
 	return *p, *j, false, nil
-}
-
-// Accept implements intake.Store.
-func (s *Store) Accept(_ context.Context, j *job.Job) (job.Job, bool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if old, ok := s.jobs[j.ID]; ok {
-		return *old, true, nil
-	}
-	if holder, held := s.locks[lockOf(j)]; j.Unique != "" && s.rules.Held(held) {
-		return *s.jobs[holder], true, nil
-	}
-	s.put(new(*j))
-	return *j, false, nil
 }
 
 // Point implements intake.Store and query.Store.

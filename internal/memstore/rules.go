@@ -19,6 +19,7 @@ type Rules struct {
 	Duplicate  func(exists bool) bool        // is a stored analysis in the way of another?
 	Held       func(exists bool) bool        // is a held unique key in the way of another job?
 	Frees      func(final *job.Job) bool     // does a final job give its unique key up?
+	Remembers  func(known bool) bool         // does the first answer to a request decide about the next?
 }
 
 // Protocol returns the rules as they should be.
@@ -29,5 +30,6 @@ func Protocol() Rules {
 		Duplicate: func(exists bool) bool { return exists },
 		Held:      func(exists bool) bool { return exists },
 		Frees:     func(*job.Job) bool { return true },
+		Remembers: func(known bool) bool { return known },
 	}
 }

@@ -82,6 +82,7 @@ func guards() []guard {
 		{"a claim ignores max_wait", judging(func(j *job.Job, _ *job.ClaimRequest) { j.StartBy = time.Time{} }), startedInTime},
 		{"a unique key keeps nobody out", with(func(r *memstore.Rules) { r.Held = func(bool) bool { return false } }), uniqueKept},
 		{"a final job keeps its unique key", with(func(r *memstore.Rules) { r.Frees = func(*job.Job) bool { return false } }), uniqueKept},
+		{"the first answer to a request is forgotten", with(func(r *memstore.Rules) { r.Remembers = func(bool) bool { return false } }), i7},
 		{"the limit is not asked", with(func(r *memstore.Rules) {
 			r.JudgeQuota = func(job.Meter, int) job.QuotaVerdict { return job.HasRoom }
 		}), i2},

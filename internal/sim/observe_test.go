@@ -84,6 +84,14 @@ func (s *observed) Accept(ctx context.Context, j *job.Job) (job.Job, bool, error
 	return accepted, existed, err
 }
 
+func (s *observed) Remember(ctx context.Context, j, holder *job.Job) (job.Job, error) {
+	first, err := s.Store.Remember(ctx, j, holder)
+	if err == nil && first.ID != j.ID {
+		s.oracle.remembered(j.ID, first.ID)
+	}
+	return first, err
+}
+
 func (s *observed) Retake(ctx context.Context, seen *job.Job, slot time.Time, t job.Timing, now time.Time) (job.Job, bool, error) {
 	j, ok, err := s.Store.Retake(ctx, seen, slot, t, now)
 	s.see(ctx, &effect{op: "relay", id: seen.ID, at: now})

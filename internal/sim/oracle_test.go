@@ -32,6 +32,7 @@ type oracle struct {
 	old   job.Job             // the row before the effect that is looked at
 
 	holders    map[holding]string // open jobs by their unique key
+	answers    map[string]string  // to requests without a job of their own, by the id that it would have
 	deaths     map[string]news    // by the id of the event that tells of it
 	operations map[string]deadletter.Operation
 	untold     int // deaths of which nobody heard
@@ -58,7 +59,7 @@ func newOracle(s *memstore.Store, moves map[edge]int) *oracle {
 	return &oracle{
 		flows: newFlowOracle(),
 		store: s, rows: map[string]*job.Job{}, units: map[meter]job.Meter{}, bills: map[string]meter{},
-		moves: moves, holders: map[holding]string{}, deaths: map[string]news{}, operations: map[string]deadletter.Operation{}, redriven: map[job.Message]bool{},
+		moves: moves, holders: map[holding]string{}, answers: map[string]string{}, deaths: map[string]news{}, operations: map[string]deadletter.Operation{}, redriven: map[job.Message]bool{},
 	}
 }
 

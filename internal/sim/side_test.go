@@ -31,10 +31,23 @@ func (o *oracle) keys(old, next *job.Job) {
 
 // turnedAway holds a request that was answered with another job against the key.
 func (o *oracle) turnedAway(asked *job.Job, answer *job.Job) {
+	if o.answers[asked.ID] != "" {
+		o.remembered(asked.ID, answer.ID)
+		return
+	}
 	holder := o.holders[holding{asked.Owner, asked.Unique}]
 	if o.broken(uniqueKept, asked.Unique != "" && holder == answer.ID && answer.Owner == asked.Owner) {
 		o.failf(uniqueKept, "a request for key %q was answered with %s job %s, held by %q", asked.Unique, answer.State, answer.ID, holder)
 	}
+}
+
+// remembered holds the answer to a request that has no job against the first one.
+func (o *oracle) remembered(asked, answer string) {
+	first, known := o.answers[asked]
+	if o.broken(i7, !known || first == answer) {
+		o.failf(i7, "the request of job %s was answered with %s, then with %s", asked, first, answer)
+	}
+	o.answers[asked] = answer
 }
 
 // died expects that a death is told.

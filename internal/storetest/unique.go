@@ -35,6 +35,8 @@ func uniqueRules() []rule {
 		{"an open job holds its unique key: asked again, it is the answer", answersWithHolder},
 		{"of ten accepts at once with one unique key exactly one is new", oneOfTenAccepted},
 		{"another owner's key and another key are free", keysAreApart},
+		{"a request that was answered with the holder gets that answer again when it has ended", remembersHolder},
+		{"a remembered answer is no job, and gone after its time", answerIsNoJob},
 		{"whatever becomes of an open job, it keeps its unique key", keepsKey},
 		{"each end of a job frees its unique key", freesKey},
 	}
@@ -65,6 +67,67 @@ func answersWithHolder(t *testing.T, s Store) {
 	// Its own key must not refuse it: a request that is repeated is no second job.
 	if got, existed, err = s.Accept(context.Background(), &first); err != nil || got.ID != first.ID {
 		t.Errorf("the same request again: existed %v, %v, %+v", existed, err, got)
+	}
+}
+
+// turnedAway stores a job with a unique key, and lets a request be answered with it.
+func turnedAway(t *testing.T, s Store) (first, asked job.Job) {
+	t.Helper()
+	owner := "u-" + id(t)
+	first = accepted(t, s, unique(owner, "k"))
+	asked = newJob(t, unique(owner, "k"))
+	if got, err := s.Remember(context.Background(), &asked, &first); err != nil || got.ID != first.ID {
+		t.Fatalf("remembered %+v, %v", got, err)
+	}
+	return first, asked
+}
+
+// remembersHolder: a client that repeats its request must not start what it had not started.
+func remembersHolder(t *testing.T, s Store) {
+	first, asked := turnedAway(t, s)
+	amend(t, s, first.ID, cancelAt(start()), "")
+	other := accepted(t, s, unique(first.Owner, "k")) // who holds the key by now is not the answer either
+	for _, again := range []string{"the same request", "and again"} {
+		got, existed, err := s.Accept(context.Background(), &asked)
+		if err != nil || !existed || got.ID != first.ID || got.State != job.Cancelled {
+			t.Errorf("%s: existed %v, %v, %+v", again, existed, err, got)
+		}
+	}
+	if got, err := s.Remember(context.Background(), &asked, &other); err != nil || got.ID != first.ID {
+		t.Errorf("the second answer: %+v, %v", got, err)
+	}
+	for _, unique := range []string{"k", ""} {
+		reused := asked
+		reused.BodyHash, reused.Unique = "other", unique
+		if got, _, err := s.Accept(context.Background(), &reused); job.CodeOf(err) != job.KeyReused {
+			t.Errorf("another body: %+v, %v", got, err)
+		}
+	}
+	// Of two requests with one key at once, one may be accepted after the other was turned away.
+	if got, err := s.Remember(context.Background(), &first, &other); err != nil || got.ID != first.ID {
+		t.Errorf("in the place of a job: %+v, %v", got, err)
+	}
+}
+
+// answerIsNoJob: nobody may run it, bury it or find it, and a key is kept for so long only.
+func answerIsNoJob(t *testing.T, s Store) {
+	first, asked := turnedAway(t, s)
+	if got, err := s.Job(context.Background(), asked.ID); job.CodeOf(err) != job.NotFound {
+		t.Errorf("read %+v, %v", got, err)
+	}
+	amend(t, s, asked.ID, cancelAt(start()), job.NotFound)
+	claim(t, s, request(asked.Message(), "x", start()), job.Orphan)
+	bury(t, s, asked.Message(), later(), deadletter.Orphan)
+	if all, _, err := s.Jobs(context.Background(), first.Owner, "", 10); err != nil || len(all) != 1 {
+		t.Errorf("listed %+v, %v", all, err)
+	}
+	amend(t, s, first.ID, cancelAt(start()), "")
+	asked.Created = start().Add(job.KeyLife)
+	if got, existed, err := s.Accept(context.Background(), &asked); err != nil || existed || got.ID != asked.ID {
+		t.Errorf("after its time: existed %v, %v, %+v", existed, err, got)
+	}
+	if got := row(t, s, asked.ID); got.State != job.Queued {
+		t.Errorf("after its time: %+v", got)
 	}
 }
 
