@@ -17,6 +17,18 @@ const (
 	MaxRate      = 200 // jobs of the largest step, which is a minute's: their ids live in one row
 )
 
+// Limits of a sweep over operations.
+const (
+	// MaxRunning is the most operations of one owner that run at a time. Each more would only
+	// make the others of its owner slower.
+	MaxRunning = 10
+	// maxOpen is the most running operations that one sweep reads.
+	maxOpen = 1000
+	// advanceFor is how long a sweep goes on beginning steps; the largest step takes some
+	// seconds more. The function of the relay has other things to do in its 50 s.
+	advanceFor = 10 * time.Second
+)
+
 // Operation is a retry of many that goes on by itself, step by step, and can be
 // watched and aborted. The relay's schedule drives it: one step a minute.
 //
@@ -76,15 +88,26 @@ type Operations interface {
 	SaveOperation(ctx context.Context, o *Operation) (bool, error)
 	// Operation returns one by id, or a NotFound error.
 	Operation(ctx context.Context, id string) (Operation, error)
-	// OpenOperations returns the ids of up to n running ones.
+	// OpenOperations returns the ids of up to n running ones, the longest without a step first.
 	OpenOperations(ctx context.Context, n int) ([]string, error)
+	// Running counts an owner's running ones, up to n.
+	Running(ctx context.Context, owner string, n int) (int, error)
 	// Job returns a job by id, or a NotFound error.
 	Job(ctx context.Context, id string) (job.Job, error)
 }
 
-// Start begins an operation; the next sweep of Advance does its first step.
+// Start begins an operation; the next sweep of Advance does its first step. An owner with
+// MaxRunning of them is refused. The count comes from an index, so that starts at the same
+// moment may pass the limit by a few; Advance is fair between owners all the same.
 func (o *Operator) Start(ctx context.Context, op Operation) (Operation, error) {
 	now := o.Now()
+	running, err := o.Operations.Running(ctx, op.Owner, MaxRunning)
+	if err != nil {
+		return Operation{}, fmt.Errorf("count operations: %w", err)
+	}
+	if running >= MaxRunning {
+		return Operation{}, job.Errorf(job.LimitExceeded, "%d operations of yours are running, which is the most at a time; abort one or wait for its end", running)
+	}
 	op.ID, op.State, op.Version = job.NewID(now, o.Entropy()), OperationRunning, 1
 	op.Created, op.Updated = now, now
 	if op.Rate == 0 || op.Rate > MaxRate {
@@ -138,30 +161,55 @@ func (o *Operator) Abort(ctx context.Context, owner, id string) (Operation, erro
 	return Operation{}, job.Errorf(job.Unavailable, "the operation changes too fast; ask again")
 }
 
-// Advance does one step of every running operation, and returns how many there are.
-// One that fails does not keep the others back.
+// Advance does a step of the running operations, and returns how many there are. It begins
+// with the one whose last step is the longest ago, so that a sweep goes on where the last one
+// ended; each owner has one step before any has a second one. An operation that fails does
+// not keep the others back.
 func (o *Operator) Advance(ctx context.Context) (int, error) {
-	ids, err := o.Operations.OpenOperations(ctx, MaxPage)
+	ids, err := o.Operations.OpenOperations(ctx, maxOpen)
 	if err != nil {
 		return 0, fmt.Errorf("find operations: %w", err)
 	}
 	var errs []error
-	for _, id := range ids {
-		if err := o.step(ctx, id); err != nil {
-			errs = append(errs, fmt.Errorf("advance operation %s: %w", id, err))
+	began, round := o.Now(), ids
+	for len(round) > 0 {
+		served := map[string]bool{} // owners that had their step in this round
+		var later []string
+		for _, id := range round {
+			if o.Now().Sub(began) >= advanceFor {
+				return len(ids), errors.Join(errs...)
+			}
+			waits, err := o.step(ctx, id, served)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("advance operation %s: %w", id, err))
+			}
+			if waits {
+				later = append(later, id)
+			}
 		}
+		round = later
 	}
 	return len(ids), errors.Join(errs...)
 }
 
-// step looks at the jobs of the last step and begins the next one. The new state is
+// step does the next step of an operation, unless its owner has had one in this round: then
+// it waits for the next round.
+func (o *Operator) step(ctx context.Context, id string, served map[string]bool) (waits bool, err error) {
+	op, err := o.Operations.Operation(ctx, id)
+	switch {
+	case err != nil || op.State != OperationRunning:
+		return false, err //nolint:wrapcheck // wrapped by the caller
+	case served[op.Owner]:
+		return true, nil
+	}
+	served[op.Owner] = true
+	return false, o.advance(ctx, op)
+}
+
+// advance looks at the jobs of the last step and begins the next one. The new state is
 // written before the jobs are retried, so that two drivers cannot both choose; what
 // a crash in between left undone, the next step sees by the generations, and does.
-func (o *Operator) step(ctx context.Context, id string) error {
-	op, err := o.Operations.Operation(ctx, id)
-	if err != nil || op.State != OperationRunning {
-		return err //nolint:wrapcheck // wrapped by the caller
-	}
+func (o *Operator) advance(ctx context.Context, op Operation) error {
 	next, err := o.watch(ctx, &op)
 	if err != nil {
 		return err

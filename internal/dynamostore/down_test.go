@@ -74,6 +74,7 @@ func besides(ctx context.Context, s *dynamostore.Store) map[string]func() error 
 		"Poisoned":       func() error { _, err := s.Poisoned(ctx, 1); return err },
 		"SaveOperation":  func() error { _, err := s.SaveOperation(ctx, &deadletter.Operation{Version: 1}); return err },
 		"Operation":      func() error { _, err := s.Operation(ctx, j.ID); return err },
+		"Running":        func() error { _, err := s.Running(ctx, "u", 1); return err },
 		"OpenOperations": func() error { _, err := s.OpenOperations(ctx, 1); return err },
 		"Token":          func() error { _, _, err := s.Token(ctx); return err },
 	}

@@ -30,7 +30,9 @@ func (s *Store) SaveOperation(ctx context.Context, o *deadletter.Operation) (boo
 	mark := strconv.FormatFloat(s.jitter(), 'g', -1, 64)
 	w.str("rm", mark)
 	if o.State == deadletter.OperationRunning {
-		w["ok"], w["look"] = str(operationKey), num(ms(o.Created))
+		// Each step moves the place to the end: no operation stands in front of the others for ever.
+		w["ok"], w["look"] = str(operationKey), num(ms(o.Updated))
+		w["own"], w["os"] = str(operationsKey(o.Owner)), str(o.ID)
 	} else {
 		w["ttl"] = num(o.Updated.Add(keepFinal).Unix())
 	}
@@ -65,6 +67,15 @@ func (s *Store) Operation(ctx context.Context, id string) (deadletter.Operation,
 		return deadletter.Operation{}, fmt.Errorf("decode operation %s: %w", id, err)
 	}
 	return o, nil
+}
+
+// operationsKey is the partition of an owner's running operations in the owner index.
+func operationsKey(owner string) string { return "OPERATIONS#" + owner }
+
+// Running implements deadletter.Operations.
+func (s *Store) Running(ctx context.Context, owner string, n int) (int, error) {
+	keys, _, err := s.owned(ctx, operationsKey(owner), "", n)
+	return len(keys), err
 }
 
 // OpenOperations implements deadletter.Operations.

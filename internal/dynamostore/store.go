@@ -28,12 +28,13 @@
 //	             ok ("dead#<owner>"), look   an owner's dead jobs by time of death
 //	             ok ("skipped"), look        skipped jobs by when their owner has new units
 //	             ok ("event"), look          events that are still to be told
-//	             ok ("operation"), look      operations that go on
+//	             ok ("operation"), look      operations that go on, by their last step
 //	             ok ("poison"), look         dead letters that carry no job
 //	             ok ("flow"), look           chains and batches that go on
 //	index owner  own ("USER#<owner>"), os    an owner's jobs by acceptance
 //	             own ("LEDGER#<owner>"), os  an owner's billed analyses by time
 //	             own ("CHAINS#<owner>"), os  chains; BATCHES#, NOTICES#: batches and messages
+//	             own ("OPERATIONS#<owner>"), os  an owner's operations that go on
 //	             own ("POINTS#<owner>"), os  points of a campaign by metric and time of reading
 //
 // It promises what storetest demands, by the conditions of the job protocol:

@@ -63,6 +63,7 @@ func ports(ctx context.Context, p *faulty.Process) map[string]func() error {
 		},
 		"SaveOperation":  func() error { _, err := o.SaveOperation(ctx, &deadletter.Operation{}); return err },
 		"Operation":      func() error { _, err := o.Operation(ctx, ""); return err },
+		"Running":        func() error { _, err := o.Running(ctx, "u", 1); return err },
 		"OpenOperations": func() error { _, err := o.OpenOperations(ctx, 1); return err },
 		"Job":            func() error { _, err := o.Job(ctx, ""); return err },
 		"Jobs":           func() error { _, _, err := s.Jobs(ctx, "", "", 1); return err },
@@ -124,7 +125,7 @@ func flows(ctx context.Context, table *memstore.Store, p *faulty.Process) map[st
 // reads are the methods that change nothing.
 func reads() []string {
 	return []string{
-		"Point", "Subject", "Due", "Dead", "Moving", "Peek", "Pending", "Lapsed", "Door", "Cached", "Operation", "OpenOperations", "Job", "Jobs",
+		"Point", "Subject", "Due", "Dead", "Moving", "Peek", "Pending", "Lapsed", "Door", "Cached", "Operation", "OpenOperations", "Running", "Job", "Jobs",
 		"Chain", "OwnChains", "Batch", "OwnBatches", "Items", "Item", "Points", "FindPoints", "OpenFlows", "Deliveries", "Notice",
 		"Subject of a step", "Job of a step", "Zones", "Peers", "Preferences", "Quality", "Running",
 	}

@@ -59,6 +59,11 @@ func (o *Operations) Operation(ctx context.Context, id string) (deadletter.Opera
 	return read(o.Process, "Operation", func() (deadletter.Operation, error) { return o.Inner.Operation(ctx, id) })
 }
 
+// Running implements deadletter.Operations.
+func (o *Operations) Running(ctx context.Context, owner string, n int) (int, error) {
+	return read(o.Process, "Running", func() (int, error) { return o.Inner.Running(ctx, owner, n) })
+}
+
 // OpenOperations implements deadletter.Operations.
 func (o *Operations) OpenOperations(ctx context.Context, n int) ([]string, error) {
 	return read(o.Process, "OpenOperations", func() ([]string, error) { return o.Inner.OpenOperations(ctx, n) })

@@ -1,7 +1,9 @@
 package memstore
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sort"
 	"time"
 
@@ -111,18 +113,37 @@ func (s *Store) Operation(_ context.Context, id string) (deadletter.Operation, e
 	return o, nil
 }
 
+// running returns the running operations, the longest without a step first.
+func (s *Store) running() []deadletter.Operation {
+	var all []deadletter.Operation
+	for _, o := range s.ops {
+		if o.State == deadletter.OperationRunning {
+			all = append(all, o)
+		}
+	}
+	slices.SortFunc(all, func(a, b deadletter.Operation) int {
+		return cmp.Or(a.Updated.Compare(b.Updated), cmp.Compare(a.ID, b.ID))
+	})
+	return all
+}
+
 // OpenOperations implements deadletter.Operations.
 func (s *Store) OpenOperations(_ context.Context, n int) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var ids []string
-	for id, o := range s.ops {
-		if o.State == deadletter.OperationRunning {
-			ids = append(ids, id)
-		}
+	for _, o := range s.running() {
+		ids = append(ids, o.ID)
 	}
-	sort.Strings(ids) // by time, as ids are
 	return ids[:min(n, len(ids))], nil
+}
+
+// Running implements deadletter.Operations.
+func (s *Store) Running(_ context.Context, owner string, n int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own := slices.DeleteFunc(s.running(), func(o deadletter.Operation) bool { return o.Owner != owner })
+	return min(n, len(own)), nil
 }
 
 // ownerOf returns whose job it is.

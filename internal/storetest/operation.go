@@ -16,7 +16,8 @@ import (
 func operationRules() []rule {
 	return []rule{
 		{"an operation is kept whole, and written by one who read it only", operationIsVersioned},
-		{"the running operations are listed, the oldest first, and the ended ones not", listsRunning},
+		{"the running operations are listed, the longest without a step first, and the ended ones not", listsRunning},
+		{"the running operations of an owner are counted, no others", countsRunning},
 		{"no operation is NOT_FOUND", noOperation},
 	}
 }
@@ -84,12 +85,23 @@ func listsRunning(t *testing.T, s Store) {
 	for range 3 {
 		o := operation(t)
 		o.ID = job.NewID(start().Add(time.Duration(len(ids))*time.Second), [10]byte([]byte(id(t))[16:]))
-		o.Created = start().Add(time.Duration(len(ids)) * time.Second)
+		o.Updated = start().Add(time.Duration(len(ids)) * time.Second)
 		save(t, s, o, true)
 		ids = append(ids, o.ID)
 	}
 	if got := listed(t, s, ids); !slices.Equal(got, ids) {
 		t.Errorf("running: %v, want %v", got, ids)
+	}
+	// A step moves the place to the end.
+	first, err := s.Operation(context.Background(), ids[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Version, first.Updated = 2, start().Add(time.Minute)
+	save(t, s, first, true)
+	ids = append(ids[1:], ids[0])
+	if got := listed(t, s, ids); !slices.Equal(got, ids) {
+		t.Errorf("running after a step: %v, want %v", got, ids)
 	}
 	for i, state := range []deadletter.OperationState{deadletter.OperationDone, deadletter.OperationAborted} {
 		o, err := s.Operation(context.Background(), ids[i])
@@ -105,6 +117,31 @@ func listsRunning(t *testing.T, s Store) {
 	if one, err := s.OpenOperations(context.Background(), 1); err != nil || len(one) != 1 {
 		t.Errorf("one of many: %v, %v", one, err)
 	}
+}
+
+// countsRunning: the limit of an owner regards nobody else's, and nothing that has ended.
+func countsRunning(t *testing.T, s Store) {
+	owner := "u-" + id(t)
+	count := func(who string, n, want int) {
+		t.Helper()
+		if got, err := s.Running(context.Background(), who, n); err != nil || got != want {
+			t.Errorf("%d running of %s, %v, want %d", got, who, err, want)
+		}
+	}
+	count(owner, 10, 0)
+	var all []deadletter.Operation
+	for range 3 {
+		o := operation(t)
+		o.Owner = owner
+		save(t, s, o, true)
+		all = append(all, o)
+	}
+	count(owner, 10, 3)
+	count(owner, 2, 2)
+	count("u-"+id(t), 10, 0)
+	all[0].State, all[0].Version = deadletter.OperationDone, 2
+	save(t, s, all[0], true)
+	count(owner, 10, 2)
 }
 
 // listed returns those of the given operations that run.
