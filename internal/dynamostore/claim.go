@@ -4,25 +4,21 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"orbitq/internal/job"
 	"orbitq/internal/usage"
 )
 
-// Claim implements worker.Store.
+// Claim implements worker.Store: the row is read, package job decides, and the decision is written
+// on the condition that the row is still the one that was read.
 //
-// The common case is one write: a job that waits in its queue, whose owner needs
-// no unit or has reserved one. Everything else reads the old image that the
-// failed condition returned, lets package job decide, and writes the decision on
-// the condition that the row is still that image.
+// It used to be one blind write for the common case. But whose job it is, and so under which plan
+// it runs, only the row says.
 func (s *Store) Claim(ctx context.Context, r job.ClaimRequest) (job.Claim, error) {
-	// Not read first: a claim that succeeds at once costs no read, and a claim
-	// that fails has the row in its refusal.
-	row, claimed, err := s.claimAtOnce(ctx, r)
-	if err != nil || claimed.Verdict == job.Run {
-		return claimed, err
+	row, err := s.getJob(ctx, r.Message.Job)
+	if err != nil {
+		return job.Claim{}, fmt.Errorf("claim: %w", err)
 	}
 	// Each turn decides upon the row as it is now; a turn is lost only to somebody
 	// who changed it meanwhile, so that the system as a whole goes on.
@@ -47,45 +43,6 @@ func deref(c *job.Claim) job.Claim {
 	return *c
 }
 
-// atOnce is the condition of the one-write claim, as in the protocol. It allows
-// less than job.Judge: a lease that is over is left to the slower way, which also
-// writes the lost attempt into the history, and so is a promise to start in time
-// (sb). A job with a limit (lim) passes only
-// with the unit that it holds already (uk).
-const atOnce = "gen = :g AND vtk <= :t AND tk >= :t AND (st IN (:queued, :waiting, :scheduled) OR (st = :retrying AND due <= :now))" +
-	" AND att < #max AND dl > :now AND attribute_not_exists(sb) AND (attribute_not_exists(lim) OR attribute_exists(uk))"
-
-// claimAtOnce tries the one-write claim. Its verdict is Run, or Hold with the row
-// that must be looked at (nil if there is none).
-func (s *Store) claimAtOnce(ctx context.Context, r job.ClaimRequest) (item, job.Claim, error) {
-	// oc is the outcome so far of a job that looks again: a running job has none.
-	guard, update := atOnce, "SET st = :running, lt = :lt, lu = :lu, sa = :now REMOVE oc ADD att :one"
-	var out *dynamodb.UpdateItemOutput
-	err := s.repeat(ctx, func() (err error) {
-		out, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-			TableName: &s.table, Key: jobKey(r.Message.Job),
-			UpdateExpression: &update, ConditionExpression: &guard,
-			ExpressionAttributeNames: map[string]string{"#max": "max"},
-			ExpressionAttributeValues: item{
-				":g": num(r.Message.Generation), ":t": num(r.Message.Ticket), ":now": num(ms(r.Now)),
-				":queued": str(string(job.Queued)), ":waiting": str(string(job.Waiting)),
-				":scheduled": str(string(job.Scheduled)), ":retrying": str(string(job.Retrying)),
-				":running": str(string(job.Running)), ":lt": str(r.Lease.Token), ":lu": num(ms(r.Lease.Until)), ":one": num(1),
-			},
-			ReturnValues:                        types.ReturnValueAllOld,
-			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-		})
-		return err //nolint:wrapcheck // decided and wrapped below
-	})
-	if row, refusedNow := oldImage(err); refusedNow {
-		return jobRow(row), job.Claim{Verdict: job.Hold}, nil
-	}
-	if err != nil {
-		return nil, job.Claim{}, fmt.Errorf("claim: %w", coded("update job", err))
-	}
-	return nil, job.Claim{Verdict: job.Run, Job: job.Claimed(decodeJob(out.Attributes), r.Lease, r.Now)}, nil
-}
-
 // decide writes what package job says about the row. A nil claim means that the
 // row changed meanwhile; it is returned as it is now.
 func (s *Store) decide(ctx context.Context, j job.Job, row item, r job.ClaimRequest) (*job.Claim, item, error) {
@@ -101,10 +58,7 @@ func (s *Store) decide(ctx context.Context, j job.Job, row item, r job.ClaimRequ
 	case job.Revive:
 		return s.write(ctx, job.Revive, &j, job.Revived(j, s.timing, r.Now), row)
 	case job.Run:
-		if j.Limit == job.Unlimited || j.UsageKey != "" {
-			return s.write(ctx, job.Run, &j, job.Claimed(j, r.Lease, r.Now), row)
-		}
-		return s.reserve(ctx, j, row, r)
+		return s.run(ctx, &j, row, r)
 	case job.Drop, job.Hold, job.NotYet, job.Carrier, job.Skip, job.Wait, job.Orphan:
 	}
 	return &job.Claim{Verdict: v, Job: j}, nil, nil
@@ -125,9 +79,26 @@ func (s *Store) write(ctx context.Context, v job.Verdict, old *job.Job, next job
 	return &job.Claim{Verdict: v, Job: next}, nil, nil
 }
 
+// run claims a job that may run, under its owner's plan: with a limit it takes a unit.
+func (s *Store) run(ctx context.Context, old *job.Job, row item, r job.ClaimRequest) (*job.Claim, item, error) {
+	j := *old
+	if j.NeedsPlan() {
+		known, err := s.Plan(ctx, j.Owner)
+		if err != nil {
+			return nil, nil, fmt.Errorf("read plan: %w", err)
+		}
+		j = job.Entitled(j, known)
+	}
+	if j.Limit == job.Unlimited || j.UsageKey != "" {
+		return s.write(ctx, job.Run, old, job.Claimed(j, r.Lease, r.Now), row)
+	}
+	return s.reserve(ctx, old, j, row, r)
+}
+
 // reserve claims the job and takes one unit of its owner, both or neither. A
-// full meter decides between waiting and skipping.
-func (s *Store) reserve(ctx context.Context, j job.Job, row item, r job.ClaimRequest) (*job.Claim, item, error) {
+// full meter decides between waiting and skipping. old is the job of the row, j the same under the
+// plan that is in force.
+func (s *Store) reserve(ctx context.Context, old *job.Job, j job.Job, row item, r job.ClaimRequest) (*job.Claim, item, error) {
 	next := job.Claimed(j, r.Lease, r.Now)
 	// The row remembers where the unit was taken: a job that waits over the end of
 	// a cycle gives it back there.
@@ -138,7 +109,7 @@ func (s *Store) reserve(ctx context.Context, j job.Job, row item, r job.ClaimReq
 	if j.Limit > 0 {
 		take, guard := "ADD taken :one", "attribute_not_exists(taken) OR taken < :limit"
 		err := s.transact(ctx,
-			types.TransactWriteItem{Update: s.jobUpdate(j.ID, changeOf(encodeJob(&j), encodeJob(&next)), unchanged(row))},
+			types.TransactWriteItem{Update: s.jobUpdate(j.ID, changeOf(encodeJob(old), encodeJob(&next)), unchanged(row))},
 			types.TransactWriteItem{Update: &types.Update{
 				TableName: &s.table, Key: meterKey(j.Owner, next.UsageKey),
 				UpdateExpression: &take, ConditionExpression: &guard,
@@ -164,7 +135,7 @@ func (s *Store) reserve(ctx context.Context, j job.Job, row item, r job.ClaimReq
 		meter = decodeMeter(full)
 	}
 	if job.JudgeQuota(meter, j.Limit) == job.Reserved {
-		return s.write(ctx, job.Wait, &j, job.WaitingForQuota(j, s.timing, r.Now), row)
+		return s.write(ctx, job.Wait, old, job.WaitingForQuota(j, s.timing, r.Now), row)
 	}
-	return s.write(ctx, job.Skip, &j, job.SkippedByQuota(j, usage.CycleOf(&j, r.Now).End, r.Now), row)
+	return s.write(ctx, job.Skip, old, job.SkippedByQuota(j, usage.CycleOf(&j, r.Now).End, r.Now), row)
 }

@@ -178,7 +178,7 @@ func TestRowsStaySmall(t *testing.T) {
 	now := time.Date(2026, 3, 15, 12, 0, 0, 0, time.UTC)
 	j := job.Accepted(job.Job{
 		ID: job.DerivedID("x"), Kind: "enrich", Owner: strings.Repeat("o", 36), Tier: "enterprise", Limit: 100, Queue: "default", Point: job.DerivedID("p"),
-		Revision: 1, BodyHash: strings.Repeat("h", 64), MaxAttempts: 3, UsageKey: "USAGE#satellite_analyses#enterprise#2026-03-01",
+		Revision: 1, BodyHash: strings.Repeat("h", 64), MaxAttempts: 3, UsageKey: "USAGE#satellite_analyses#2026-03-01",
 	}, now, time.Hour, time.Hour)
 	for range job.HistorySize {
 		j = job.Claimed(j, job.Lease{Token: strings.Repeat("t", 32), Until: now}, now)

@@ -52,6 +52,9 @@ func besides(ctx context.Context, s *dynamostore.Store) map[string]func() error 
 	unique := j
 	unique.Unique = "k"
 	return map[string]func() error{
+		"NotePlan":      func() error { _, err := s.NotePlan(ctx, "u", job.Plan{Issued: now}); return err },
+		"Plan":          func() error { _, err := s.Plan(ctx, "u"); return err },
+		"Remember":      func() error { _, err := s.Remember(ctx, &j, &j); return err },
 		"Accept unique": func() error { _, _, err := s.Accept(ctx, &unique); return err },
 		"AcceptPoint":   func() error { _, _, _, err := s.AcceptPoint(ctx, &point.Point{ID: j.ID}, &j); return err },
 		"Bury":          func() error { _, err := s.Bury(ctx, j.Message(), letter(), now); return err },

@@ -18,7 +18,7 @@ const keepFinal = 30 * 24 * time.Hour
 // with every write: st state, tk ticket, vtk lowest valid ticket, att attempts,
 // lt and lu lease token and end, uk usage key of the reservation, dl deadline,
 // dtk and dsent ticket and SentTimestamp of the dead message, uq unique key, an
-// anchor of the owner's cycles, ex exceptions, sb start by, fp fingerprint.
+// anchor of the owner's cycles, pi issue of the token that named the plan, fr takes no unit, ex exceptions, sb start by, fp fingerprint.
 func encodeJob(j *job.Job) item {
 	w := writer(jobKey(j.ID))
 	w.str("kd", j.Kind)
@@ -36,6 +36,8 @@ func encodeJob(j *job.Job) item {
 	w.str("fl", string(j.Flow))
 	w.list("tags", j.Tags)
 	w.time("an", j.Anchor)
+	w.time("pi", j.Issued)
+	w.flag("fr", j.Free)
 	w["st"] = str(string(j.State))
 	w["gen"] = num(j.Generation)
 	w["tk"], w["vtk"] = num(j.Ticket), num(j.ValidTicket)
@@ -132,7 +134,7 @@ func decodeJob(row item) job.Job {
 	j := job.Job{
 		ID: afterHash(r.str("pk")), Kind: r.str("kd"), Owner: afterHash(r.str("own")), Tier: r.str("tier"),
 		Limit: job.Unlimited, Queue: r.str("q"), Point: r.str("pt"), Revision: r.num("rev"), BodyHash: r.str("bh"),
-		Unique: r.str("uq"), Flow: job.Flow(r.str("fl")), Tags: r.texts("tags"), Anchor: r.time("an"),
+		Unique: r.str("uq"), Flow: job.Flow(r.str("fl")), Tags: r.texts("tags"), Anchor: r.time("an"), Issued: r.time("pi"), Free: r.has("fr"),
 		State: job.State(r.str("st")), Generation: r.num("gen"), Ticket: r.num("tk"), ValidTicket: r.num("vtk"),
 		Attempts: r.num("att"), Exceptions: r.num("ex"), MaxAttempts: r.num("max"), Resends: r.num("rs"), Passes: r.num("ps"),
 		Lease: r.str("lt"), LeaseUntil: r.time("lu"), UsageKey: r.str("uk"),

@@ -7,6 +7,7 @@
 //	POINT#<id>        POINT                 one data point
 //	POINT#<id>        ANALYSIS#<revision>   its analysis of a revision; names its job
 //	USER#<owner>      USAGE#<meter>         taken (used + reserved) and used units
+//	USER#<owner>      PLAN                  the plan that the owner's newest token named
 //	POISON#<sha256>   POISON                a dead letter that carries no job
 //	TOKEN#copernicus  TOKEN                 the provider's token, shared by all workers
 //	LIMIT#copernicus-api LIMIT              the provider's limiter, breaker and budget
@@ -46,6 +47,7 @@
 // # A job's row
 //
 //	kd own os tier an lim   kind, owner, place in the owner index, plan, its anchor and limit
+//	pi fr                   issue of the token that named the plan, takes no unit of any
 //	q pt rev uq tags bh     queue, point and its revision, unique key, tags, hash of the request
 //	st gen tk vtk           state, generation, newest ticket, lowest ticket that may claim
 //	att ex max rs ps        attempts, of these by an error, most attempts, resends, passes
@@ -103,6 +105,7 @@ import (
 var (
 	_ worker.Store          = (*Store)(nil)
 	_ intake.Store          = (*Store)(nil)
+	_ intake.Plans          = (*Store)(nil)
 	_ query.Store           = (*Store)(nil)
 	_ relay.Store           = (*Store)(nil)
 	_ deadletter.Store      = (*Store)(nil)
@@ -165,6 +168,7 @@ func key(pk, sk string) item { return item{"pk": str(pk), "sk": str(sk)} }
 func jobKey(id string) item      { return key("JOB#"+id, "JOB") }
 func pointKey(id string) item    { return key("POINT#"+id, "POINT") }
 func meterKey(o, k string) item  { return key("USER#"+o, k) }
+func planKey(owner string) item  { return key("USER#"+owner, "PLAN") }
 func poisonKey(hash string) item { return key("POISON#"+hash, "POISON") }
 func tokenKey() item             { return key("TOKEN#copernicus", "TOKEN") }
 

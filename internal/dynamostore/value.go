@@ -38,6 +38,13 @@ func (w writer) num(name string, n int) {
 	}
 }
 
+// flag sets what is there or not.
+func (w writer) flag(name string, is bool) {
+	if is {
+		w[name] = num(1)
+	}
+}
+
 // time sets a moment, unless it is not set.
 func (w writer) time(name string, t time.Time) {
 	if !t.IsZero() {

@@ -48,7 +48,7 @@ func (c *conductor) addItems(ctx context.Context, r *request, p intake.Principal
 	if _, err := decode(r, &b); err != nil {
 		return response{}, err
 	}
-	batch, startErr, err := c.flow.AddItems(ctx, p.Owner, r.PathParameters["id"], b.DataPointIDs)
+	batch, startErr, err := c.flow.AddItems(ctx, asked(r, p, nil).Account, r.PathParameters["id"], b.DataPointIDs)
 	return c.amended(ctx, batch, startErr, err)
 }
 

@@ -160,7 +160,7 @@ func start(tb testing.TB) *bench {
 	b.logger = slog.New(slog.NewJSONHandler(b.log, nil)).With("stack", "orbitq-dev")
 	b.door = gate.New(gate.Config{Store: b.store, Policy: limit.DefaultPolicy(), Now: clock, Jitter: func() float64 { return 0 }, Sleep: awake})
 	in := intake.New(intake.Config{
-		Store: b.store, Sender: b.sender, Bulk: b.sender, Policies: map[string]job.Policy{kinds.EnrichName: {}}, Feeds: b.feeds, Reviews: b.store,
+		Store: b.store, Plans: b.store, Sender: b.sender, Bulk: b.sender, Policies: map[string]job.Policy{kinds.EnrichName: {}}, Feeds: b.feeds, Reviews: b.store,
 		CheckURL: checkURL, Runner: b.inline(), Now: clock,
 		Entropy:  b.entropy,
 		Deadline: 24 * time.Hour, Resend: 15 * time.Minute, Tries: 3,
@@ -231,6 +231,7 @@ type call struct {
 	query        string
 	body         string
 	owner, tier  string
+	issued       string            // iat of the token; empty for none
 	headers      map[string]string // over the usual ones; "-" removes one
 	base64       bool
 }
@@ -278,6 +279,9 @@ func (c call) event(tb testing.TB) events.APIGatewayV2HTTPRequest {
 		claims := map[string]string{"sub": c.owner, "iss": "https://issuer.example"}
 		if c.tier != "" {
 			claims["tier"] = c.tier
+		}
+		if c.issued != "" {
+			claims["iat"] = c.issued
 		}
 		r.RequestContext.Authorizer = &events.APIGatewayV2HTTPRequestContextAuthorizerDescription{
 			JWT: &events.APIGatewayV2HTTPRequestContextAuthorizerJWTDescription{Claims: claims},

@@ -26,6 +26,7 @@ import (
 	"encoding/base64"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -51,6 +52,8 @@ type api struct {
 	log    *slog.Logger
 	public map[string]route // need no token; a route is here on purpose or not at all
 	routes map[string]route // need one
+	// entitled returns who asks under the plan that is in force; nil for routes without plans.
+	entitled func(context.Context, intake.Principal) (intake.Principal, error)
 }
 
 // serve answers a request. The error of a route becomes a problem, so that the
@@ -77,6 +80,9 @@ func (a *api) dispatch(ctx context.Context, r *request) (response, error) {
 		return response{}, job.Errorf(job.NotFound, "no route %q", r.RouteKey)
 	}
 	p, err := principal(r)
+	if err == nil && a.entitled != nil {
+		p, err = a.entitled(ctx, p)
+	}
 	if err != nil {
 		return response{}, err
 	}
@@ -126,7 +132,18 @@ func principal(r *request) (intake.Principal, error) {
 		}
 		p.Anchor = day
 	}
+	p.Issued = numericDate(claims["iat"])
 	return p, nil
+}
+
+// numericDate reads a time of a token: seconds since 1970, also with a fraction or an exponent, as
+// RFC 7519 allows. Anything else is no time.
+func numericDate(s string) time.Time {
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(f > 0 && f < 1<<40) {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(f * 1000)).UTC()
 }
 
 // body returns the bytes of the request's body; API Gateway sends what it takes

@@ -34,7 +34,7 @@ func (c *conductor) routes() map[string]route {
 func asked(r *request, p intake.Principal, raw []byte) flow.Request {
 	return flow.Request{
 		// Who pays is taken from the token alone; a body cannot name another owner.
-		Account: job.Account{Owner: p.Owner, Tier: string(p.Tier), Anchor: p.Anchor, Limit: p.Tier.Limit()},
+		Account: job.Account{Owner: p.Owner, Tier: string(p.Tier), Anchor: p.Anchor, Limit: p.Tier.Limit(), Issued: p.Issued},
 		Key:     r.Headers["idempotency-key"], Body: raw,
 	}
 }

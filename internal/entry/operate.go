@@ -85,8 +85,7 @@ func (o *operator) makeUp(ctx context.Context, r *request, p intake.Principal) (
 	if err != nil {
 		return response{}, err
 	}
-	plan := job.Plan{Tier: string(p.Tier), Limit: p.Tier.Limit(), Anchor: p.Anchor}
-	done, err := o.op.MakeUp(ctx, p.Owner, plan, after, b.DryRun != nil && *b.DryRun)
+	done, err := o.op.MakeUp(ctx, p.Owner, p.Plan(), after, b.DryRun != nil && *b.DryRun)
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}

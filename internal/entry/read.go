@@ -136,10 +136,9 @@ func (r *reader) jobs(ctx context.Context, req *request, p intake.Principal) (re
 	return encode(http.StatusOK, listView{Items: items, Next: text(page.Next)})
 }
 
-// usage answers for the tier of the token: after a change of plan the next token
-// shows the new limit, without anything to be synchronised.
+// usage answers for the plan of the token, unless a newer one is known.
 func (r *reader) usage(ctx context.Context, _ *request, p intake.Principal) (response, error) {
-	u, err := r.Query.Usage(ctx, p.Owner, p.Tier, p.Anchor)
+	u, err := r.Query.Usage(ctx, p.Owner, p.Plan())
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}

@@ -187,9 +187,9 @@ func TestUsage(t *testing.T) {
 		limit, remains any
 	}{
 		{ann, "", 1, 1, 10.0, 8.0},
-		{ann, "gold", 1, 1, 10.0, 8.0}, // an unknown tier is the smallest
-		{ann, "pro", 0, 0, 100.0, 100.0},
-		{ann, "enterprise", 0, 0, nil, nil},
+		{ann, "gold", 1, 1, 10.0, 8.0},  // an unknown tier is the smallest
+		{ann, "pro", 1, 1, 100.0, 98.0}, // a change of plan does not begin at zero
+		{ann, "enterprise", 1, 1, nil, nil},
 		{ben, "", 0, 0, 10.0, 10.0},
 	} {
 		var got object

@@ -21,7 +21,7 @@ import (
 func Write(in *intake.Intake, op *deadletter.Operator, f *flow.Flow, g *gate.Gate, log *slog.Logger) func(context.Context, request) (response, error) {
 	w := &writer{in: in, gate: g, log: log}
 	o := &operator{op: op}
-	a := &api{log: log, routes: map[string]route{
+	a := &api{log: log, entitled: in.Entitled, routes: map[string]route{
 		"POST /v1/data-points":              w.createPoint,
 		"POST /v1/jobs":                     w.dispatchJob,
 		"POST /v1/jobs:batch-dispatch":      w.dispatchMany,

@@ -21,6 +21,7 @@ import (
 type Table interface {
 	worker.Store
 	intake.Store
+	intake.Plans
 	relay.Store
 	relay.Outbox
 	gate.Store
@@ -88,6 +89,11 @@ func (s *Store) Accept(ctx context.Context, j *job.Job) (job.Job, bool, error) {
 // Remember implements intake.Store.
 func (s *Store) Remember(ctx context.Context, j, holder *job.Job) (job.Job, error) {
 	return call(s.Process, "Remember", func() (job.Job, error) { return s.Table.Remember(ctx, j, holder) })
+}
+
+// NotePlan implements intake.Plans.
+func (s *Store) NotePlan(ctx context.Context, owner string, p job.Plan) (job.Plan, error) {
+	return call(s.Process, "NotePlan", func() (job.Plan, error) { return s.Table.NotePlan(ctx, owner, p) })
 }
 
 // Point implements intake.Store.

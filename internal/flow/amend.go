@@ -9,15 +9,16 @@ import (
 	"orbitq/internal/job"
 )
 
-// AddItems adds data points to a batch that has not ended, up to MaxItems in all.
-func (f *Flow) AddItems(ctx context.Context, owner, id string, ids []string) (b job.Batch, startErr, err error) {
+// AddItems adds data points to a batch that has not ended, up to MaxItems in all. From then on the
+// batch runs under the plan of who asks, unless its own is of a newer token.
+func (f *Flow) AddItems(ctx context.Context, by job.Account, id string, ids []string) (b job.Batch, startErr, err error) {
 	if broken := checkIDs(ids, MaxAdded); len(broken) > 0 {
 		return b, nil, job.Invalid(broken[:min(len(broken), maxViolations)]...)
 	}
-	if _, err := f.batch(ctx, owner, id); err != nil {
+	if _, err := f.batch(ctx, by.Owner, id); err != nil {
 		return b, nil, err
 	}
-	points, err := f.owned(ctx, owner, "data_point_ids", ids)
+	points, err := f.owned(ctx, by.Owner, "data_point_ids", ids)
 	if err != nil {
 		return b, nil, err
 	}
@@ -32,6 +33,7 @@ func (f *Flow) AddItems(ctx context.Context, owner, id string, ids []string) (b 
 		if next.Total > MaxItems {
 			return b, Change{}, job.Invalid(job.Violation{Field: "data_point_ids", Rule: "count", Detail: "would be more items than a batch may have: " + strconv.Itoa(MaxItems)})
 		}
+		next.Account = next.Entitled(by)
 		// The decision is made again when somebody else was quicker: what an earlier try
 		// collected must not be added twice.
 		items = items[:0]

@@ -105,7 +105,7 @@ func TestCancelOfABatch(t *testing.T) {
 	if b.tell(); len(b.runs) != 1 || len(b.posts) != 1 || b.fired("finally") != 1 {
 		t.Errorf("%v, posted %+v", b.runs, b.posts)
 	}
-	for name, err := range map[string]error{"add": second(b.AddItems(t.Context(), owner, id, b.points(owner, 8, 1)))} {
+	for name, err := range map[string]error{"add": second(b.AddItems(t.Context(), job.Account{Owner: owner}, id, b.points(owner, 8, 1)))} {
 		b.conflict(name, err)
 	}
 	done := newBench(t)
@@ -126,7 +126,7 @@ func TestCancelCountsWhatRuns(t *testing.T) {
 		if got, err := b.CancelBatch(t.Context(), owner, id); err != nil || got.Closed || got.View() != "stopping" {
 			t.Errorf("%+v, %v", got, err)
 		}
-		b.conflict2(b.AddItems(t.Context(), owner, id, b.points(owner, 8, 1)))
+		b.conflict2(b.AddItems(t.Context(), job.Account{Owner: owner}, id, b.points(owner, 8, 1)))
 		b.conflict2(b.RetryBatch(t.Context(), owner, id))
 		return succeed(j)
 	}
@@ -145,7 +145,7 @@ func TestItemsAreAdded(t *testing.T) {
 	// Just in front of the write that would close it: the race with the end.
 	b.acts["enrich "+pointID(2)] = func(j *job.Job) (worker.Result, error) {
 		b.seam.before["AmendBatch"] = func() {
-			if got, startErr, err := b.AddItems(t.Context(), owner, id, more); err != nil || startErr != nil || got.Total != 4 || got.Runs != 1 {
+			if got, startErr, err := b.AddItems(t.Context(), job.Account{Owner: owner}, id, more); err != nil || startErr != nil || got.Total != 4 || got.Runs != 1 {
 				t.Errorf("%+v, %v, %v", got, startErr, err)
 			}
 		}
@@ -158,7 +158,7 @@ func TestItemsAreAdded(t *testing.T) {
 	if in := b.exec.inputs[job.ExecutionName(id, 1)]; !slices.Equal(in.Points, more) || in.Run != 1 {
 		t.Errorf("started with %+v", in)
 	}
-	b.conflict2(b.AddItems(t.Context(), owner, id, more)) // they are there already
+	b.conflict2(b.AddItems(t.Context(), job.Account{Owner: owner}, id, more)) // they are there already
 	if got := b.batchRow(id); got.Total != 4 {
 		t.Errorf("%+v", got)
 	}
@@ -166,7 +166,7 @@ func TestItemsAreAdded(t *testing.T) {
 	if got := b.batchRow(id); got.Ended != (job.Counts{Succeeded: 4}) || b.fired("finally") != 1 || b.fired("then") != 1 {
 		t.Errorf("%+v, posted %+v", got, b.posts)
 	}
-	b.conflict2(b.AddItems(t.Context(), owner, id, b.points(owner, 9, 1)))
+	b.conflict2(b.AddItems(t.Context(), job.Account{Owner: owner}, id, b.points(owner, 9, 1)))
 }
 
 // TestARetryRound works on what failed or was cancelled, and its callbacks fire once more.
@@ -334,7 +334,7 @@ func TestARepeatedRequestStartsNothingAnew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := b.AddItems(t.Context(), owner, first.ID, b.points(owner, 2, 1)); err != nil {
+	if _, _, err := b.AddItems(t.Context(), job.Account{Owner: owner}, first.ID, b.points(owner, 2, 1)); err != nil {
 		t.Fatal(err)
 	}
 	b.exec.refuse = errNo

@@ -90,7 +90,7 @@ func (f *Flow) dispatch(ctx context.Context, b *job.Batch, e job.Event, c job.Ca
 		return job.Errorf(job.WebhookRefused, "the data point of the callback is gone")
 	}
 	j := f.fresh(job.Job{
-		ID: job.DerivedID(e.ID), Kind: c.Kind, Owner: b.Owner, Tier: b.Tier, Anchor: b.Anchor, Limit: b.Limit, Queue: b.Queue,
+		ID: job.DerivedID(e.ID), Kind: c.Kind, Owner: b.Owner, Tier: b.Tier, Anchor: b.Anchor, Limit: b.Limit, Issued: b.Issued, Queue: b.Queue,
 		Point: c.Point, Revision: found[0].Revision, Tags: []string{"batch:" + b.ID, "callback:" + e.Type + "#" + strconv.Itoa(e.Generation)},
 	})
 	accepted, existed, err := f.Jobs.Accept(ctx, &j)

@@ -170,7 +170,7 @@ func TestARetryRoundSurvivesACrashAtEveryCall(t *testing.T) {
 		w := flow.BatchWish{Name: "b", Points: points[:2], AllowFailures: true, Calls: hooks()}
 		id := b.insistOnBatch(t, w)
 		b.insist(func() error {
-			_, startErr, err := b.AddItems(t.Context(), owner, id, points[2:])
+			_, startErr, err := b.AddItems(t.Context(), job.Account{Owner: owner}, id, points[2:])
 			if job.CodeOf(err) == job.StateConflict {
 				return nil // the reply of the first was lost
 			}

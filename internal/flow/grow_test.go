@@ -30,7 +30,7 @@ func TestABatchGrowsToItsLimitOnly(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, _, err = b.AddItems(t.Context(), owner, id, b.points(owner, 2, 2))
+			_, _, err = b.AddItems(t.Context(), job.Account{Owner: owner}, id, b.points(owner, 2, 2))
 			if code := job.CodeOf(err); (err == nil) != (c.code == "") || err != nil && code != c.code {
 				t.Errorf("got %v, want %q", err, c.code)
 			}
@@ -38,5 +38,27 @@ func TestABatchGrowsToItsLimitOnly(t *testing.T) {
 				t.Errorf("refused, but the batch has %d items", got)
 			}
 		})
+	}
+}
+
+// TestAddedItemsBringThePlanOfWhoAdds: also of a token that does not say when it was issued. One of an older
+// token brings nothing back, and who restarts the batch without a token leaves it as it is.
+func TestAddedItemsBringThePlanOfWhoAdds(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := b.batch(1, nil).ID
+	rich := b.batchRow(id).Account
+	poor := job.Account{Owner: owner, Tier: "free", Limit: 10}
+	newer := poor
+	newer.Issued = b.now
+	for i, c := range []struct {
+		by, want job.Account
+	}{
+		{poor, poor}, {rich, rich}, {job.Account{Owner: owner}, rich}, {newer, newer}, {rich, newer},
+	} {
+		got, _, err := b.AddItems(t.Context(), c.by, id, b.points(owner, 10+i, 1))
+		if err != nil || got.Account != c.want || b.batchRow(id).Account != c.want {
+			t.Errorf("%+v added: %+v, %v", c.by, got.Account, err)
+		}
 	}
 }

@@ -61,7 +61,7 @@ func TestLaravel38804FinallyDoesNotReenterWhenThenAddsJobs(t *testing.T) {
 	b := newBench(t)
 	id := b.batch(2, func(w *flow.BatchWish) { w.Calls[job.CallThen] = job.Callback{Kind: "notify", Point: pointID(1)} }).ID
 	b.settle()
-	b.conflict2(b.AddItems(t.Context(), owner, id, b.points(owner, 7, 1)))
+	b.conflict2(b.AddItems(t.Context(), job.Account{Owner: owner}, id, b.points(owner, 7, 1)))
 	b.settle()
 	if got := b.batchRow(id); got.Total != 2 || got.Ended != (job.Counts{Succeeded: 2}) || b.fired("finally") != 1 || len(b.sent) != 1 {
 		t.Errorf("%+v, posted %+v, sent %+v", got, b.posts, b.sent)

@@ -54,7 +54,7 @@ func TestABatchIsWorkedOnWhileAnyOfItsExecutionsGoesOn(t *testing.T) {
 	b := newBench(t)
 	id := b.batch(3, nil).ID
 	more := b.points(owner, 10, 1)
-	if _, _, err := b.AddItems(t.Context(), owner, id, more); err != nil {
+	if _, _, err := b.AddItems(t.Context(), job.Account{Owner: owner}, id, more); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.VisitItem(t.Context(), id, more[0], "r"); err != nil {

@@ -165,7 +165,7 @@ func TestWhatIsBrokenIsTold(t *testing.T) {
 		{"Batch", "read batch", func(b *bench, _, id string) error { return only(b.Summarise(b.t.Context(), id)) }},
 		{"Items", "read items", func(b *bench, _, id string) error { return only(b.Summarise(b.t.Context(), id)) }},
 		{"AmendBatch", "add items", func(b *bench, _, id string) error {
-			return second(b.AddItems(b.t.Context(), owner, id, b.points(owner, 9, 1)))
+			return second(b.AddItems(b.t.Context(), job.Account{Owner: owner}, id, b.points(owner, 9, 1)))
 		}},
 		{"AmendBatch", "cancel batch", func(b *bench, _, id string) error { return only(b.CancelBatch(b.t.Context(), owner, id)) }},
 		{"AmendItem", "write item", func(b *bench, _, id string) error { return only(b.CancelBatch(b.t.Context(), owner, id)) }},

@@ -71,7 +71,7 @@ func (f *Flow) fresh(j job.Job) job.Job {
 	// A kind that asks no provider must not be held up, or skipped, by a plan that counts
 	// requests to it.
 	if policy.Free {
-		j.Limit = job.Unlimited
+		j.Free, j.Limit = true, job.Unlimited
 	}
 	return job.Accepted(j, f.Now(), f.Timing.RetryUntil, f.Timing.Resend)
 }

@@ -85,12 +85,12 @@ func TestViolationsAreBounded(t *testing.T) {
 	}
 	id := b.batch(1, nil).ID
 	for name, points := range map[string][]string{"no ids": slices.Repeat([]string{"x"}, 99), "absent": absent[:99]} {
-		_, _, err := b.AddItems(t.Context(), owner, id, points)
+		_, _, err := b.AddItems(t.Context(), job.Account{Owner: owner}, id, points)
 		if coded, ok := errors.AsType[*job.Error](err); !ok || len(coded.Violations) != 20 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	_, _, err := b.AddItems(t.Context(), owner, id, absent)
+	_, _, err := b.AddItems(t.Context(), job.Account{Owner: owner}, id, absent)
 	if coded, ok := errors.AsType[*job.Error](err); !ok || coded.Violations[0].Rule != "count" {
 		t.Errorf("more than %d at once: %v", flow.MaxAdded, err)
 	}
@@ -213,14 +213,14 @@ func TestOthersBatchesDoNotExist(t *testing.T) {
 	id, theirs := b.batch(1, nil).ID, b.points("v", 5, 1)
 	for name, err := range map[string]error{
 		"show":      only(b.ShowBatch(t.Context(), "v", id)),
-		"add":       second(b.AddItems(t.Context(), "v", id, theirs)),
+		"add":       second(b.AddItems(t.Context(), job.Account{Owner: "v"}, id, theirs)),
 		"cancel":    only(b.CancelBatch(t.Context(), "v", id)),
 		"retry":     second(b.RetryBatch(t.Context(), "v", id)),
 		"summarise": only(b.Summarise(t.Context(), "x")),
 		"call":      b.Callback(t.Context(), "x", job.CallThen),
 		"visit":     only(b.VisitItem(t.Context(), "x", pointID(1), "")),
 		"no item":   only(b.VisitItem(t.Context(), id, pointID(9), "")),
-		"add other": second(b.AddItems(t.Context(), owner, id, theirs)),
+		"add other": second(b.AddItems(t.Context(), job.Account{Owner: owner}, id, theirs)),
 	} {
 		if job.CodeOf(err) != job.NotFound {
 			t.Errorf("%s: %v", name, err)

@@ -45,6 +45,8 @@ type Sender interface {
 type Config struct {
 	Store  Store
 	Sender Sender
+	// Plans: for Entitled only.
+	Plans Plans
 	// Bulk: for DispatchMany only.
 	Bulk  BulkSender
 	Pacer Pacer
@@ -94,6 +96,35 @@ type Principal struct {
 	Tier  usage.Tier
 	// Anchor is the day from which the owner's billing cycles count.
 	Anchor time.Time
+	// Issued is when the token was; zero for one that does not say.
+	Issued time.Time
+}
+
+// Plan returns what the token says.
+func (p Principal) Plan() job.Plan {
+	return job.Plan{Tier: string(p.Tier), Limit: p.Tier.Limit(), Anchor: p.Anchor, Issued: p.Issued}
+}
+
+// Plans keeps what owners are entitled to.
+type Plans interface {
+	// NotePlan keeps the newer of the known plan of an owner and p, as job.NotePlan says, and
+	// returns the one that is in force.
+	NotePlan(ctx context.Context, owner string, p job.Plan) (job.Plan, error)
+}
+
+// Entitled returns who asks with the plan that is in force: the token's, or one that a newer token
+// named. What the token says is noted for jobs that are claimed later.
+func (in *Intake) Entitled(ctx context.Context, p Principal) (Principal, error) {
+	said := p.Plan()
+	if now := in.Now(); said.Issued.After(now) {
+		said.Issued = now // an issuer whose clock is ahead must not make its first token the newest for ever
+	}
+	inForce, err := in.Plans.NotePlan(ctx, p.Owner, said)
+	if err != nil {
+		return p, fmt.Errorf("note plan: %w", err)
+	}
+	p.Tier, p.Anchor, p.Issued = usage.Tier(inForce.Tier), inForce.Anchor, inForce.Issued
+	return p, nil
 }
 
 // Request is what all writes share.
@@ -217,12 +248,12 @@ func (in *Intake) job(ctx context.Context, now time.Time, r Request, d Dispatch,
 		tries = in.Tries
 	}
 	j := job.Job{
-		Kind: d.Kind, Owner: r.Principal.Owner, Tier: string(r.Principal.Tier), Anchor: r.Principal.Anchor, Limit: r.Principal.Tier.Limit(),
+		Kind: d.Kind, Owner: r.Principal.Owner, Tier: string(r.Principal.Tier), Anchor: r.Principal.Anchor, Limit: r.Principal.Tier.Limit(), Issued: r.Principal.Issued,
 		Queue: d.Queue, Point: d.Point, Revision: revision, Unique: d.Unique, Tags: d.Tags,
 		BodyHash: job.BodyHash(r.Body), MaxAttempts: tries, Due: due,
 	}
 	if policy.Free {
-		j.Limit = job.Unlimited
+		j.Free, j.Limit = true, job.Unlimited
 	}
 	if d.MaxWait != nil {
 		first := now

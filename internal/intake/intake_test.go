@@ -30,7 +30,7 @@ func newBench() *bench {
 	b.queues = memqueue.New(memqueue.Config{Now: func() time.Time { return b.now }, Visibility: time.Minute, MaxReceives: 8, Names: []string{"high", "default", "low"}})
 	p := &faulty.Process{Plan: b.script}
 	b.Intake = intake.New(intake.Config{
-		Store: &faulty.Store{Table: b.store, Process: p}, Sender: &faulty.Queue{Inner: b.queues, Process: p}, Policies: map[string]job.Policy{"enrich": {}},
+		Store: &faulty.Store{Table: b.store, Process: p}, Plans: &faulty.Store{Table: b.store, Process: p}, Sender: &faulty.Queue{Inner: b.queues, Process: p}, Policies: map[string]job.Policy{"enrich": {}},
 		Now: func() time.Time { return b.now }, Entropy: func() [10]byte { b.ids++; return [10]byte{b.ids} },
 		Deadline: 24 * time.Hour, Resend: 15 * time.Minute, Tries: 3,
 	})

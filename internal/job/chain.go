@@ -33,6 +33,8 @@ type Account struct {
 	Tier   string    `json:"tier"`
 	Anchor time.Time `json:"anchor,omitzero"`
 	Limit  int       `json:"limit"`
+	// Issued: of the token that named the plan; zero for one that does not say.
+	Issued time.Time `json:"issued,omitzero"`
 }
 
 // ExecutionName returns the name of the n-th execution of a chain or batch. Step
@@ -73,7 +75,7 @@ func (c Chain) Job() Job {
 // stepJob returns the row of the job that does a track's next step.
 func stepJob(a *Account, t *Track, f Flow, queue string, tags []string) Job {
 	return Job{
-		ID: StepID(t.Key, t.Kind()), Kind: t.Kind(), Owner: a.Owner, Tier: a.Tier, Anchor: a.Anchor, Limit: a.Limit,
+		ID: StepID(t.Key, t.Kind()), Kind: t.Kind(), Owner: a.Owner, Tier: a.Tier, Anchor: a.Anchor, Limit: a.Limit, Issued: a.Issued,
 		Queue: queue, Point: t.Point, Revision: t.Revision, Flow: f, Tags: tags,
 	}
 }

@@ -41,12 +41,16 @@ type Job struct {
 	Kind string
 	// Owner: the token's sub.
 	Owner string
-	// Tier: plan of the owner when the job was accepted.
+	// Tier: plan of the owner when the job was accepted, or claimed.
 	Tier string
 	// Anchor: day from which the owner's cycles count, zero for the calendar month.
 	Anchor time.Time
 	// Limit: billable jobs per cycle, Unlimited for none.
 	Limit int
+	// Issued: of the token that named the plan; zero for one that does not say.
+	Issued time.Time
+	// Free: takes no unit of any plan.
+	Free bool
 	// Queue: high, default or low.
 	Queue string
 	// Point: the data point that the job is about.

@@ -2,19 +2,14 @@ package job
 
 import "time"
 
-// Plan is what an owner may use.
-type Plan struct {
-	Tier   string
-	Limit  int       // billable jobs per cycle, Unlimited for none
-	Anchor time.Time // day from which cycles count, zero for the calendar month
-}
-
 // Upgraded returns the row of a skipped job whose owner has another plan now.
 func Upgraded(j Job, p Plan, t Timing, now time.Time) (Job, error) {
 	if j.State != Skipped {
 		return j, Errorf(StateConflict, "the job is %s; only a skipped job can be made up", j.State)
 	}
-	j.Tier, j.Limit, j.Anchor = p.Tier, p.Limit, p.Anchor
+	if !j.Issued.After(p.Issued) {
+		j = under(j, p)
+	}
 	return Held(Revived(detached(j), t, now), now), nil
 }
 

@@ -37,6 +37,7 @@ import (
 var (
 	_ worker.Store          = (*Store)(nil)
 	_ intake.Store          = (*Store)(nil)
+	_ intake.Plans          = (*Store)(nil)
 	_ query.Store           = (*Store)(nil)
 	_ relay.Store           = (*Store)(nil)
 	_ deadletter.Store      = (*Store)(nil)
@@ -82,8 +83,9 @@ type Store struct {
 	analyses map[revision]satellite.Analysis
 	meters   map[meterKey]job.Meter
 	poison   map[string]deadletter.Poison
-	locks    map[lockKey]string // holder of a unique key
-	answers  map[string]answer  // to requests that have no job of their own, by the id it would have
+	locks    map[lockKey]string  // holder of a unique key
+	plans    map[string]job.Plan // that the owner's newest token named
+	answers  map[string]answer   // to requests that have no job of their own, by the id it would have
 	events   map[string]*mailed
 	flows    flows
 	notices  map[noticeKey]job.Notice
@@ -117,6 +119,7 @@ func NewWith(t job.Timing, r Rules) *Store {
 		meters:   map[meterKey]job.Meter{},
 		poison:   map[string]deadletter.Poison{},
 		locks:    map[lockKey]string{},
+		plans:    map[string]job.Plan{},
 		answers:  map[string]answer{},
 		events:   map[string]*mailed{},
 		flows:    newFlows(), notices: map[noticeKey]job.Notice{}, wishes: map[string]job.Preferences{},

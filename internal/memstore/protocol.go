@@ -45,9 +45,9 @@ func (s *Store) Claim(_ context.Context, r job.ClaimRequest) (job.Claim, error) 
 
 // reserve claims a job that may run, if its owner has a unit for it.
 func (s *Store) reserve(row *job.Job, r *job.ClaimRequest) job.Claim {
-	j := *row
+	j := s.rules.Entitled(*row, s.plans[row.Owner])
 	if j.Limit != job.Unlimited && j.UsageKey == "" {
-		k := meterOf(row, r.Now)
+		k := meterOf(&j, r.Now)
 		m := s.meters[k]
 		switch s.rules.JudgeQuota(m, j.Limit) {
 		// Used up for good until the cycle ends: waiting would only look like work.

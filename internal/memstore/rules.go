@@ -12,6 +12,8 @@ import (
 type Rules struct {
 	Judge      func(*job.Job, *job.ClaimRequest) job.Verdict
 	JudgeQuota func(job.Meter, int) job.QuotaVerdict
+	Entitled   func(j job.Job, known job.Plan) job.Job               // under which plan is a job claimed?
+	NotePlan   func(known, p job.Plan) (inForce job.Plan, note bool) // which of two plans is in force?
 	HeldBy     func(row, held *job.Job) bool
 	MayResend  func(*job.Job, time.Time) bool
 	MayBury    func(*job.Job, job.Message, time.Time) bool
@@ -25,7 +27,7 @@ type Rules struct {
 // Protocol returns the rules as they should be.
 func Protocol() Rules {
 	return Rules{
-		Judge: job.Judge, JudgeQuota: job.JudgeQuota, HeldBy: job.HeldBy, MayResend: job.MayResend, MayBury: job.MayBury,
+		Judge: job.Judge, JudgeQuota: job.JudgeQuota, Entitled: job.Entitled, NotePlan: job.NotePlan, HeldBy: job.HeldBy, MayResend: job.MayResend, MayBury: job.MayBury,
 		GivesBack: func(old, next *job.Job) bool { return old.UsageKey != "" && next.UsageKey == "" },
 		Duplicate: func(exists bool) bool { return exists },
 		Held:      func(exists bool) bool { return exists },

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"orbitq/internal/job"
 	"orbitq/internal/limit"
@@ -44,6 +43,9 @@ func (s *shelf) Ledger(_ context.Context, owner, after string, n int) ([]satelli
 	last := satellite.Analysis{Point: job.DerivedID("point"), Revision: from + n, CreatedAt: now()}
 	return page, last.Entry(), s.err
 }
+
+// Plan fails like the rest.
+func (s *shelf) Plan(context.Context, string) (job.Plan, error) { return job.Plan{}, s.err }
 
 func (s *shelf) Calls(context.Context, string) ([]limit.Call, error) { return s.calls, s.err }
 
@@ -158,15 +160,15 @@ func TestUsageOfPoints(t *testing.T) {
 		}
 	}
 	q := query.New(query.Config{Store: s, Books: s, Now: now})
-	got, err := q.Usage(t.Context(), "me", usage.Free, time.Time{})
+	got, err := q.Usage(t.Context(), "me", on(usage.Free))
 	if err != nil || got.Points != (job.Meter{Used: 3, Taken: 3}) || got.PointLimit != 50 {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if got, err = q.Usage(t.Context(), "me", usage.Enterprise, time.Time{}); err != nil || got.Points != (job.Meter{}) || got.PointLimit != job.Unlimited {
+	if got, err = q.Usage(t.Context(), "me", on(usage.Enterprise)); err != nil || got.Points != (job.Meter{}) || got.PointLimit != job.Unlimited {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	q = query.New(query.Config{Store: &fading{Store: s}, Books: s, Now: now})
-	if _, err = q.Usage(t.Context(), "me", usage.Free, time.Time{}); job.CodeOf(err) != job.Throttled || !strings.Contains(err.Error(), "read usage of data points") {
+	if _, err = q.Usage(t.Context(), "me", on(usage.Free)); job.CodeOf(err) != job.Throttled || !strings.Contains(err.Error(), "read usage of data points") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -43,8 +43,10 @@ type Store interface {
 	Meter(ctx context.Context, owner, key string) (job.Meter, error)
 }
 
-// Books holds what was billed, and what it cost.
+// Books holds what was billed, what it cost, and under which plan.
 type Books interface {
+	// Plan returns the plan that the owner's newest token named, or the zero Plan.
+	Plan(ctx context.Context, owner string) (job.Plan, error)
 	// Ledger returns up to n billed analyses of an owner after a position, the
 	// newest first, and the position after the last one.
 	Ledger(ctx context.Context, owner, after string, n int) ([]satellite.Analysis, string, error)
@@ -179,9 +181,16 @@ type Usage struct {
 	PointLimit int
 }
 
-// Usage returns the owner's usage of the current cycle.
-func (q *Query) Usage(ctx context.Context, owner string, tier usage.Tier, anchor time.Time) (Usage, error) {
+// Usage returns the owner's usage of the current cycle, under the plan that is in force: the one
+// that the token says, or one that a newer token said. A read notes nothing.
+func (q *Query) Usage(ctx context.Context, owner string, said job.Plan) (Usage, error) {
 	now := q.Now()
+	known, err := q.Books.Plan(ctx, owner)
+	if err != nil {
+		return Usage{}, fmt.Errorf("read plan: %w", err)
+	}
+	inForce, _ := job.NotePlan(known, said)
+	tier, anchor := usage.Tier(inForce.Tier), inForce.Anchor
 	m, err := q.Store.Meter(ctx, owner, usage.MeterKey(tier, anchor, now))
 	if err != nil {
 		return Usage{}, fmt.Errorf("read usage: %w", err)

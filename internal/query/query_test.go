@@ -170,15 +170,45 @@ func TestUsage(t *testing.T) {
 		limit int
 	}{
 		{"me", usage.Free, job.Meter{Taken: 1}, 10},
-		{"me", usage.Pro, job.Meter{}, 100},
+		{"me", usage.Pro, job.Meter{Taken: 1}, 100},
 		{"you", usage.Free, job.Meter{}, 10},
 		{"you", usage.Enterprise, job.Meter{}, job.Unlimited},
 	} {
-		got, err := q.Usage(t.Context(), c.owner, c.tier, time.Time{})
+		got, err := q.Usage(t.Context(), c.owner, on(c.tier))
 		month := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 		if err != nil || got.Meter != c.meter || got.Limit != c.limit || got.Tier != c.tier || !got.Cycle.Start.Equal(month) || !got.Cycle.End.Equal(month.AddDate(0, 1, 0)) {
 			t.Errorf("%s on %s: %+v, %v", c.owner, c.tier, got, err)
 		}
+	}
+}
+
+// on is what a token of a tier says.
+func on(t usage.Tier) job.Plan { return job.Plan{Tier: string(t), Limit: t.Limit()} }
+
+// TestUsageUnderAnotherPlan: an older token does not show its own plan.
+func TestUsageUnderAnotherPlan(t *testing.T) {
+	t.Parallel()
+	s := memstore.New(job.DefaultTiming())
+	older, newer := on(usage.Enterprise), on(usage.Free)
+	older.Issued, newer.Issued = now().Add(-time.Hour), now().Add(-time.Minute)
+	if _, err := s.NotePlan(t.Context(), "me", newer); err != nil {
+		t.Fatal(err)
+	}
+	q := query.New(query.Config{Store: s, Books: s, Now: now})
+	if got, err := q.Usage(t.Context(), "me", older); err != nil || got.Tier != usage.Free || got.Limit != 10 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	later := on(usage.Pro)
+	later.Issued = now()
+	if got, err := q.Usage(t.Context(), "me", later); err != nil || got.Tier != usage.Pro || got.Limit != 100 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if known, err := s.Plan(t.Context(), "me"); err != nil || known != newer {
+		t.Errorf("a read noted %+v, %v", known, err)
+	}
+	q = query.New(query.Config{Store: s, Books: &shelf{err: errBroken}, Now: now})
+	if _, err := q.Usage(t.Context(), "me", later); !errors.Is(err, errBroken) {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -213,14 +243,14 @@ func (halfBroken) Point(context.Context, string) (point.Point, error) {
 
 func TestABrokenTableIsNotAnEmptyOne(t *testing.T) {
 	t.Parallel()
-	q, half, id := query.New(query.Config{Store: brokenStore{}, Books: nil, Now: now}), query.New(query.Config{Store: halfBroken{}, Books: nil, Now: now}), job.DerivedID("x")
+	q, half, id := query.New(query.Config{Store: brokenStore{}, Books: &shelf{}, Now: now}), query.New(query.Config{Store: halfBroken{}, Books: nil, Now: now}), job.DerivedID("x")
 	for name, ask := range map[string]func() error{
 		"point":         func() error { _, err := q.Point(t.Context(), "me", id); return err },
 		"job":           func() error { _, err := q.Job(t.Context(), "me", id); return err },
 		"analyses":      func() error { _, err := q.Analyses(t.Context(), "me", id); return err },
 		"only analyses": func() error { _, err := half.Analyses(t.Context(), "me", id); return err },
 		"jobs":          func() error { _, err := q.Jobs(t.Context(), "me", query.Filter{Limit: 1}); return err },
-		"usage":         func() error { _, err := q.Usage(t.Context(), "me", usage.Free, time.Time{}); return err },
+		"usage":         func() error { _, err := q.Usage(t.Context(), "me", on(usage.Free)); return err },
 	} {
 		if err := ask(); !errors.Is(err, errBroken) || job.CodeOf(err) != job.Internal {
 			t.Errorf("%s: %v", name, err)

@@ -18,6 +18,7 @@ const (
 	breakerKept                    // no call while the breaker is open, and one per probe until it closes
 	budgetKept                     // no call that was not booked, and no more bookings in a month than its budget
 	uniqueKept                     // a unique key has at most one open job, and is free afterwards
+	underPlan                      // a unit is asked for under the newest plan that is known of an owner
 	startedInTime                  // a job with max_wait starts before its end, or dies of it
 	i1                             // no analysis without its unit, no unit without its analysis
 	i2                             // nobody takes more units than their limit, nobody is skipped below it
@@ -46,7 +47,7 @@ const (
 // String returns the name that reports use.
 func (i invariant) String() string {
 	return [...]string{
-		"row", "ticket", "due", "bury", "relay", "breaker", "budget", "unique", "max_wait",
+		"row", "ticket", "due", "bury", "relay", "breaker", "budget", "unique", "plan", "max_wait",
 		"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I12", "I13", "I15", "I16", "I17", "I18", "I19", "I21", "I24", "I25",
 	}[i]
 }

@@ -69,7 +69,7 @@ func (w *world) deed(p *process, x *wish) (act func(context.Context, string) err
 		}
 		if len(more) > 0 {
 			return func(ctx context.Context, owner string) error {
-				_, _, err := p.flow.AddItems(ctx, owner, id, more)
+				_, _, err := p.flow.AddItems(ctx, job.Account{Owner: owner}, id, more)
 				return err
 			}, "add items"
 		}

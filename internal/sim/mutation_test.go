@@ -83,6 +83,12 @@ func guards() []guard {
 		{"a unique key keeps nobody out", with(func(r *memstore.Rules) { r.Held = func(bool) bool { return false } }), uniqueKept},
 		{"a final job keeps its unique key", with(func(r *memstore.Rules) { r.Frees = func(*job.Job) bool { return false } }), uniqueKept},
 		{"the first answer to a request is forgotten", with(func(r *memstore.Rules) { r.Remembers = func(bool) bool { return false } }), i7},
+		{"a job is claimed under the plan of its acceptance", with(func(r *memstore.Rules) {
+			r.Entitled = func(j job.Job, _ job.Plan) job.Job { return j }
+		}), underPlan},
+		{"an older token decides again", with(func(r *memstore.Rules) {
+			r.NotePlan = func(_, p job.Plan) (job.Plan, bool) { return p, true }
+		}), underPlan},
 		{"the limit is not asked", with(func(r *memstore.Rules) {
 			r.JudgeQuota = func(job.Meter, int) job.QuotaVerdict { return job.HasRoom }
 		}), i2},

@@ -31,9 +31,10 @@ type oracle struct {
 	moves map[edge]int        // every transition that may happen, and how often it did
 	old   job.Job             // the row before the effect that is looked at
 
-	holders    map[holding]string // open jobs by their unique key
-	answers    map[string]string  // to requests without a job of their own, by the id that it would have
-	deaths     map[string]news    // by the id of the event that tells of it
+	holders    map[holding]string   // open jobs by their unique key
+	newest     map[string]time.Time // issue of an owner's newest token that was used
+	answers    map[string]string    // to requests without a job of their own, by the id that it would have
+	deaths     map[string]news      // by the id of the event that tells of it
 	operations map[string]deadletter.Operation
 	untold     int // deaths of which nobody heard
 	flows      flowOracle
@@ -59,7 +60,7 @@ func newOracle(s *memstore.Store, moves map[edge]int) *oracle {
 	return &oracle{
 		flows: newFlowOracle(),
 		store: s, rows: map[string]*job.Job{}, units: map[meter]job.Meter{}, bills: map[string]meter{},
-		moves: moves, holders: map[holding]string{}, answers: map[string]string{}, deaths: map[string]news{}, operations: map[string]deadletter.Operation{}, redriven: map[job.Message]bool{},
+		moves: moves, holders: map[holding]string{}, answers: map[string]string{}, newest: map[string]time.Time{}, deaths: map[string]news{}, operations: map[string]deadletter.Operation{}, redriven: map[job.Message]bool{},
 	}
 }
 
@@ -156,6 +157,7 @@ func (o *oracle) see(ctx context.Context, e *effect) {
 	if known {
 		o.change(e, old, row)
 		o.startsInTime(e, old, row)
+		o.entitled(ctx, e, old, row)
 	}
 	o.stepped(e, old, row, known)
 	o.keys(old, row)
@@ -192,11 +194,15 @@ func (o *oracle) count(ctx context.Context, old, next *job.Job) {
 		o.add(m, 1, 1)
 		all := o.analyses(ctx, next.Point)
 		o.mustf(i1, len(all) == 1 && all[0].Job == next.ID, "job %s was billed for %d analyses", next.ID, len(all))
-		o.compare(ctx, m, next.Limit)
+		o.compare(ctx, m, job.Unlimited) // the limit is asked when a unit is taken
 	}
 	for _, key := range [...]string{old.UsageKey, next.UsageKey} {
+		limit := job.Unlimited
+		if old.UsageKey == "" {
+			limit = next.Limit
+		}
 		if key != "" {
-			o.compare(ctx, meter{next.Owner, key}, next.Limit)
+			o.compare(ctx, meter{next.Owner, key}, limit)
 		}
 	}
 }

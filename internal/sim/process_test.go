@@ -67,7 +67,7 @@ func newProcess() *process {
 	p.worker, p.inline = p.newWorker(limit.Patience), p.newWorker(15*time.Second)
 	p.flow, p.step = p.newFlow()
 	p.intake = intake.New(intake.Config{
-		Store: &p.store, Sender: &p.queue, Pacer: pacer{}, Runner: p.inline, Policies: kinds.Policies(), Now: p.now, Entropy: p.entropy,
+		Store: &p.store, Plans: &p.store, Sender: &p.queue, Pacer: pacer{}, Runner: p.inline, Policies: kinds.Policies(), Now: p.now, Entropy: p.entropy,
 		Deadline: timing().RetryUntil, Resend: timing().Resend, Tries: tries,
 	})
 	p.relay = relay.New(relay.Config{

@@ -56,7 +56,8 @@ func (o *oracle) change(e *effect, old, next *job.Job) {
 		o.failf(rowKept, "%s changed what was accepted: %+v", e.op, *next)
 	}
 	plan := old.Limit == next.Limit && old.Tier == next.Tier && old.Anchor.Equal(next.Anchor)
-	if o.broken(rowKept, plan || e.op == "amend" && old.State == job.Skipped && next.State == job.Queued) {
+	made := e.op == "amend" && old.State == job.Skipped && next.State == job.Queued
+	if o.broken(rowKept, plan || made || e.op == "claim" && old.NeedsPlan()) {
 		o.failf(rowKept, "%s changed the plan of a %s job: %+v", e.op, old.State, *next)
 	}
 	if o.broken(ticketsGrow, next.Ticket >= old.Ticket && next.ValidTicket >= old.ValidTicket) {
@@ -101,9 +102,9 @@ func (o *oracle) became(e *effect, old, next *job.Job) {
 			o.failf(i13, "job %s revived, and nobody had asked", e.id)
 		}
 	case job.Skipped:
-		used := o.units[meter{old.Owner, usage.KeyOf(old, e.at)}].Used
-		if o.broken(i2, used >= old.Limit) {
-			o.failf(i2, "job %s was skipped at %d of %d used", e.id, used, old.Limit)
+		used := o.units[meter{old.Owner, usage.KeyOf(next, e.at)}].Used
+		if o.broken(i2, used >= next.Limit) {
+			o.failf(i2, "job %s was skipped at %d of %d used", e.id, used, next.Limit)
 		}
 	case job.Scheduled, job.Succeeded, job.Cancelled, job.Forgotten:
 	}

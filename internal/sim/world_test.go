@@ -81,6 +81,7 @@ type mood struct {
 	zombies   float64 // functions that outlive their deadline
 	shared    float64 // jobs that are about a point that has one already
 	strange   float64 // acts of mischief that put a message of a stranger into a queue
+	fickle    float64 // steps in which an owner comes with another plan
 	forging   float64 // of those, messages that name a job of ours and a send that never was
 }
 
@@ -92,7 +93,7 @@ func newWorld(l *lab, seed uint64, rules memstore.Rules) *world {
 	// near the end of a month, so that some runs cross a billing cycle.
 	w.now = time.Date(2100, 3, 31, 12+w.rand.IntN(12), 0, 0, 0, time.UTC)
 	some := func(most float64) float64 { return most * float64(w.rand.IntN(4)) / 3 }
-	w.mood = mood{some(0.3), some(0.2), some(0.1), some(0.01), 0, some(0.3), some(0.95), some(0.1), some(0.5), some(0.15), 0}
+	w.mood = mood{some(0.3), some(0.2), some(0.1), some(0.01), 0, some(0.3), some(0.95), some(0.1), some(0.5), some(0.15), 0, 0}
 	if w.chance(0.05) {
 		w.drained = 0.02
 	}
@@ -100,6 +101,9 @@ func newWorld(l *lab, seed uint64, rules memstore.Rules) *world {
 	w.later = rand.New(rand.NewPCG(seed, 11))
 	if w.later.IntN(3) == 0 {
 		w.forging = 0.8
+	}
+	if w.later.IntN(3) == 0 {
+		w.fickle = 0.02
 	}
 	w.skewed = []time.Duration{0, time.Second / 2, 5 * time.Minute, 5 * time.Minute}[w.rand.IntN(4)]
 	w.policy = limit.DefaultPolicy()
@@ -185,6 +189,10 @@ func (w *world) storm() {
 		}
 		if n := len(w.tasks); n > 30 || n > 0 && w.rand.IntN(100) < 80 {
 			w.turn(w.rand.IntN(n))
+			continue
+		}
+		if w.fickle > 0 && w.later.Float64() < w.fickle {
+			w.replan()
 			continue
 		}
 		if w.flows != nil && w.chance(0.6) {

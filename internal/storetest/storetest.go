@@ -42,6 +42,7 @@ type Store interface {
 type jobs interface {
 	worker.Store
 	intake.Store
+	intake.Plans
 	query.Store
 	relay.Store
 	relay.Skipped
@@ -78,7 +79,7 @@ func Run(t *testing.T, s Store) {
 	t.Helper()
 	var all []rule
 	for _, group := range [][]rule{
-		acceptRules(), claimRules(), ticketRules(), quotaRules(), settleRules(), buryRules(), relayRules(), readRules(), operateRules(), failureRules(),
+		acceptRules(), claimRules(), ticketRules(), quotaRules(), planRules(), entitlementRules(), settleRules(), buryRules(), relayRules(), readRules(), operateRules(), failureRules(),
 		uniqueRules(), keyRules(), eventRules(), promiseRules(), paceRules(), doorRules(), bookRules(), operationRules(),
 		chainRules(), drivenRules(), batchRules(), mailRules(), recordRules(), reviewRules(), findRules(),
 	} {

@@ -1,13 +1,13 @@
 // Package usage is the pure core of billing: which tier allows how much, which
 // cycle a moment belongs to, and which meter row counts it.
 //
-// A meter belongs to (owner, resource, tier, cycle start). The tier is part of
-// it because a change of plan changes the cycle's rule, and usage then starts at
-// zero. A meter has two numbers: taken counts units that are used or reserved,
+// A meter belongs to (owner, resource, cycle start); the plan only sets its limit. So
+// a change of plan does not begin at zero, unless it changes the day on which cycles
+// begin. A meter has two numbers: taken counts units that are used or reserved,
 // used counts billed ones. One number carries the limit because a DynamoDB
 // condition cannot add two.
 //
-// Source: domain brief 4.1 and 4.2.
+// Source: domain brief 4.1 and 4.2, where each plan had a meter of its own.
 package usage
 
 import (
@@ -107,7 +107,7 @@ func MeterKey(t Tier, anchor, now time.Time) string { return meterKey(Resource, 
 func PointKey(t Tier, anchor, now time.Time) string { return meterKey(Points, t, anchor, now) }
 
 func meterKey(resource string, t Tier, anchor, now time.Time) string {
-	return "USAGE#" + resource + "#" + string(t) + "#" + CycleAt(t, anchor, now).Start.Format(time.DateOnly)
+	return "USAGE#" + resource + "#" + CycleAt(t, anchor, now).Start.Format(time.DateOnly)
 }
 
 // CycleOf returns the cycle of a job's owner that holds now.

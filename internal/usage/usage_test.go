@@ -116,7 +116,7 @@ func TestCyclesTileTime(t *testing.T) {
 func TestMeterKey(t *testing.T) {
 	t.Parallel()
 	now := date(2026, 3, 15)
-	if got, want := usage.MeterKey(usage.Free, time.Time{}, now), "USAGE#satellite_analyses#free#2026-03-01"; got != want {
+	if got, want := usage.MeterKey(usage.Free, time.Time{}, now), "USAGE#satellite_analyses#2026-03-01"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	rapid.Check(t, func(t *rapid.T) {
@@ -125,8 +125,11 @@ func TestMeterKey(t *testing.T) {
 		if same != (usage.CycleAt(usage.Pro, anchor, a) == usage.CycleAt(usage.Pro, anchor, b)) {
 			t.Fatal("a key is not a cycle")
 		}
-		if usage.MeterKey(usage.Pro, anchor, a) == usage.MeterKey(usage.Enterprise, anchor, a) {
-			t.Fatal("a change of plan keeps the meter")
+		if usage.MeterKey(usage.Pro, anchor, a) != usage.MeterKey(usage.Enterprise, anchor, a) {
+			t.Fatal("a change of plan begins at zero")
+		}
+		if usage.MeterKey(usage.Free, anchor, a) != usage.MeterKey(usage.Pro, time.Time{}, a) {
+			t.Fatal("two plans by calendar month have two meters")
 		}
 	})
 }

@@ -195,7 +195,7 @@ const spare = 2
 // process, with a worker that waits for its slot rather than come again.
 func (s *System) Intake() *intake.Intake {
 	return intake.New(intake.Config{
-		Store: s.store(), Sender: s.queues(), Bulk: s.queues(), Pacer: s.Gate(), Runner: s.workerWith(syncPatience), Feeds: s.feeds(), Reviews: s.store(), CheckURL: s.checkURL,
+		Store: s.store(), Plans: s.store(), Sender: s.queues(), Bulk: s.queues(), Pacer: s.Gate(), Runner: s.workerWith(syncPatience), Feeds: s.feeds(), Reviews: s.store(), CheckURL: s.checkURL,
 		Policies: s.policies(), Now: now, Entropy: entropy,
 		Deadline: s.env.seconds("ORBITQ_DEADLINE_SECONDS"), Resend: s.env.seconds("ORBITQ_RESEND_AFTER_SECONDS"), Tries: Tries,
 	})
