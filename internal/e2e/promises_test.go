@@ -256,6 +256,14 @@ func TestSkippedJobsAreMadeUpAfterAnUpgrade(t *testing.T) {
 	if skipped != 3 {
 		t.Fatalf("%d jobs skipped", skipped)
 	}
+	// Of two tokens of one second the smaller plan would win.
+	issued := time.Now().Unix()
+	eventually(t, func() error {
+		if time.Now().Unix() == issued {
+			return errors.New("still the second of the last token")
+		}
+		return nil
+	})
 	pro := w.full(t, "upgrade", "pro")
 	if got := w.must(t, pro, http.MethodPost, "/v1/usage:make-up", `{"dry_run":true}`, http.StatusOK); got["matched"] != 3.0 {
 		t.Errorf("dry run %v", got)

@@ -38,6 +38,8 @@ func ports(ctx context.Context, p *faulty.Process) map[string]func() error {
 		"Settle":       func() error { _, err := s.Settle(ctx, &j, &j, &satellite.Analysis{}); return err },
 		"Conclude":     func() error { _, err := s.Conclude(ctx, &j, &j); return err },
 		"AcceptPoint":  func() error { _, _, _, err := s.AcceptPoint(ctx, &point.Point{}, &j); return err },
+		"NotePlan":     func() error { _, err := s.NotePlan(ctx, "u", job.Plan{}); return err },
+		"Remember":     func() error { _, err := s.Remember(ctx, &job.Job{ID: "other"}, &j); return err },
 		"Accept":       func() error { _, _, err := s.Accept(ctx, &j); return err },
 		"Point":        func() error { _, err := s.Point(ctx, ""); return err },
 		"Subject":      func() error { _, _, err := s.Subject(ctx, "", 1); return err },

@@ -51,5 +51,9 @@ func (s *Store) first(j *job.Job) (job.Job, bool, error) {
 	case a.hash != j.BodyHash:
 		return job.Job{}, true, job.ErrKeyReused() //nolint:wrapcheck // it has a code and says all
 	}
-	return *s.jobs[a.holder], true, nil
+	holder, ok := s.jobs[a.holder]
+	if !ok {
+		return job.Job{}, true, job.Errorf(job.NotFound, "no job %s", a.holder)
+	}
+	return *holder, true, nil
 }
