@@ -63,7 +63,7 @@ func describe(out io.Writer, state stack.State) error {
   logs        %s
 
 Try it:
-  TOKEN=$(bin/orbitq token --user demo)
+  TOKEN=$(bin/orbitq token --user demo --tier enterprise)
   curl %s/v1/health
   curl -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' %s/v1/data-points \
     -d '{"latitude":28.69,"longitude":-17.85,"value":1,"collected_at":"2020-02-19T12:00:00Z"}'
