@@ -16,7 +16,7 @@ import (
 
 func main() {
 	sys := wire.New(os.Getenv, os.Stdout)
-	handler := entry.Relay(sys.Relay(), sys.Operator(), sys.Flows(), sys.Log())
+	handler := entry.Relay(sys.RelayParts(), sys.Log())
 	if err := sys.Err(); err != nil {
 		sys.Log().Error("configuration is incomplete", slog.String("error", err.Error()))
 		os.Exit(1)

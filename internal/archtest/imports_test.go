@@ -35,7 +35,7 @@ type layer struct {
 // layers is the import table. To add a package, say here what it may know.
 func layers() map[string]layer {
 	core := []string{"internal/quality", "internal/job", "internal/usage", "internal/point", "internal/satellite", "internal/limit"}
-	cases := []string{"internal/intake", "internal/worker", "internal/relay", "internal/deadletter", "internal/query", "internal/kinds", "internal/gate", "internal/flow"}
+	cases := []string{"internal/intake", "internal/worker", "internal/relay", "internal/deadletter", "internal/query", "internal/kinds", "internal/gate", "internal/flow", "internal/outbox"}
 	of := func(groups ...any) (all []string) {
 		for _, g := range groups {
 			switch g := g.(type) {
@@ -66,6 +66,7 @@ func layers() map[string]layer {
 		"internal/query":      {quiet: true, may: core},
 		"internal/gate":       {quiet: true, may: core},
 		"internal/flow":       {quiet: true, may: core},
+		"internal/outbox":     {quiet: true, may: core},
 		"internal/kinds":      {quiet: true, may: of(core, "internal/worker")},
 
 		// The edge: Lambda events to use case calls, and the only place that logs.

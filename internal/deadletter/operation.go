@@ -90,8 +90,8 @@ type Operations interface {
 	Operation(ctx context.Context, id string) (Operation, error)
 	// OpenOperations returns the ids of up to n running ones, the longest without a step first.
 	OpenOperations(ctx context.Context, n int) ([]string, error)
-	// Running counts an owner's running ones, up to n.
-	Running(ctx context.Context, owner string, n int) (int, error)
+	// CountOperations counts an owner's running ones, up to n.
+	CountOperations(ctx context.Context, owner string, n int) (int, error)
 	// Job returns a job by id, or a NotFound error.
 	Job(ctx context.Context, id string) (job.Job, error)
 }
@@ -101,7 +101,7 @@ type Operations interface {
 // moment may pass the limit by a few; Advance is fair between owners all the same.
 func (o *Operator) Start(ctx context.Context, op Operation) (Operation, error) {
 	now := o.Now()
-	running, err := o.Operations.Running(ctx, op.Owner, MaxRunning)
+	running, err := o.Operations.CountOperations(ctx, op.Owner, MaxRunning)
 	if err != nil {
 		return Operation{}, fmt.Errorf("count operations: %w", err)
 	}

@@ -24,7 +24,7 @@ func TestOperationsMeetABrokenTable(t *testing.T) {
 		op, want string
 		do       func(d *desk, id string) error
 	}{
-		{"Running", "count operations", func(d *desk, _ string) error {
+		{"CountOperations", "count operations", func(d *desk, _ string) error {
 			_, err := d.Start(context.Background(), deadletter.Operation{})
 			return err
 		}},

@@ -156,8 +156,8 @@ func TestAnEventOutlivesItsBatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, end := range map[string]func() error{
-		"told":     func() error { return s.Told(t.Context(), "e", now) },
-		"given up": func() error { return s.Missed(t.Context(), "e", "410", time.Time{}, now) },
+		"told":     func() error { return s.MarkDelivered(t.Context(), "e", now) },
+		"given up": func() error { return s.MarkFailed(t.Context(), "e", "410", time.Time{}, now) },
 	} {
 		if err := end(); err != nil || ttl < reader(row).num("ttl") || reader(row).num("ttl") == 0 {
 			t.Errorf("%s: the event goes at %d, its batch at %d, %v", name, ttl, reader(row).num("ttl"), err)

@@ -44,8 +44,11 @@ func driven(ctx context.Context, s *dynamostore.Store) map[string]func() error {
 // told calls what serves events and notices.
 func told(ctx context.Context, s *dynamostore.Store) map[string]func() error {
 	return map[string]func() error{
-		"Missed":          func() error { return s.Missed(ctx, "e", "503", noon(), noon()) },
-		"given up":        func() error { return s.Missed(ctx, "e", "410", time.Time{}, noon()) },
+		"MarkFailed":      func() error { return s.MarkFailed(ctx, "e", "503", noon(), noon()) },
+		"given up":        func() error { return s.MarkFailed(ctx, "e", "410", time.Time{}, noon()) },
+		"Postpone":        func() error { return s.Postpone(ctx, "e", noon()) },
+		"Receivers":       func() error { _, err := s.Receivers(ctx, "u"); return err },
+		"SaveReceivers":   func() error { return s.SaveReceivers(ctx, "u", nil, noon()) },
 		"Deliveries":      func() error { _, err := s.Deliveries(ctx, []string{"e"}); return err },
 		"PutNotice":       func() error { return s.PutNotice(ctx, &job.Notice{ID: "n", Owner: "u", At: noon(), Topic: true}) },
 		"Notice":          func() error { _, err := s.Notice(ctx, "u", "n"); return err },

@@ -1,9 +1,10 @@
 package dynamostore
 
 import (
-	"cmp"
 	"context"
-	"slices"
+	"encoding/json"
+	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"orbitq/internal/flow"
 	"orbitq/internal/job"
+	"orbitq/internal/outbox"
 	"orbitq/internal/relay"
 )
 
@@ -35,7 +37,7 @@ func (s *Store) putEvent(e job.Event) types.TransactWriteItem {
 	w.str("why", e.Reason)
 	w.str("fp", e.Print)
 	w.num("att", e.Attempts)
-	w["ok"], w["look"] = str(eventKey), num(ms(e.At))
+	w["ok"], w["look"] = str(laneKey(e.Lane())), num(ms(e.At))
 	return types.TransactWriteItem{Put: &types.Put{TableName: &s.table, Item: item(w)}}
 }
 
@@ -49,44 +51,116 @@ func decodeEvent(row item) job.Event {
 	}
 }
 
-// Pending implements relay.Outbox.
-func (s *Store) Pending(ctx context.Context, now time.Time, n int) ([]job.Event, error) {
-	keys, err := s.due(ctx, eventKey, now, n)
-	if err != nil {
-		return nil, err
+// laneKey returns the partition of a lane of events in the open index. That of operators has
+// the name that all events had before there were lanes.
+func laneKey(lane int) string {
+	if lane == job.OperatorLane {
+		return eventKey
 	}
-	rows, err := s.rows(ctx, keysOf(keys))
-	events := make([]job.Event, 0, len(rows))
+	return eventKey + "#" + strconv.Itoa(lane)
+}
+
+// Pending implements outbox.Store. A position is the place of a row in the index.
+func (s *Store) Pending(ctx context.Context, lane int, now time.Time, after string, n int) ([]job.Event, string, error) {
+	in := s.openQuery(laneKey(lane), min(n, 1000), true)
+	if !now.IsZero() {
+		expr := *in.KeyConditionExpression + " AND look <= :now"
+		in.KeyConditionExpression, in.ExpressionAttributeValues[":now"] = &expr, num(ms(now))
+	}
+	if look, id, found := strings.Cut(after, "#"); found {
+		in.ExclusiveStartKey = key("EVENT#"+id, "EVENT")
+		in.ExclusiveStartKey["ok"], in.ExclusiveStartKey["look"] = str(laneKey(lane)), &types.AttributeValueMemberN{Value: look}
+	}
+	out, err := s.db.Query(ctx, in)
+	if err != nil {
+		return nil, "", coded("query open index", err)
+	}
+	rows, err := s.rows(ctx, keysOf(out.Items))
+	if err != nil {
+		return nil, "", err
+	}
+	found := make(map[string]item, len(rows))
 	for _, row := range rows {
-		// The index may still show one that was told.
-		if _, pending := row["ok"]; pending {
+		found[reader(row).str("pk")] = row
+	}
+	events := make([]job.Event, 0, len(rows))
+	for _, k := range out.Items { // rows that are read by their keys come in no order
+		// The index may still show one that was delivered.
+		if row := found[reader(k).str("pk")]; row["ok"] != nil {
 			events = append(events, decodeEvent(row))
 		}
 	}
-	// Rows that are read by their keys come in no order.
-	slices.SortFunc(events, func(a, b job.Event) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) })
-	return events, err
+	next := ""
+	if last := reader(out.LastEvaluatedKey); len(last) > 0 {
+		next = strconv.FormatInt(ms(last.time("look")), 10) + "#" + afterHash(last.str("pk"))
+	}
+	return events, next, nil
 }
 
-// Told implements relay.Outbox. The row stays for a while, out of the index.
-func (s *Store) Told(ctx context.Context, id string, now time.Time) error {
+// MarkDelivered implements outbox.Store. The row stays for a while, out of the index.
+func (s *Store) MarkDelivered(ctx context.Context, id string, now time.Time) error {
 	return s.mailed(ctx, id, pendingEvent, "SET #ttl = :ttl, told = :now REMOVE ok, look, miss", item{
 		":ttl": num(now.Add(keepEvent).Unix()), ":now": num(ms(now)),
 	})
 }
 
-// Missed implements relay.Outbox.
-func (s *Store) Missed(ctx context.Context, id, reason string, next, now time.Time) error {
+// MarkFailed implements outbox.Store.
+func (s *Store) MarkFailed(ctx context.Context, id, reason string, next, now time.Time) error {
 	if next.IsZero() {
 		return s.mailed(ctx, id, pendingEvent, "SET #ttl = :ttl, miss = :why REMOVE ok, look ADD tries :one", item{
 			":ttl": num(now.Add(keepFinal).Unix()), ":why": str(reason), ":one": num(1),
 		})
 	}
-	// Another relay may have told it meanwhile: then it is not pending any more. And a write
-	// that is repeated because its reply was lost must not count the same try again.
+	// Another relay may have delivered it meanwhile: then it is not pending any more. And a
+	// write that is repeated because its reply was lost must not count the same try again.
 	return s.mailed(ctx, id, pendingEvent+" AND look <> :next", "SET look = :next, miss = :why ADD tries :one", item{
 		":next": num(ms(next)), ":why": str(reason), ":one": num(1),
 	})
+}
+
+// Postpone implements outbox.Store.
+func (s *Store) Postpone(ctx context.Context, id string, next time.Time) error {
+	return s.mailed(ctx, id, pendingEvent, "SET look = :next", item{":next": num(ms(next))})
+}
+
+// receiversKey is the row of what is known of an owner's receivers. One row for each owner
+// bounds what a user with many of them can store.
+func receiversKey(owner string) item { return key("USER#"+owner, "RECEIVERS") }
+
+// keepReceivers is how long it is kept after the last change; it is worth nothing by then.
+const keepReceivers = 24 * time.Hour
+
+// Receivers implements outbox.Receivers.
+func (s *Store) Receivers(ctx context.Context, owner string) (outbox.Breakers, error) {
+	row, err := s.get(ctx, receiversKey(owner))
+	if err != nil || row == nil {
+		return outbox.Breakers{}, err
+	}
+	var b outbox.Breakers
+	if err := json.Unmarshal([]byte(reader(row).str("hosts")), &b); err != nil {
+		return nil, fmt.Errorf("decode receivers of %s: %w", owner, err)
+	}
+	return b, nil
+}
+
+// SaveReceivers implements outbox.Receivers. It has no condition: of two writers at once the
+// last one is right enough.
+func (s *Store) SaveReceivers(ctx context.Context, owner string, b outbox.Breakers, now time.Time) error {
+	text, err := json.Marshal(b)
+	if err != nil {
+		return fmt.Errorf("encode receivers: %w", err)
+	}
+	w := writer(receiversKey(owner))
+	w.str("hosts", string(text))
+	w["ttl"] = num(now.Add(keepReceivers).Unix())
+	err = s.repeat(ctx, func() error {
+		_, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.table, Item: item(w)})
+		return err //nolint:wrapcheck // wrapped below
+	})
+	if err != nil {
+		return coded("save receivers", err)
+	}
+	return nil
 }
 
 // pendingEvent is the condition that an event is still to be told.
@@ -123,7 +197,7 @@ func (s *Store) Deliveries(ctx context.Context, ids []string) ([]flow.Delivery, 
 	all := make([]flow.Delivery, 0, len(rows))
 	for _, row := range rows {
 		r := reader(row)
-		all = append(all, flow.Delivery{Event: decodeEvent(row), Tries: r.num("tries"), Told: r.time("told"), Next: r.time("look"), Reason: r.str("miss")})
+		all = append(all, flow.Delivery{Event: decodeEvent(row), Tries: r.num("tries"), Delivered: r.time("told"), Next: r.time("look"), Reason: r.str("miss")})
 	}
 	return all, err
 }

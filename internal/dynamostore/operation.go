@@ -72,8 +72,8 @@ func (s *Store) Operation(ctx context.Context, id string) (deadletter.Operation,
 // operationsKey is the partition of an owner's running operations in the owner index.
 func operationsKey(owner string) string { return "OPERATIONS#" + owner }
 
-// Running implements deadletter.Operations.
-func (s *Store) Running(ctx context.Context, owner string, n int) (int, error) {
+// CountOperations implements deadletter.Operations.
+func (s *Store) CountOperations(ctx context.Context, owner string, n int) (int, error) {
 	keys, _, err := s.owned(ctx, operationsKey(owner), "", n)
 	return len(keys), err
 }

@@ -180,10 +180,13 @@ func TestWhatATableLeavesUndoneIsAskedForAgain(t *testing.T) {
 		t.Errorf("%d of 10 read in %d requests, %v", len(got), p.read, err)
 	}
 	for name, read := range map[string]func(*dynamostore.Store) error{
-		"jobs":    func(s *dynamostore.Store) error { _, _, err := s.Jobs(t.Context(), "u", "", 10); return err },
-		"ledger":  func(s *dynamostore.Store) error { _, _, err := s.Ledger(t.Context(), "u", "", 10); return err },
-		"poison":  func(s *dynamostore.Store) error { _, err := s.Poisoned(t.Context(), 10); return err },
-		"events":  func(s *dynamostore.Store) error { _, err := s.Pending(t.Context(), time.Now(), 10); return err },
+		"jobs":   func(s *dynamostore.Store) error { _, _, err := s.Jobs(t.Context(), "u", "", 10); return err },
+		"ledger": func(s *dynamostore.Store) error { _, _, err := s.Ledger(t.Context(), "u", "", 10); return err },
+		"poison": func(s *dynamostore.Store) error { _, err := s.Poisoned(t.Context(), 10); return err },
+		"events": func(s *dynamostore.Store) error {
+			_, _, err := s.Pending(t.Context(), 1, time.Now(), "", 10)
+			return err
+		},
 		"chains":  func(s *dynamostore.Store) error { _, _, err := s.OwnChains(t.Context(), "u", "", 10); return err },
 		"notices": func(s *dynamostore.Store) error { _, _, err := s.Notices(t.Context(), "u", "", 10); return err },
 		"points": func(s *dynamostore.Store) error {

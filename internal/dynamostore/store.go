@@ -21,6 +21,7 @@
 //	ITEMS#<batch>     <point>               one item of a batch
 //	USER#<owner>      NOTICE#<id>           a message in its owner's inbox
 //	USER#<owner>      PREFERENCES           which messages an owner wants, and where
+//	USER#<owner>      RECEIVERS             which of an owner's receivers failed lately
 //	QUALITY#<point>   RULES#<revision>      what the rules say about a reading
 //	QUALITY#<point>   FLAG#<hash>           what a person says about it
 //	CAMPAIGN#<owner>#<id> CAMPAIGN          the zones of a campaign
@@ -28,7 +29,8 @@
 //	index open   ok ("open#<shard>"), look   jobs that somebody may have to look at
 //	             ok ("dead#<owner>"), look   an owner's dead jobs by time of death
 //	             ok ("skipped"), look        skipped jobs by when their owner has new units
-//	             ok ("event"), look          events that are still to be told
+//	             ok ("event"), look          operators' events that are still to be delivered
+//	             ok ("event#<lane>"), look   users' events, in lanes by owner
 //	             ok ("operation"), look      operations that go on, by their last step
 //	             ok ("poison"), look         dead letters that carry no job
 //	             ok ("flow"), look           chains and batches that go on
@@ -96,6 +98,7 @@ import (
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
+	"orbitq/internal/outbox"
 	"orbitq/internal/query"
 	"orbitq/internal/relay"
 	"orbitq/internal/worker"
@@ -112,7 +115,8 @@ var (
 	_ deadletter.Rows       = (*Store)(nil)
 	_ query.Books           = (*Store)(nil)
 	_ deadletter.Operations = (*Store)(nil)
-	_ relay.Outbox          = (*Store)(nil)
+	_ outbox.Store          = (*Store)(nil)
+	_ outbox.Receivers      = (*Store)(nil)
 	_ relay.Skipped         = (*Store)(nil)
 	_ gate.Store            = (*Store)(nil)
 	_ kinds.Points          = (*Store)(nil)

@@ -33,10 +33,10 @@ func viewCall(c *flow.Call) callbackView {
 	if d == nil {
 		return v
 	}
-	v.EventID, v.FiredAt, v.DeliveredAt, v.Tries, v.Reason = d.Event.ID, when(d.Event.At), when(d.Told), d.Tries, reasonOf(d.Reason)
+	v.EventID, v.FiredAt, v.DeliveredAt, v.Tries, v.Reason = d.Event.ID, when(d.Event.At), when(d.Delivered), d.Tries, reasonOf(d.Reason)
 	switch {
-	// Told first: an event that was delivered in the end has the tries that failed, too.
-	case !d.Told.IsZero():
+	// Delivered first: an event that was delivered in the end has the tries that failed, too.
+	case !d.Delivered.IsZero():
 		v.State = "delivered"
 	case d.Next.IsZero():
 		v.State = "given_up"

@@ -14,6 +14,7 @@ import (
 	"orbitq/internal/flow"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
+	"orbitq/internal/outbox"
 	"orbitq/internal/point"
 	"orbitq/internal/quality"
 	"orbitq/internal/worker"
@@ -21,11 +22,18 @@ import (
 
 // flows returns chains and batches whose executions are only noted.
 func (b *bench) flows() *flow.Flow {
-	return flow.New(flow.Config{
+	f := flow.New(flow.Config{
 		Chains: b.store, Batches: b.store, Items: b.store, Jobs: b.store, Points: b.store, Open: b.store, Executions: b.machines, Runner: b.steps(),
 		Courier: flow.Courier{Mail: b.store, Sender: b.sender, Post: b.machines.post}, Policies: kinds.Policies(), CheckURL: checkURL,
 		Now: func() time.Time { return b.now }, Entropy: b.entropy, Timing: job.DefaultTiming(), Tries: 3,
 	})
+	f.Courier.Deliver = b.outbox(f).Deliver
+	return f
+}
+
+// outbox returns what delivers events.
+func (b *bench) outbox(f *flow.Flow) *outbox.Outbox {
+	return outbox.New(outbox.Config{Store: b.store, Receivers: b.store, Notifier: f, Now: func() time.Time { return b.now }})
 }
 
 // part is a kind of the name that does what the bench's run says.

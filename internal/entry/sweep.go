@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"orbitq/internal/deadletter"
 	"orbitq/internal/flow"
 	"orbitq/internal/job"
+	"orbitq/internal/outbox"
 	"orbitq/internal/relay"
 )
 
@@ -29,17 +31,35 @@ func Sweep(r *deadletter.Reconciler, log *slog.Logger) func(context.Context) err
 	}
 }
 
+// RelayParts are the use cases of the relay's schedule.
+type RelayParts struct {
+	Relay    *relay.Relay
+	Operator *deadletter.Operator
+	Flow     *flow.Flow
+	Outbox   *outbox.Outbox
+}
+
 // Relay returns the handler of the relay's schedule. It fails as Sweep does.
-// It also does the next step of every retry of many, and asks after silent executions.
-func Relay(r *relay.Relay, op *deadletter.Operator, f *flow.Flow, log *slog.Logger) func(context.Context) error {
+// It also does the next step of retries of many, asks after silent executions, and delivers
+// events. It delivers beside all other work: receivers that never answer take its time, but
+// not that of the jobs.
+func Relay(p RelayParts, log *slog.Logger) func(context.Context) error {
 	return func(ctx context.Context) error {
-		swept, err := r.Sweep(ctx)
-		operations, stepErr := op.Advance(ctx)
-		flows, flowErr := f.Sweep(ctx)
-		err = errors.Join(err, stepErr, flowErr)
+		var (
+			delivered  outbox.Swept
+			deliverErr error
+			beside     sync.WaitGroup
+		)
+		beside.Go(func() { delivered, deliverErr = p.Outbox.Sweep(ctx) })
+		swept, err := p.Relay.Sweep(ctx)
+		operations, stepErr := p.Operator.Advance(ctx)
+		flows, flowErr := p.Flow.Sweep(ctx)
+		beside.Wait()
+		err = errors.Join(err, deliverErr, stepErr, flowErr)
 		attrs := append([]slog.Attr{
 			slog.Int("seen", swept.Seen), slog.Int("sent", swept.Sent), slog.Int("paced", swept.Paced),
-			slog.Int("made_up", swept.MadeUp), slog.Int("told", swept.Told), slog.Int("operations", operations),
+			slog.Int("made_up", swept.MadeUp), slog.Int("operations", operations), slog.Int("delivered", delivered.Delivered),
+			slog.Int("undelivered", delivered.Failed), slog.Int("postponed", delivered.Postponed),
 			slog.Int("flows", flows.Seen), slog.Int("resumed", flows.Resumed),
 		}, metrics(time.Now(), map[string]float64{
 			"RelaySent": float64(swept.Sent), "RelayPaced": float64(swept.Paced), "OldestLookSeconds": swept.Oldest.Seconds(),

@@ -101,9 +101,12 @@ func TestSweepFails(t *testing.T) {
 // relays runs a sweep of the relay and returns its only log line.
 func (b *bench) relays(t *testing.T) (map[string]any, error) {
 	t.Helper()
-	handle := entry.Relay(relay.New(relay.Config{
-		Store: b.store, Skipped: b.store, Outbox: b.store, Sender: b.sender, Now: func() time.Time { return b.now }, Timing: job.DefaultTiming(),
-	}), b.operator, b.flows(), b.logger)
+	handle := entry.Relay(entry.RelayParts{
+		Relay: relay.New(relay.Config{
+			Store: b.store, Skipped: b.store, Sender: b.sender, Now: func() time.Time { return b.now }, Timing: job.DefaultTiming(),
+		}),
+		Operator: b.operator, Flow: b.flows(), Outbox: b.outbox(b.flows()),
+	}, b.logger)
 	before := len(b.log.all(t))
 	err := handle(t.Context())
 	lines := b.log.all(t)[before:]
@@ -199,7 +202,7 @@ func TestTriggersOfTheSamples(t *testing.T) {
 	log := start(t).logger
 	for name, handle := range map[string]any{
 		"dlq":   entry.Sweep(deadletter.New(store, &graveyard{}, clock), log),
-		"relay": entry.Relay(relay.New(relay.Config{Store: store, Skipped: store, Outbox: store, Sender: queues, Now: clock}), start(t).operator, start(t).flows(), log),
+		"relay": entry.Relay(entry.RelayParts{Relay: relay.New(relay.Config{Store: store, Skipped: store, Sender: queues, Now: clock})}, log),
 	} {
 		if shape := reflect.TypeOf(handle); shape.NumIn() != 1 || shape.NumOut() != 1 {
 			t.Errorf("%s takes %d arguments: Lambda would decode the event into one of them", name, shape.NumIn())

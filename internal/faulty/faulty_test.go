@@ -33,7 +33,7 @@ func ports(ctx context.Context, p *faulty.Process) map[string]func() error {
 	now := time.Now()
 	all := map[string]func() error{
 		"Record":       func() error { _, err := s.Record(ctx, &j, &j, nil, nil); return err },
-		"Missed":       func() error { return s.Missed(ctx, "", "", now, now) },
+		"MarkFailed":   func() error { return s.MarkFailed(ctx, "", "", now, now) },
 		"Claim":        func() error { _, err := s.Claim(ctx, job.ClaimRequest{}); return err },
 		"Settle":       func() error { _, err := s.Settle(ctx, &j, &j, &satellite.Analysis{}); return err },
 		"Conclude":     func() error { _, err := s.Conclude(ctx, &j, &j); return err },
@@ -51,31 +51,34 @@ func ports(ctx context.Context, p *faulty.Process) map[string]func() error {
 			_, err := s.Amend(ctx, "", func(j job.Job) (job.Job, error) { return j, nil })
 			return err
 		},
-		"Peek":        func() error { _, err := s.Peek(ctx, nil, now); return err },
-		"Pending":     func() error { _, err := s.Pending(ctx, now, 1); return err },
-		"Told":        func() error { return s.Told(ctx, "", now) },
-		"Lapsed":      func() error { _, err := s.Lapsed(ctx, now, 1); return err },
-		"Door":        func() error { _, err := s.Door(ctx); return err },
-		"SaveDoor":    func() error { _, _, err := s.SaveDoor(ctx, limit.Row{}); return err },
-		"RecordCalls": func() error { return s.RecordCalls(ctx, nil) },
-		"Cached":      func() error { _, _, err := c.Cached(ctx, "", now); return err },
-		"Keep":        func() error { return c.Keep(ctx, "", satellite.Series{}, now) },
+		"Peek":          func() error { _, err := s.Peek(ctx, nil, now); return err },
+		"Pending":       func() error { _, _, err := s.Pending(ctx, 0, now, "", 1); return err },
+		"MarkDelivered": func() error { return s.MarkDelivered(ctx, "", now) },
+		"Postpone":      func() error { return s.Postpone(ctx, "", now) },
+		"Receivers":     func() error { _, err := s.Receivers(ctx, ""); return err },
+		"SaveReceivers": func() error { return s.SaveReceivers(ctx, "", nil, now) },
+		"Lapsed":        func() error { _, err := s.Lapsed(ctx, now, 1); return err },
+		"Door":          func() error { _, err := s.Door(ctx); return err },
+		"SaveDoor":      func() error { _, _, err := s.SaveDoor(ctx, limit.Row{}); return err },
+		"RecordCalls":   func() error { return s.RecordCalls(ctx, nil) },
+		"Cached":        func() error { _, _, err := c.Cached(ctx, "", now); return err },
+		"Keep":          func() error { return c.Keep(ctx, "", satellite.Series{}, now) },
 		"Tell": func() error {
 			return faulty.Tell(p, func(context.Context, job.Event) error { return nil })(ctx, job.Event{})
 		},
-		"SaveOperation":  func() error { _, err := o.SaveOperation(ctx, &deadletter.Operation{}); return err },
-		"Operation":      func() error { _, err := o.Operation(ctx, ""); return err },
-		"Running":        func() error { _, err := o.Running(ctx, "u", 1); return err },
-		"OpenOperations": func() error { _, err := o.OpenOperations(ctx, 1); return err },
-		"Job":            func() error { _, err := o.Job(ctx, ""); return err },
-		"Jobs":           func() error { _, _, err := s.Jobs(ctx, "", "", 1); return err },
-		"Dead":           func() error { _, _, err := s.Dead(ctx, "", "", 1); return err },
-		"Send":           func() error { return q.Send(ctx, "default", job.Message{}, 0) },
-		"Hide":           func() error { return q.Hide(ctx, "default", "r", 0) },
-		"Moving":         func() error { _, err := d.Moving(ctx); return err },
-		"Receive":        func() error { _, err := d.Receive(ctx); return err },
-		"Delete":         func() error { return d.Delete(ctx, "r") },
-		"Return":         func() error { return d.Return(ctx, "r") },
+		"SaveOperation":   func() error { _, err := o.SaveOperation(ctx, &deadletter.Operation{}); return err },
+		"Operation":       func() error { _, err := o.Operation(ctx, ""); return err },
+		"CountOperations": func() error { _, err := o.CountOperations(ctx, "u", 1); return err },
+		"OpenOperations":  func() error { _, err := o.OpenOperations(ctx, 1); return err },
+		"Job":             func() error { _, err := o.Job(ctx, ""); return err },
+		"Jobs":            func() error { _, _, err := s.Jobs(ctx, "", "", 1); return err },
+		"Dead":            func() error { _, _, err := s.Dead(ctx, "", "", 1); return err },
+		"Send":            func() error { return q.Send(ctx, "default", job.Message{}, 0) },
+		"Hide":            func() error { return q.Hide(ctx, "default", "r", 0) },
+		"Moving":          func() error { _, err := d.Moving(ctx); return err },
+		"Receive":         func() error { _, err := d.Receive(ctx); return err },
+		"Delete":          func() error { return d.Delete(ctx, "r") },
+		"Return":          func() error { return d.Return(ctx, "r") },
 	}
 	maps.Copy(all, flows(ctx, table, p))
 	maps.Copy(all, steps(ctx, table, p))
@@ -118,7 +121,6 @@ func flows(ctx context.Context, table *memstore.Store, p *faulty.Process) map[st
 		"FindPoints": func() error { _, err := f.FindPoints(ctx, "", flow.Filter{}, 1); return err },
 		"OpenFlows":  func() error { _, err := f.OpenFlows(ctx, time.Now(), 1); return err },
 		"Deliveries": func() error { _, err := f.Deliveries(ctx, nil); return err },
-		"Told it":    func() error { return f.Told(ctx, "", time.Now()) },
 		"Notice":     func() error { _, err := f.Notice(ctx, "u", "n"); return err },
 		"PutNotice":  func() error { return f.PutNotice(ctx, &n) },
 	}
@@ -127,7 +129,7 @@ func flows(ctx context.Context, table *memstore.Store, p *faulty.Process) map[st
 // reads are the methods that change nothing.
 func reads() []string {
 	return []string{
-		"Point", "Subject", "Due", "Dead", "Moving", "Peek", "Pending", "Lapsed", "Door", "Cached", "Operation", "OpenOperations", "Running", "Job", "Jobs",
+		"Point", "Subject", "Due", "Dead", "Moving", "Peek", "Pending", "Receivers", "Lapsed", "Door", "Cached", "Operation", "OpenOperations", "CountOperations", "Job", "Jobs",
 		"Chain", "OwnChains", "Batch", "OwnBatches", "Items", "Item", "Points", "FindPoints", "OpenFlows", "Deliveries", "Notice",
 		"Subject of a step", "Job of a step", "Zones", "Peers", "Preferences", "Quality", "Running",
 	}

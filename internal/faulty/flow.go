@@ -158,11 +158,6 @@ func (f *Flows) Deliveries(ctx context.Context, ids []string) ([]flow.Delivery, 
 	return read(f.Process, "Deliveries", func() ([]flow.Delivery, error) { return f.FlowTable.Deliveries(ctx, ids) })
 }
 
-// Told implements flow.Mail.
-func (f *Flows) Told(ctx context.Context, id string, now time.Time) error {
-	return do(f.Process, "Told", func() error { return f.FlowTable.Told(ctx, id, now) })
-}
-
 // Notice implements flow.Mail.
 func (f *Flows) Notice(ctx context.Context, owner, id string) (job.Notice, error) {
 	return read(f.Process, "Notice", func() (job.Notice, error) { return f.FlowTable.Notice(ctx, owner, id) })

@@ -59,9 +59,9 @@ func (o *Operations) Operation(ctx context.Context, id string) (deadletter.Opera
 	return read(o.Process, "Operation", func() (deadletter.Operation, error) { return o.Inner.Operation(ctx, id) })
 }
 
-// Running implements deadletter.Operations.
-func (o *Operations) Running(ctx context.Context, owner string, n int) (int, error) {
-	return read(o.Process, "Running", func() (int, error) { return o.Inner.Running(ctx, owner, n) })
+// CountOperations implements deadletter.Operations.
+func (o *Operations) CountOperations(ctx context.Context, owner string, n int) (int, error) {
+	return read(o.Process, "CountOperations", func() (int, error) { return o.Inner.CountOperations(ctx, owner, n) })
 }
 
 // OpenOperations implements deadletter.Operations.

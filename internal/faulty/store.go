@@ -10,6 +10,7 @@ import (
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
 	"orbitq/internal/limit"
+	"orbitq/internal/outbox"
 	"orbitq/internal/point"
 	"orbitq/internal/quality"
 	"orbitq/internal/relay"
@@ -23,7 +24,8 @@ type Table interface {
 	intake.Store
 	intake.Plans
 	relay.Store
-	relay.Outbox
+	outbox.Store
+	outbox.Receivers
 	gate.Store
 	deadletter.Store
 	kinds.Points
@@ -168,19 +170,38 @@ func (s *Store) Peek(ctx context.Context, hints []relay.Hint, now time.Time) ([]
 	return read(s.Process, "Peek", func() ([]job.Job, error) { return s.Table.Peek(ctx, hints, now) })
 }
 
-// Pending implements relay.Outbox.
-func (s *Store) Pending(ctx context.Context, now time.Time, n int) ([]job.Event, error) {
-	return read(s.Process, "Pending", func() ([]job.Event, error) { return s.Table.Pending(ctx, now, n) })
+// Pending implements outbox.Store.
+func (s *Store) Pending(ctx context.Context, lane int, now time.Time, after string, n int) ([]job.Event, string, error) {
+	got, err := read(s.Process, "Pending", func() (p page[job.Event], err error) {
+		p.rows, p.next, err = s.Table.Pending(ctx, lane, now, after, n)
+		return p, err //nolint:wrapcheck // a decorator hands errors on as they are
+	})
+	return got.rows, got.next, err
 }
 
-// Told implements relay.Outbox.
-func (s *Store) Told(ctx context.Context, id string, now time.Time) error {
-	return do(s.Process, "Told", func() error { return s.Table.Told(ctx, id, now) })
+// MarkDelivered implements outbox.Store.
+func (s *Store) MarkDelivered(ctx context.Context, id string, now time.Time) error {
+	return do(s.Process, "MarkDelivered", func() error { return s.Table.MarkDelivered(ctx, id, now) })
 }
 
-// Missed implements relay.Outbox.
-func (s *Store) Missed(ctx context.Context, id, reason string, next, now time.Time) error {
-	return do(s.Process, "Missed", func() error { return s.Table.Missed(ctx, id, reason, next, now) })
+// MarkFailed implements outbox.Store.
+func (s *Store) MarkFailed(ctx context.Context, id, reason string, next, now time.Time) error {
+	return do(s.Process, "MarkFailed", func() error { return s.Table.MarkFailed(ctx, id, reason, next, now) })
+}
+
+// Postpone implements outbox.Store.
+func (s *Store) Postpone(ctx context.Context, id string, next time.Time) error {
+	return do(s.Process, "Postpone", func() error { return s.Table.Postpone(ctx, id, next) })
+}
+
+// Receivers implements outbox.Receivers.
+func (s *Store) Receivers(ctx context.Context, owner string) (outbox.Breakers, error) {
+	return read(s.Process, "Receivers", func() (outbox.Breakers, error) { return s.Table.Receivers(ctx, owner) })
+}
+
+// SaveReceivers implements outbox.Receivers.
+func (s *Store) SaveReceivers(ctx context.Context, owner string, b outbox.Breakers, now time.Time) error {
+	return do(s.Process, "SaveReceivers", func() error { return s.Table.SaveReceivers(ctx, owner, b, now) })
 }
 
 // Lapsed implements relay.Skipped.

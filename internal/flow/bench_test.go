@@ -13,6 +13,7 @@ import (
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
 	"orbitq/internal/memstore"
+	"orbitq/internal/outbox"
 	"orbitq/internal/point"
 	"orbitq/internal/quality"
 	"orbitq/internal/satellite"
@@ -77,6 +78,7 @@ type post struct{ id, url, body string }
 type bench struct {
 	*flow.Flow
 
+	box   *outbox.Outbox
 	t     *testing.T
 	store *memstore.Store
 	seam  *seam
@@ -118,6 +120,8 @@ func newBench(t *testing.T) *bench {
 		Policies: kinds.Policies(), CheckURL: checkURL, Now: clock, Entropy: func() [10]byte { b.ids++; return [10]byte{b.ids} },
 		Timing: job.DefaultTiming(), Tries: 3,
 	})
+	b.box = outbox.New(outbox.Config{Store: ports, Receivers: b.store, Notifier: b.Flow, Now: clock})
+	b.Courier.Deliver = b.box.Deliver
 	return b
 }
 

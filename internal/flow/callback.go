@@ -10,11 +10,11 @@ import (
 	"orbitq/internal/job"
 )
 
-// call delivers a callback: a signed POST, a notice to the owner, or a job.
-func (f *Flow) call(ctx context.Context, e job.Event) error {
+// call returns how a callback is delivered: by a signed POST, a notice to the owner, or a job.
+func (f *Flow) call(ctx context.Context, e job.Event) (string, func(context.Context) error, error) {
 	b, err := f.Batches.Batch(ctx, e.Job)
 	if err != nil {
-		return fmt.Errorf("read batch: %w", err)
+		return "", nil, fmt.Errorf("read batch: %w", err)
 	}
 	// The event has the name alone: a URL may hold a secret, and stands in one row only.
 	c := b.Calls[e.Type[len("batch."):]]
@@ -24,13 +24,13 @@ func (f *Flow) call(ctx context.Context, e job.Event) error {
 			"batch_id": b.ID, "name": b.Name, "round": e.Generation, "state": b.View(), "total": b.Total, "counts": counted(&b, e.Generation), "finished_at": nilTime(b.Finished),
 		}})
 		if err != nil {
-			return fmt.Errorf("encode callback: %w", err)
+			return "", nil, fmt.Errorf("encode callback: %w", err)
 		}
-		return f.post(ctx, e, c.URL, body)
+		return hostOf(c.URL), f.post(e, c.URL, body), nil
 	case c.Notify:
-		return f.notify(ctx, &b, e)
+		return "", func(ctx context.Context) error { return f.notify(ctx, &b, e) }, nil
 	default:
-		return f.dispatch(ctx, &b, e, c)
+		return "", func(ctx context.Context) error { return f.dispatch(ctx, &b, e, c) }, nil
 	}
 }
 

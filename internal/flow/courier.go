@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
+	"strings"
 	"time"
 
 	"orbitq/internal/job"
@@ -13,8 +15,8 @@ import (
 type Delivery struct {
 	Event job.Event
 	Tries int
-	// Told: when it was delivered; zero while it was not.
-	Told time.Time
+	// Delivered: when it was delivered; zero while it was not.
+	Delivered time.Time
 	// Next: when it is tried again; zero when it is not.
 	Next time.Time
 	// Reason: of the last try that failed.
@@ -25,8 +27,6 @@ type Delivery struct {
 type Mail interface {
 	// Deliveries returns those of the events that were ever written, in no order.
 	Deliveries(ctx context.Context, ids []string) ([]Delivery, error)
-	// Told takes note that an event was delivered.
-	Told(ctx context.Context, id string, now time.Time) error
 	// Notice returns a notice by its owner and id, or a NotFound error.
 	Notice(ctx context.Context, owner, id string) (job.Notice, error)
 	// PutNotice stores a notice with the events that tell of it, once.
@@ -44,6 +44,9 @@ type Sender interface {
 type Courier struct {
 	Mail   Mail
 	Sender Sender
+	// Deliver delivers an event at once, takes note of what came of it, and says why it was
+	// not delivered; the relay tries that one again.
+	Deliver func(ctx context.Context, e job.Event) error
 	// Post posts a message to a URL of a user, signed with the secret of the user; its id is the same in every try.
 	Post func(ctx context.Context, owner, id, url string, body []byte, at time.Time) error
 	// Topic is the operators' topic, and Notices the one on which an application hears what
@@ -51,26 +54,27 @@ type Courier struct {
 	Topic, Notices func(ctx context.Context, e job.Event) error
 }
 
-// Tell delivers an event. It may deliver one twice, with the same id: a listener can tell
-// a repetition, and nothing is lost when a crash comes between the delivery and the note
-// of it.
-func (f *Flow) Tell(ctx context.Context, e job.Event) error {
+// Notification returns how an event is sent to where it is heard, and the host of the
+// receiver if a user named one. Sending an event twice, with the same id, is harmless: a
+// listener can tell a repetition.
+func (f *Flow) Notification(ctx context.Context, e job.Event) (host string, send func(context.Context) error, err error) {
 	switch e.Type {
 	case job.NoticeWebhook:
 		return f.postNotice(ctx, e)
 	case job.NoticeTopic:
-		return f.publishNotice(ctx, e)
+		return "", func(ctx context.Context) error { return f.publishNotice(ctx, e) }, nil
 	case "batch." + job.CallThen, "batch." + job.CallCatch, "batch." + job.CallFinally:
 		return f.call(ctx, e)
 	default:
 		// What is not for users is for operators: a type that somebody forgets to list here is
 		// heard at the wrong place, but never lost.
-		return f.Courier.Topic(ctx, e)
+		return "", func(ctx context.Context) error { return f.Courier.Topic(ctx, e) }, nil
 	}
 }
 
 // Callback delivers a callback of a batch at once instead of with the next sweep, if it
-// has fired and was not delivered yet.
+// has fired and is due. One that was delivered or given up is not: who refused it is never
+// asked again.
 func (f *Flow) Callback(ctx context.Context, id, name string) error {
 	b, err := f.Batches.Batch(ctx, id)
 	if err != nil {
@@ -82,25 +86,20 @@ func (f *Flow) Callback(ctx context.Context, id, name string) error {
 	}
 	// No event means that the callback has not fired in this round, or is not wanted; the
 	// state machine asks without knowing.
-	if len(found) == 0 || !found[0].Told.IsZero() {
+	if len(found) == 0 || found[0].Next.IsZero() || found[0].Tries > 0 && f.Now().Before(found[0].Next) {
 		return nil
 	}
-	if err := f.Tell(ctx, found[0].Event); err != nil {
-		return err
-	}
-	// Delivered first, noted second. The other order would lose the callback in a crash; this
-	// one repeats it, with an id by which the receiver knows it.
-	if err := f.Courier.Mail.Told(ctx, found[0].Event.ID, f.Now()); err != nil {
-		return fmt.Errorf("take note of delivery: %w", err)
+	if err := f.Courier.Deliver(ctx, found[0].Event); err != nil {
+		return fmt.Errorf("deliver %s: %w", found[0].Event.Type, err)
 	}
 	return nil
 }
 
-// postNotice posts a notice to its owner's webhook.
-func (f *Flow) postNotice(ctx context.Context, e job.Event) error {
+// postNotice returns how a notice is posted to its owner's webhook.
+func (f *Flow) postNotice(ctx context.Context, e job.Event) (string, func(context.Context) error, error) {
 	n, err := f.Courier.Mail.Notice(ctx, e.Owner, e.Job)
 	if err != nil {
-		return fmt.Errorf("read notice: %w", err)
+		return "", nil, fmt.Errorf("read notice: %w", err)
 	}
 	body, err := json.Marshal(map[string]any{
 		"type": n.Type, "timestamp": n.At, "data": map[string]any{
@@ -109,9 +108,9 @@ func (f *Flow) postNotice(ctx context.Context, e job.Event) error {
 		},
 	})
 	if err != nil {
-		return fmt.Errorf("encode notice: %w", err)
+		return "", nil, fmt.Errorf("encode notice: %w", err)
 	}
-	return f.post(ctx, e, n.URL, body)
+	return hostOf(n.URL), f.post(e, n.URL, body), nil
 }
 
 // publishNotice publishes a notice on the topic of notices.
@@ -125,10 +124,21 @@ func (f *Flow) publishNotice(ctx context.Context, e job.Event) error {
 	return f.Courier.Notices(ctx, e)
 }
 
-// post posts the body of an event.
-func (f *Flow) post(ctx context.Context, e job.Event, url string, body []byte) error {
-	if err := f.Courier.Post(ctx, e.Owner, e.ID, url, body, f.Now()); err != nil {
-		return fmt.Errorf("post %s: %w", e.Type, err)
+// post returns how the body of an event is posted.
+func (f *Flow) post(e job.Event, url string, body []byte) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := f.Courier.Post(ctx, e.Owner, e.ID, url, body, f.Now()); err != nil {
+			return fmt.Errorf("post %s: %w", e.Type, err)
+		}
+		return nil
 	}
-	return nil
+}
+
+// hostOf returns host and port of a URL, in lower case.
+func hostOf(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "" // refused when it is posted
+	}
+	return strings.ToLower(u.Host)
 }

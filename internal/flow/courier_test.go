@@ -1,6 +1,7 @@
 package flow_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,15 +12,7 @@ import (
 
 	"orbitq/internal/flow"
 	"orbitq/internal/job"
-	"orbitq/internal/relay"
 )
-
-// relay returns a relay that tells the bench's events and does nothing else.
-func (b *bench) relay() *relay.Relay {
-	return relay.New(relay.Config{
-		Store: b.store, Skipped: b.store, Outbox: b.store, Tell: b.Tell, Now: func() time.Time { return b.now }, Timing: job.DefaultTiming(),
-	})
-}
 
 // delivery reads what became of a callback of the first round.
 func (b *bench) delivery(id, name string) flow.Delivery {
@@ -85,11 +78,11 @@ func TestEachWayOfACallbackHasOneEffect(t *testing.T) {
 	b.drive()
 	for _, name := range []string{job.CallThen, job.CallFinally} {
 		d := b.delivery(id, name)
-		if !d.Told.Equal(b.now) || !d.Next.IsZero() {
+		if !d.Delivered.Equal(b.now) || !d.Next.IsZero() {
 			t.Errorf("%s: %+v", name, d)
 		}
 		for range 2 { // a crash came between the delivery and the note of it
-			if err := b.Tell(t.Context(), d.Event); err != nil {
+			if err := b.box.Deliver(t.Context(), d.Event); err != nil {
 				t.Error(err)
 			}
 		}
@@ -138,13 +131,15 @@ func TestAJobWhoseMessageIsNotSentIsTheRelays(t *testing.T) {
 	b.refused = errNo
 	b.drive()
 	d := b.delivery(id, job.CallThen)
-	if !d.Told.IsZero() {
+	if !d.Delivered.IsZero() {
 		t.Fatalf("%+v", d)
 	}
-	if err := b.Callback(t.Context(), id, job.CallThen); err != nil || !b.delivery(id, job.CallThen).Told.Equal(b.now) {
-		t.Errorf("told again: %v", err)
+	accepted := b.now
+	b.now = d.Next
+	if err := b.Callback(t.Context(), id, job.CallThen); err != nil || !b.delivery(id, job.CallThen).Delivered.Equal(b.now) {
+		t.Errorf("delivered again: %v", err)
 	}
-	if j, err := b.store.Job(t.Context(), job.DerivedID(d.Event.ID)); err != nil || j.State != job.Queued || !j.Look.Equal(b.now.Add(15*time.Minute)) {
+	if j, err := b.store.Job(t.Context(), job.DerivedID(d.Event.ID)); err != nil || j.State != job.Queued || !j.Look.Equal(accepted.Add(15*time.Minute)) {
 		t.Errorf("%+v, %v", j, err)
 	}
 }
@@ -156,11 +151,11 @@ func TestAPostThatFailsIsTriedAgain(t *testing.T) {
 	id := b.batch(1, func(w *flow.BatchWish) { delete(w.Calls, job.CallThen) }).ID
 	b.refused = job.Errorf(job.WebhookFailed, "503")
 	b.drive()
-	began, r := b.now, b.relay()
-	var waits []time.Duration
+	began := b.now
+	waits := []time.Duration{b.delivery(id, job.CallFinally).Next.Sub(began)} // the state machine was the first to try
 	for d := b.delivery(id, job.CallFinally); !d.Next.IsZero() && len(waits) < 100; d = b.delivery(id, job.CallFinally) {
 		b.now = d.Next
-		if s, err := r.Sweep(t.Context()); err != nil || s.Told != 0 {
+		if s, err := b.box.Sweep(t.Context()); err != nil || s.Delivered != 0 {
 			t.Fatalf("%+v, %v: a receiver that is down is no error of ours", s, err)
 		}
 		after := b.delivery(id, job.CallFinally)
@@ -179,7 +174,7 @@ func TestAPostThatFailsIsTriedAgain(t *testing.T) {
 	}
 	b.refused = nil
 	b.now = b.now.Add(24 * time.Hour)
-	if s, err := r.Sweep(t.Context()); err != nil || s.Told != 0 || len(b.posts) != 0 {
+	if s, err := b.box.Sweep(t.Context()); err != nil || s.Delivered != 0 || len(b.posts) != 0 {
 		t.Errorf("%+v, %v, posted %+v", s, err, b.posts)
 	}
 }
@@ -205,10 +200,10 @@ func TestAPostThatIsRefusedIsGivenUpAtOnce(t *testing.T) {
 			b.refused = c.why
 			b.gone = pointID(2)
 			b.drive()
-			if s, err := b.relay().Sweep(t.Context()); err != nil || s.Told != 0 {
+			if s, err := b.box.Sweep(t.Context()); err != nil || s.Delivered != 0 {
 				t.Errorf("%+v, %v", s, err)
 			}
-			if d := b.delivery(id, job.CallThen); d.Tries != 1 || !d.Next.IsZero() || !d.Told.IsZero() || !strings.Contains(d.Reason, c.reason) {
+			if d := b.delivery(id, job.CallThen); d.Tries != 1 || !d.Next.IsZero() || !d.Delivered.IsZero() || !strings.Contains(d.Reason, c.reason) {
 				t.Errorf("%+v", d)
 			}
 		})
@@ -232,7 +227,7 @@ func TestANoticeIsPosted(t *testing.T) {
 	if p := b.posts[0]; p.url != "https://x/n" || p.id != "n-webhook" || p.body != want {
 		t.Errorf("posted %+v", p)
 	}
-	if err := b.Tell(t.Context(), job.Event{Type: job.NoticeWebhook, Owner: owner, Job: "absent"}); job.CodeOf(err) != job.NotFound {
+	if _, _, err := b.Notification(t.Context(), job.Event{Type: job.NoticeWebhook, Owner: owner, Job: "absent"}); job.CodeOf(err) != job.NotFound {
 		t.Errorf("a notice that is not there: %v", err)
 	}
 }
@@ -246,7 +241,7 @@ func TestADeliveryThatIsBroken(t *testing.T) {
 	}{
 		{"Batch", "read batch", job.Callback{URL: "https://x/then"}},
 		{"Deliveries", "read event", job.Callback{URL: "https://x/then"}},
-		{"Told", "take note of delivery", job.Callback{URL: "https://x/then"}},
+		{"MarkDelivered", "mark event", job.Callback{URL: "https://x/then"}},
 		{"PutNotice", "put notice", job.Callback{Notify: true}},
 		{"Points", "read point", job.Callback{Kind: "notify", Point: pointID(1)}},
 		{"Accept", "accept job of callback", job.Callback{Kind: "notify", Point: pointID(1)}},
@@ -269,11 +264,43 @@ func TestADeliveryThatIsBroken(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 			clear(b.seam.broken)
-			if d := b.delivery(id, job.CallThen); !d.Told.IsZero() {
+			if d := b.delivery(id, job.CallThen); !d.Delivered.IsZero() {
 				t.Errorf("%+v", d)
 			}
-			if err := b.Callback(t.Context(), id, job.CallThen); err != nil || b.delivery(id, job.CallThen).Told.IsZero() {
+			b.now = b.now.Add(time.Minute)
+			if err := b.Callback(t.Context(), id, job.CallThen); err != nil || b.delivery(id, job.CallThen).Delivered.IsZero() {
 				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// TestWhoRefusesIsNeverAskedAgain: neither by the state machine, which may ask twice, nor by a
+// sweep. The first delivery is the state machine's own, and takes note like every other.
+func TestWhoRefusesIsNeverAskedAgain(t *testing.T) {
+	t.Parallel()
+	for name, why := range map[string]string{"gone": "callback answered 410", "redirected": "callback answered 301: redirects are not followed"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			asked := 0
+			b.Courier.Post = func(context.Context, string, string, string, []byte, time.Time) error {
+				asked++
+				return job.Errorf(job.WebhookRefused, "%s", why)
+			}
+			id := b.batch(1, func(w *flow.BatchWish) { w.Calls = map[string]job.Callback{job.CallThen: {URL: "https://x/then"}} }).ID
+			b.drive()
+			for range 3 {
+				if err := b.Callback(t.Context(), id, job.CallThen); err != nil {
+					t.Errorf("the state machine asks again: %v", err)
+				}
+				b.now = b.now.Add(time.Hour)
+				if _, err := b.box.Sweep(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+			if d := b.delivery(id, job.CallThen); asked != 1 || d.Tries != 1 || !d.Next.IsZero() || !strings.Contains(d.Reason, why) {
+				t.Errorf("asked %d times: %+v", asked, d)
 			}
 		})
 	}

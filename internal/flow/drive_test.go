@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"strings"
 	"time"
 
 	"orbitq/internal/flow"
@@ -172,21 +171,16 @@ func (b *bench) sweep(want flow.Swept) {
 // returns how many there were.
 func (b *bench) tell() (n int) {
 	b.t.Helper()
-	due, err := b.store.Pending(b.t.Context(), b.now, 1000)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	for i := range due {
-		if !strings.HasPrefix(due[i].Type, "batch.") && !strings.HasPrefix(due[i].Type, "notice.") {
-			continue
-		}
-		n++
-		if err := b.Tell(b.t.Context(), due[i]); err != nil {
-			b.t.Logf("tell %s: %v", due[i].ID, err)
-			continue
-		}
-		if err := b.store.Told(b.t.Context(), due[i].ID, b.now); err != nil {
+	for lane := range job.UserLanes {
+		due, _, err := b.store.Pending(b.t.Context(), 1+lane, b.now, "", 1000)
+		if err != nil {
 			b.t.Fatal(err)
+		}
+		n += len(due)
+		for i := range due {
+			if err := b.box.Deliver(b.t.Context(), due[i]); err != nil {
+				b.t.Logf("deliver %s: %v", due[i].ID, err)
+			}
 		}
 	}
 	return n

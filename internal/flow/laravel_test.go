@@ -96,7 +96,7 @@ func TestLaravel36180CountsDoNotDrift(t *testing.T) {
 // the write that closes the batch, or of the delivery.
 func TestHorizon1512AKillDoesNotLoseThen(t *testing.T) {
 	t.Parallel()
-	for _, op := range []string{"AmendItem", "Items", "AmendBatch", "Deliveries", "Told"} {
+	for _, op := range []string{"AmendItem", "Items", "AmendBatch", "Deliveries", "MarkDelivered"} {
 		b := newBench(t)
 		id := b.batch(1, nil).ID
 		b.seam.broken[op] = errCut
@@ -135,7 +135,7 @@ func TestLaravel42883AStepThatDiesIsToldOnce(t *testing.T) {
 				t.Errorf("%+v, %v", a, err)
 			}
 		}
-		due, err := b.store.Pending(t.Context(), b.now, 10)
+		due, _, err := b.store.Pending(t.Context(), job.OperatorLane, b.now, "", 10)
 		if err != nil || len(due) != round || due[round-1].Generation != round-1 || due[round-1].Type != job.DiedEvent {
 			t.Errorf("round %d: %+v, %v", round, due, err)
 		}

@@ -164,8 +164,8 @@ func (t table) Deliveries(ctx context.Context, ids []string) ([]flow.Delivery, e
 	return through(t.seam, "Deliveries", func() ([]flow.Delivery, error) { return t.Store.Deliveries(ctx, ids) })
 }
 
-func (t table) Told(ctx context.Context, id string, now time.Time) error {
-	return once(t.seam, "Told", func() error { return t.Store.Told(ctx, id, now) })
+func (t table) MarkDelivered(ctx context.Context, id string, now time.Time) error {
+	return once(t.seam, "MarkDelivered", func() error { return t.Store.MarkDelivered(ctx, id, now) })
 }
 
 func (t table) Notice(ctx context.Context, owner, id string) (job.Notice, error) {

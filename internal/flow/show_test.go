@@ -40,7 +40,7 @@ func TestABatchIsShown(t *testing.T) {
 	clear(b.acts)
 	b.settle()
 	o, err = b.ShowBatch(t.Context(), owner, id)
-	if err != nil || o.Counts != (job.Counts{Succeeded: 4}) || !o.Ends.IsZero() || o.Cost != flow.CostOf(4, 1, false) || o.Calls[0].Delivery == nil || o.Calls[1].Delivery.Told.IsZero() {
+	if err != nil || o.Counts != (job.Counts{Succeeded: 4}) || !o.Ends.IsZero() || o.Cost != flow.CostOf(4, 1, false) || o.Calls[0].Delivery == nil || o.Calls[1].Delivery.Delivered.IsZero() {
 		t.Errorf("%+v, %v", o, err)
 	}
 	silent := newBench(t)

@@ -115,6 +115,7 @@ func TestALateMessageCountsNothingOfAnotherRound(t *testing.T) {
 			if _, _, err := b.RetryBatch(t.Context(), owner, id); err != nil {
 				t.Fatal(err)
 			}
+			b.now = b.now.Add(time.Minute)
 			b.tell()
 			inbox, _, err := b.store.Notices(t.Context(), owner, "", 10)
 			if err != nil || len(inbox) != 1 || inbox[0].Text != c.text || len(inbox[0].Facts) != 1 || inbox[0].Facts["total"] != 1.0 {

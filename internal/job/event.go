@@ -2,6 +2,8 @@ package job
 
 import (
 	"fmt"
+	"hash/fnv"
+	"strings"
 	"time"
 )
 
@@ -27,6 +29,24 @@ type Event struct {
 	Attempts   int
 	// Tries: how often it could not be told.
 	Tries int
+}
+
+// Lanes of events. Operators' events have one of their own, so that nothing that users do
+// stands in front of them.
+const (
+	OperatorLane = 0
+	UserLanes    = 8 // the others, 1 to 8: all events of an owner are in one of them
+)
+
+// Lane returns the lane of the event. A type that is not known to be for users is for
+// operators: it is heard at the wrong place then, but never lost.
+func (e *Event) Lane() int {
+	if e.Type != NoticeWebhook && e.Type != NoticeTopic && !strings.HasPrefix(e.Type, "batch.") {
+		return OperatorLane
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(e.Owner)) // never fails
+	return 1 + int(h.Sum32()%UserLanes)
 }
 
 // NextTry returns when an event that could not be told is tried again: after a minute,

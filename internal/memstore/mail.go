@@ -3,11 +3,13 @@ package memstore
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
 	"orbitq/internal/flow"
 	"orbitq/internal/job"
+	"orbitq/internal/outbox"
 )
 
 // mailed is an event with what became of it; it is pending while it has a next time.
@@ -15,20 +17,20 @@ type mailed struct {
 	flow.Delivery
 }
 
-// event writes an event that is to be told.
+// event writes an event that is to be delivered.
 func (s *Store) event(e job.Event) {
 	s.events[e.ID] = &mailed{flow.Delivery{Event: e, Next: e.At}}
 }
 
-// Pending implements relay.Outbox: those that are due the longest, so that an event which
-// nobody hears does not stand in front of the others, in the order of what they tell.
-func (s *Store) Pending(_ context.Context, now time.Time, n int) ([]job.Event, error) {
+// Pending implements outbox.Store.
+func (s *Store) Pending(_ context.Context, lane int, now time.Time, after string, n int) ([]job.Event, string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	at := func(d *flow.Delivery) string { return place(d.Next, d.Event.ID) }
 	due := make([]flow.Delivery, 0, len(s.events))
 	for _, m := range s.events {
-		if !m.Next.IsZero() && (now.IsZero() || !now.Before(m.Next)) {
-			d := m.Delivery
+		d := m.Delivery
+		if !d.Next.IsZero() && (now.IsZero() || !now.Before(d.Next)) && d.Event.Lane() == lane && (after == "" || at(&d) > after) {
 			d.Event.Tries = d.Tries
 			due = append(due, d)
 		}
@@ -36,34 +38,65 @@ func (s *Store) Pending(_ context.Context, now time.Time, n int) ([]job.Event, e
 	slices.SortFunc(due, func(a, b flow.Delivery) int {
 		return cmp.Or(a.Next.Compare(b.Next), cmp.Compare(a.Event.ID, b.Event.ID))
 	})
+	next := ""
+	if len(due) > n {
+		due = due[:n]
+		next = at(&due[n-1])
+	}
 	events := make([]job.Event, 0, len(due))
-	for _, d := range due[:min(n, len(due))] {
+	for _, d := range due {
 		events = append(events, d.Event)
 	}
-	slices.SortFunc(events, func(a, b job.Event) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) })
-	return events, nil
+	return events, next, nil
 }
 
-// Told implements relay.Outbox.
-func (s *Store) Told(_ context.Context, id string, now time.Time) error {
+// MarkDelivered implements outbox.Store.
+func (s *Store) MarkDelivered(_ context.Context, id string, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// Only what is pending: an event that was given up keeps its reason.
 	if m, ok := s.events[id]; ok && !m.Next.IsZero() {
-		m.Told, m.Next, m.Reason = now, time.Time{}, ""
+		m.Delivered, m.Next, m.Reason = now, time.Time{}, ""
 	}
 	return nil
 }
 
-// Missed implements relay.Outbox. Who reports the same try again is the client that lost
+// MarkFailed implements outbox.Store. Who reports the same try again is the client that lost
 // the reply, so it is counted once.
-func (s *Store) Missed(_ context.Context, id, reason string, next, _ time.Time) error {
+func (s *Store) MarkFailed(_ context.Context, id, reason string, next, _ time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m, ok := s.events[id]; ok && !m.Next.IsZero() && !m.Next.Equal(next) {
 		m.Tries++
 		m.Next, m.Reason = next, reason
 	}
+	return nil
+}
+
+// Postpone implements outbox.Store.
+func (s *Store) Postpone(_ context.Context, id string, next time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m, ok := s.events[id]; ok && !m.Next.IsZero() {
+		m.Next = next
+	}
+	return nil
+}
+
+// Receivers implements outbox.Receivers.
+func (s *Store) Receivers(_ context.Context, owner string) (outbox.Breakers, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := outbox.Breakers{}
+	maps.Copy(b, s.receivers[owner])
+	return b, nil
+}
+
+// SaveReceivers implements outbox.Receivers.
+func (s *Store) SaveReceivers(_ context.Context, owner string, b outbox.Breakers, _ time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.receivers[owner] = maps.Clone(b)
 	return nil
 }
 

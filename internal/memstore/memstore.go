@@ -24,6 +24,7 @@ import (
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
 	"orbitq/internal/limit"
+	"orbitq/internal/outbox"
 	"orbitq/internal/point"
 	"orbitq/internal/quality"
 	"orbitq/internal/query"
@@ -44,7 +45,8 @@ var (
 	_ deadletter.Rows       = (*Store)(nil)
 	_ query.Books           = (*Store)(nil)
 	_ deadletter.Operations = (*Store)(nil)
-	_ relay.Outbox          = (*Store)(nil)
+	_ outbox.Store          = (*Store)(nil)
+	_ outbox.Receivers      = (*Store)(nil)
 	_ relay.Skipped         = (*Store)(nil)
 	_ gate.Store            = (*Store)(nil)
 	_ kinds.Points          = (*Store)(nil)
@@ -87,9 +89,11 @@ type Store struct {
 	plans    map[string]job.Plan // that the owner's newest token named
 	answers  map[string]answer   // to requests that have no job of their own, by the id it would have
 	events   map[string]*mailed
-	flows    flows
-	notices  map[noticeKey]job.Notice
-	wishes   map[string]job.Preferences // by owner
+
+	receivers map[string]outbox.Breakers // by owner
+	flows     flows
+	notices   map[noticeKey]job.Notice
+	wishes    map[string]job.Preferences // by owner
 	// qualities, flags and zones are what people and rules say about points.
 	qualities map[revision]quality.Record
 	flags     map[string]map[string]quality.Flag // by point
@@ -122,7 +126,9 @@ func NewWith(t job.Timing, r Rules) *Store {
 		plans:    map[string]job.Plan{},
 		answers:  map[string]answer{},
 		events:   map[string]*mailed{},
-		flows:    newFlows(), notices: map[noticeKey]job.Notice{}, wishes: map[string]job.Preferences{},
+
+		receivers: map[string]outbox.Breakers{},
+		flows:     newFlows(), notices: map[noticeKey]job.Notice{}, wishes: map[string]job.Preferences{},
 		qualities: map[revision]quality.Record{}, flags: map[string]map[string]quality.Flag{}, zones: map[zonesKey][]quality.Zone{},
 		cache: map[string]cached{},
 		ops:   map[string]deadletter.Operation{},

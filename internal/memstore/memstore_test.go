@@ -51,7 +51,7 @@ func TestWhatNobodyHearsStandsBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Missed(t.Context(), "mute-topic", "503", now.Add(time.Minute), now); err != nil {
+	if err := s.MarkFailed(t.Context(), "mute-topic", "503", now.Add(time.Minute), now); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -61,9 +61,10 @@ func TestWhatNobodyHearsStandsBehind(t *testing.T) {
 	}{
 		{"few", 2, "[b a]"},
 		{"all but one", 3, "[b a late]"},
-		{"all, in the order of what they tell", 10, "[b mute a late]"},
+		{"all, in the order in which they are due", 10, "[b a late mute]"},
 	} {
-		events, err := s.Pending(t.Context(), now.Add(time.Hour), c.n)
+		lane := (&job.Event{Type: job.NoticeTopic, Owner: "u"}).Lane()
+		events, _, err := s.Pending(t.Context(), lane, now.Add(time.Hour), "", c.n)
 		var got []string
 		for _, e := range events {
 			got = append(got, e.Job)

@@ -138,8 +138,8 @@ func (s *Store) OpenOperations(_ context.Context, n int) ([]string, error) {
 	return ids[:min(n, len(ids))], nil
 }
 
-// Running implements deadletter.Operations.
-func (s *Store) Running(_ context.Context, owner string, n int) (int, error) {
+// CountOperations implements deadletter.Operations.
+func (s *Store) CountOperations(_ context.Context, owner string, n int) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	own := slices.DeleteFunc(s.running(), func(o deadletter.Operation) bool { return o.Owner != owner })

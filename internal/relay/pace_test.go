@@ -46,8 +46,6 @@ type road struct {
 	lanes  *lanes
 	now    time.Time
 	script faulty.Script
-	told   []string
-	mute   error // of telling
 }
 
 func newRoad() *road {
@@ -56,15 +54,8 @@ func newRoad() *road {
 	p := &faulty.Process{Plan: r.script}
 	table := &faulty.Store{Table: r.store, Process: p}
 	r.Relay = relay.New(relay.Config{
-		Store: table, Skipped: table, Outbox: table, Sender: &faulty.Queue{Inner: r.queues, Process: p}, Pacer: r.lanes,
+		Store: table, Skipped: table, Sender: &faulty.Queue{Inner: r.queues, Process: p}, Pacer: r.lanes,
 		Policies: map[string]job.Policy{"paced": {Paced: true}}, Now: func() time.Time { return r.now }, Timing: job.DefaultTiming(),
-		Tell: func(_ context.Context, e job.Event) error {
-			if r.mute != nil && strings.Contains(e.ID, job.DerivedID("mute")) {
-				return r.mute
-			}
-			r.told = append(r.told, e.ID)
-			return nil
-		},
 	})
 	return r
 }

@@ -17,11 +17,7 @@
 //  2. those of the high queue first, slots are booked for all that call the provider,
 //     in one write; who gets none is left for a later sweep and costs nothing more;
 //  3. each of the others takes a ticket, and its message is sent;
-//  4. jobs that were skipped until their owner had new units get a new generation;
-//  5. events are told.
-//
-// It also makes up the jobs that were skipped until their owner had new units, and
-// tells the events that were written with what they tell of.
+//  4. jobs that were skipped until their owner had new units get a new generation.
 package relay
 
 import (
@@ -73,17 +69,6 @@ type Pacer interface {
 	Reserve(ctx context.Context, high bool, n int) ([]time.Time, error)
 }
 
-// Outbox holds the events that are still to be told.
-type Outbox interface {
-	// Pending returns up to n events that are due, the oldest first.
-	Pending(ctx context.Context, now time.Time, n int) ([]job.Event, error)
-	// Told takes an event that was told out of the list.
-	Told(ctx context.Context, id string, now time.Time) error
-	// Missed takes note that an event could not be told, and when it is due again; the
-	// zero time gives it up.
-	Missed(ctx context.Context, id, reason string, next, now time.Time) error
-}
-
 // Config has the parts of a Relay.
 type Config struct {
 	Store    Store
@@ -91,8 +76,6 @@ type Config struct {
 	Sender   Sender
 	Pacer    Pacer
 	Policies map[string]job.Policy // of the kinds, by name: whose messages need a slot
-	Outbox   Outbox
-	Tell     func(ctx context.Context, e job.Event) error
 	Now      func() time.Time
 	Timing   job.Timing
 	PerTurn  int // most sends per shard and sweep; default 50
@@ -117,7 +100,6 @@ type Swept struct {
 	Sent   int           // messages sent
 	Paced  int           // jobs left for a later sweep, because the limiter has no slot for them
 	MadeUp int           // skipped jobs that run again
-	Told   int           // events told
 	Oldest time.Duration // how late the latest look came, of jobs that need no slot or had one
 }
 
@@ -140,7 +122,6 @@ func (r *Relay) Sweep(ctx context.Context) (Swept, error) {
 	// Behind those that wait: on the 1st, jobs that will only be skipped again would book
 	// the whole month before jobs that have waited for it.
 	r.makeUp(ctx, s)
-	r.tell(ctx, s)
 	return s.total, errors.Join(s.errs...)
 }
 
@@ -236,54 +217,4 @@ func (r *Relay) makeUp(ctx context.Context, s *sweep) {
 			s.errs = append(s.errs, fmt.Errorf("make up job %s: %w", h.ID, err))
 		}
 	}
-}
-
-// tellFor is how long a sweep goes on telling: receivers may take ten seconds each to refuse,
-// and the function has other things to do in its 50.
-const tellFor = 20 * time.Second
-
-// tell tells what happened. An event is removed after it was told, so that a crash
-// in between tells it twice, with one id, and never not at all.
-func (r *Relay) tell(ctx context.Context, s *sweep) {
-	events, err := r.Outbox.Pending(ctx, r.Now(), 10*r.PerTurn)
-	if err != nil {
-		s.errs = append(s.errs, fmt.Errorf("find events: %w", err))
-	}
-	began := r.Now()
-	for i := range events {
-		if r.Now().Sub(began) >= tellFor {
-			return // the next sweep begins with those that wait longest
-		}
-		e := &events[i]
-		if err := r.Tell(ctx, *e); err != nil {
-			s.errs = append(s.errs, r.missed(ctx, e, err))
-			continue
-		}
-		if err := r.Outbox.Told(ctx, e.ID, r.Now()); err != nil {
-			s.errs = append(s.errs, fmt.Errorf("remove event %s: %w", e.ID, err))
-			continue
-		}
-		s.total.Told++
-	}
-}
-
-// missed puts off an event that could not be told, so that one that nobody hears does not
-// hold up the others. A receiver of a user that is down is no error of the sweep: its
-// function would be reported as failing for a day.
-func (r *Relay) missed(ctx context.Context, e *job.Event, cause error) error {
-	code, wish := job.CodeOf(cause), time.Duration(0)
-	if coded, ok := errors.AsType[*job.Error](cause); ok {
-		wish = coded.RetryAfter
-	}
-	next, _ := e.NextTry(code, wish, r.Now())
-	err := r.Outbox.Missed(ctx, e.ID, cause.Error(), next, r.Now())
-	if code == job.WebhookFailed || code == job.WebhookRefused {
-		cause = nil
-	} else {
-		cause = fmt.Errorf("tell event %s: %w", e.ID, cause)
-	}
-	if err != nil {
-		err = fmt.Errorf("put off event %s: %w", e.ID, err)
-	}
-	return errors.Join(cause, err)
 }

@@ -29,7 +29,7 @@ func newBench(perTurn int) *bench {
 	b.queues = memqueue.New(memqueue.Config{Now: func() time.Time { return b.now }, Visibility: time.Minute, MaxReceives: 8, Names: []string{"default"}})
 	p := &faulty.Process{Plan: b.script}
 	b.Relay = relay.New(relay.Config{
-		Store: &faulty.Store{Table: b.store, Process: p}, Skipped: b.store, Outbox: b.store, Sender: &faulty.Queue{Inner: b.queues, Process: p},
+		Store: &faulty.Store{Table: b.store, Process: p}, Skipped: b.store, Sender: &faulty.Queue{Inner: b.queues, Process: p},
 		Now: func() time.Time { return b.now }, Timing: job.DefaultTiming(), PerTurn: perTurn,
 	})
 	return b

@@ -24,6 +24,8 @@ type crowd struct {
 	deaf  float64 // receivers of webhooks that do not answer
 	rude  float64 // receivers that refuse for good
 	hands float64 // people who meddle
+
+	receivers map[string]temper // of owners whose receivers are no better when the faults are over
 }
 
 // wish is what one application wants, repeated until it is answered.
@@ -74,7 +76,7 @@ func newFlowWorld(l *lab, seed uint64, rules memstore.Rules) *world {
 		x.age += longAgo
 	}
 	some := func(most float64) float64 { return most * float64(w.rand.IntN(4)) / 3 }
-	c := &crowd{points: map[string][]string{}, dying: some(0.3), deaf: some(0.6), rude: some(0.1), hands: some(1)}
+	c := &crowd{receivers: tempers(seed), points: map[string][]string{}, dying: some(0.3), deaf: some(0.6), rude: some(0.1), hands: some(1)}
 	w.flows = c
 	for f := range w.faults.Chance { // a flow makes more calls than a job
 		w.faults.Chance[f] /= 2
@@ -265,8 +267,13 @@ func (w *world) flowsRest() bool {
 }
 
 // posted is a receiver of webhooks.
-func (w *world) posted(id, url string) error {
+func (w *world) posted(owner, id, url string) error {
 	refused := false
+	if w.flows != nil {
+		if err, strange := w.strangely(owner, id, url); strange {
+			return err
+		}
+	}
 	if w.flows != nil && !w.calm && w.script == nil {
 		switch {
 		case w.chance(w.flows.rude):

@@ -69,8 +69,8 @@ func (s *observed) PutNotice(ctx context.Context, n *job.Notice) error {
 	return err
 }
 
-func (s *observed) Missed(ctx context.Context, id, reason string, next, now time.Time) error {
-	err := s.Store.Missed(ctx, id, reason, next, now)
+func (s *observed) MarkFailed(ctx context.Context, id, reason string, next, now time.Time) error {
+	err := s.Store.MarkFailed(ctx, id, reason, next, now)
 	if err == nil && next.IsZero() {
 		s.oracle.givenUp(id, now)
 	}

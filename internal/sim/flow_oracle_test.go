@@ -21,9 +21,12 @@ type flowOracle struct {
 	jobs    map[job.Flow][]string // of steps, in the order of their acceptance
 	events  map[string]*told
 	notices map[string]job.Notice
-	ends    map[string]trackEnd // by the id of the job that ended its track
-	started map[string]bool     // names of executions
-	byHand  map[string]bool     // jobs and chains that somebody may have cancelled
+
+	receivers map[string]*receiver // by owner and host
+	inTurn    bool                 // what goes on began after the faults, one process at a time
+	ends      map[string]trackEnd  // by the id of the job that ended its track
+	started   map[string]bool      // names of executions
+	byHand    map[string]bool      // jobs and chains that somebody may have cancelled
 }
 
 // batchSeen is a batch with its items.
@@ -55,6 +58,8 @@ type told struct {
 	times   int
 	refused bool // for good
 	givenUp bool
+	// refusedCalmly: refused since the faults are over.
+	refusedCalmly bool
 }
 
 // trackEnd is when a step's job last ended its track.
@@ -63,7 +68,7 @@ type trackEnd struct{ round, generation int }
 func newFlowOracle() flowOracle {
 	return flowOracle{
 		chains: map[string]*job.Chain{}, batches: map[string]*batchSeen{}, steps: map[string]stepOf{}, jobs: map[job.Flow][]string{},
-		events: map[string]*told{}, notices: map[string]job.Notice{}, ends: map[string]trackEnd{}, started: map[string]bool{}, byHand: map[string]bool{},
+		events: map[string]*told{}, notices: map[string]job.Notice{}, receivers: map[string]*receiver{}, ends: map[string]trackEnd{}, started: map[string]bool{}, byHand: map[string]bool{},
 	}
 }
 

@@ -20,6 +20,7 @@ const (
 	uniqueKept                     // a unique key has at most one open job, and is free afterwards
 	underPlan                      // a unit is asked for under the newest plan that is known of an owner
 	startedInTime                  // a job with max_wait starts before its end, or dies of it
+	receiversKept                  // a receiver that fails delays nobody else, is left alone after five failures, and is never asked again once it refused
 	i1                             // no analysis without its unit, no unit without its analysis
 	i2                             // nobody takes more units than their limit, nobody is skipped below it
 	i3                             // a meter says what its rows say
@@ -47,13 +48,15 @@ const (
 // String returns the name that reports use.
 func (i invariant) String() string {
 	return [...]string{
-		"row", "ticket", "due", "bury", "relay", "breaker", "budget", "unique", "plan", "max_wait",
+		"row", "ticket", "due", "bury", "relay", "breaker", "budget", "unique", "plan", "max_wait", "receivers",
 		"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I12", "I13", "I15", "I16", "I17", "I18", "I19", "I21", "I24", "I25",
 	}[i]
 }
 
 // ofFlows reports whether an invariant is about chains and batches alone.
-func (i invariant) ofFlows() bool { return i == i15 || i == i16 || i == i18 || i == i19 }
+func (i invariant) ofFlows() bool {
+	return i == i15 || i == i16 || i == i18 || i == i19 || i == receiversKept
+}
 
 // checked counts the comparisons of each invariant.
 type checked [invariants]int

@@ -14,6 +14,7 @@ import (
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
 	"orbitq/internal/limit"
+	"orbitq/internal/outbox"
 	"orbitq/internal/point"
 	"orbitq/internal/quality"
 	"orbitq/internal/relay"
@@ -51,6 +52,7 @@ type process struct {
 	inline     *worker.Worker // of synchronous jobs
 	intake     *intake.Intake
 	relay      *relay.Relay
+	outbox     *outbox.Outbox
 	reconciler *deadletter.Reconciler
 	operator   *deadletter.Operator
 	flow       *flow.Flow
@@ -72,8 +74,10 @@ func newProcess() *process {
 	})
 	p.relay = relay.New(relay.Config{
 		Store: &p.store, Skipped: &p.store, Sender: &p.queue, Pacer: pacer{}, Policies: kinds.Policies(),
-		Outbox: &p.store, Tell: p.flow.Tell, Now: p.now, Timing: timing(),
+		Now: p.now, Timing: timing(),
 	})
+	p.outbox = outbox.New(outbox.Config{Store: &p.store, Receivers: &p.store, Notifier: p.flow, Now: p.now, Together: p.together})
+	p.flow.Courier.Deliver = p.outbox.Deliver
 	p.reconciler = deadletter.New(&p.store, &p.letters, p.now)
 	p.operator = deadletter.NewOperator(deadletter.OperatorConfig{Rows: &p.store, Operations: &p.ops, Sender: &p.queue, Flows: p.flow, Now: p.now, Entropy: p.entropy, Timing: timing()})
 	return p
@@ -229,6 +233,38 @@ func (w *world) relay() {
 				_, _ = p.flow.Sweep(ctx)
 			}
 		})
+		if w.calm && w.flows != nil {
+			w.oracle.flows.inTurn = true
+		}
+		held := w.oracle.flows.inTurn // to what a sweep must do
+		p.spawn(timeout, func(ctx context.Context) {
+			if !held {
+				_, _ = p.outbox.Sweep(ctx)
+				return
+			}
+			must := w.mustDeliver() //nolint:contextcheck // the oracle looks past the process
+			_, err := p.outbox.Sweep(ctx)
+			w.delivered(must, err) //nolint:contextcheck // the same
+		})
+	}
+}
+
+// together runs functions of a thread side by side: each is a coroutine, as the simulation
+// demands.
+func (p *process) together(run ...func()) {
+	left := len(run)
+	if p.w.sabotage.inTurn {
+		for _, do := range run {
+			do()
+		}
+		return
+	}
+	for _, do := range run {
+		p.open++
+		p.w.spawn(do, func() { left--; p.done() })
+	}
+	for left > 0 && !p.Down() {
+		p.w.sleep(time.Second)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"orbitq/internal/job"
 	"orbitq/internal/limit"
 	"orbitq/internal/memstore"
+	"orbitq/internal/outbox"
 	"orbitq/internal/point"
 )
 
@@ -35,6 +36,9 @@ type sabotage struct {
 	anybody     bool // the owner of a job is not compared
 	losesPoison bool // poison is not recorded
 	behind      bool // another row than its own is written by a claim
+	inTurn      bool // events are delivered one after the other
+	forgetful   bool // nothing is known of receivers that failed
+	insistent   bool // nobody takes note that a receiver has refused
 }
 
 func (s *sabotage) Accept(ctx context.Context, j *job.Job) (job.Job, bool, error) {
@@ -102,6 +106,20 @@ func (s *sabotage) policy() limit.Policy {
 	return p
 }
 
+func (s *sabotage) Receivers(ctx context.Context, owner string) (outbox.Breakers, error) {
+	if s.forgetful {
+		return outbox.Breakers{}, nil
+	}
+	return s.Table.Receivers(ctx, owner)
+}
+
+func (s *sabotage) MarkFailed(ctx context.Context, id, reason string, next, now time.Time) error {
+	if s.insistent && next.IsZero() {
+		next = now.Add(time.Minute)
+	}
+	return s.Table.MarkFailed(ctx, id, reason, next, now)
+}
+
 func (s *sabotage) RecordPoison(ctx context.Context, l deadletter.Letter, why string, now time.Time) error {
 	if s.losesPoison {
 		return nil
@@ -131,6 +149,9 @@ func TestEverySabotageIsNoticed(t *testing.T) {
 		sabotage
 		want invariant
 	}{
+		{"a relay that delivers one after the other", sabotage{inTurn: true}, receiversKept},
+		{"a relay that forgets who failed", sabotage{forgetful: true}, receiversKept},
+		{"a relay that does not hear a refusal", sabotage{insistent: true}, receiversKept},
 		{"a relay without ears", sabotage{deafRelay: true}, i24},
 		{"a platform that deletes all", sabotage{acksAll: true}, i4},
 		{"an API that forgets", sabotage{forgets: true}, i6},
@@ -152,7 +173,11 @@ func TestEverySabotageIsNoticed(t *testing.T) {
 			l := newLab()
 			defer l.close()
 			for seed := range uint64(600) {
-				w := newWorld(l, seed, memstore.Protocol())
+				born := newWorld
+				if c.want == receiversKept {
+					born = newFlowWorld
+				}
+				w := born(l, seed, memstore.Protocol())
 				s := c.sabotage
 				s.w, s.Table = w, w.table
 				w.sabotage, w.view = &s, &s

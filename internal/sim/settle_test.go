@@ -120,8 +120,7 @@ func (w *world) overdue() (todo int) {
 			todo += 1 + j.Ticket
 		}
 	}
-	events, err := w.table.Pending(context.Background(), w.now, 100)
-	w.oracle.mustf(i17, err == nil, "read events: %v", err)
+	events := w.pending(w.now)
 	running, err := w.table.OpenOperations(context.Background(), 100)
 	w.oracle.mustf(i25, err == nil, "read operations: %v", err)
 	return todo + len(events) + len(running) + w.oracle.flows.overdue(w.now)
@@ -134,8 +133,7 @@ func (w *world) atRest() bool {
 			return false
 		}
 	}
-	late, err := w.table.Pending(context.Background(), w.now.AddDate(1, 0, 0), 1) // told again later
-	w.oracle.mustf(i17, err == nil, "read events: %v", err)
+	late := w.pending(w.now.AddDate(1, 0, 0)) // delivered again later
 	return w.oracle.open == 0 && w.overdue() == 0 && len(late) == 0 && w.flowsRest()
 }
 
@@ -170,8 +168,7 @@ func (w *world) untilNext(relay, letters *rhythm) time.Duration {
 
 // retold says when events that could not be told are due again.
 func (w *world) retold(say func(time.Time)) {
-	late, err := w.table.Pending(context.Background(), w.now.AddDate(1, 0, 0), 100)
-	w.oracle.mustf(i17, err == nil, "read events: %v", err)
+	late := w.pending(w.now.AddDate(1, 0, 0))
 	if len(late) == 0 {
 		return
 	}
@@ -198,8 +195,8 @@ func (w *world) quiet() {
 	}
 	w.oracle.rest(w.queues.Depth("dead") - len(w.poison))
 	w.oracle.flowsRest()
-	events, err := w.table.Pending(context.Background(), w.now.AddDate(1, 0, 0), 1)
-	w.oracle.mustf(i17, err == nil && len(events) == 0 && w.oracle.untold == 0, "%d deaths were not told, %d events are left, %v", w.oracle.untold, len(events), err)
+	events := w.pending(w.now.AddDate(1, 0, 0))
+	w.oracle.mustf(i17, len(events) == 0 && w.oracle.untold == 0, "%d deaths were not told, %d events are left", w.oracle.untold, len(events))
 	recorded, err := w.table.Poisoned(context.Background(), 1000)
 	w.oracle.mustf(i12, err == nil, "read poison: %v", err)
 	known := map[string]bool{}

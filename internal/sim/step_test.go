@@ -42,7 +42,9 @@ func (p *process) newFlow() (*flow.Flow, stepHandler) {
 		CheckURL: func(string, string) []job.Violation { return nil },
 		Courier: flow.Courier{
 			Mail: &p.tracks, Sender: &p.queue,
-			Post:  faulty.Post(&p.Process, func(_ context.Context, _, id, url string, _ []byte, _ time.Time) error { return p.w.posted(id, url) }),
+			Post: faulty.Post(&p.Process, func(_ context.Context, owner, id, url string, _ []byte, _ time.Time) error {
+				return p.w.posted(owner, id, url)
+			}),
 			Topic: faulty.Tell(&p.Process, func(ctx context.Context, e job.Event) error { return p.w.sabotage.tell(ctx, e) }),
 			Notices: faulty.Tell(&p.Process, func(_ context.Context, e job.Event) error {
 				p.w.oracle.noticed(e)

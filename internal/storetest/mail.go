@@ -10,6 +10,7 @@ import (
 
 	"orbitq/internal/flow"
 	"orbitq/internal/job"
+	"orbitq/internal/outbox"
 )
 
 // mails are the ports on messages to owners and to whoever listens.
@@ -52,10 +53,7 @@ func posted(t *testing.T, s Store) job.Event {
 // dueAt reports how often an event is due at a time, and as what.
 func dueAt(t *testing.T, s Store, eventID string, now time.Time) (n int, e job.Event) {
 	t.Helper()
-	events, err := s.Pending(context.Background(), now, all)
-	if err != nil {
-		t.Fatalf("pending: %v", err)
-	}
+	events := pendingAt(t, s, now)
 	for i := range events {
 		if events[i].ID == eventID {
 			n, e = n+1, events[i]
@@ -78,7 +76,7 @@ func delivery(t *testing.T, s Store, want flow.Delivery) {
 // missed notes that an event could not be told.
 func missed(t *testing.T, s Store, event, reason string, next, now time.Time) {
 	t.Helper()
-	if err := s.Missed(context.Background(), event, reason, next, now); err != nil {
+	if err := s.MarkFailed(context.Background(), event, reason, next, now); err != nil {
 		t.Fatalf("missed: %v", err)
 	}
 }
@@ -88,8 +86,11 @@ func mailRules() []rule {
 	return []rule{
 		{"an event that was missed is due at its next time and not before", putOff},
 		{"an event that is given up is due never, and tells why", givesUp},
-		{"an event that is told after it was missed forgets why, and is missed no more", toldAfterMissed},
+		{"an event that is delivered after it failed forgets why, and is missed no more", toldAfterMissed},
 		{"a miss that is reported twice is counted once", countsMissOnce},
+		{"an event that is put off is due later, and no try is counted", putOffUncounted},
+		{"events are in lanes by owner, those of operators in their own, page by page", lanesOfEvents},
+		{"what is known of receivers is one owner's, and replaced as a whole", keepsReceivers},
 		{"deliveries are those that were written, in any number", deliveriesOfMany},
 		{"a notice is written once, with the events that tell of it", noticeOnce},
 		{"notices are one owner's, the newest first, page by page, each once", noticesOfAnOwner},
@@ -128,7 +129,7 @@ func givesUp(t *testing.T, s Store) {
 	delivery(t, s, want)
 	// A relay that was slower reports its own miss: it must not bring the event back to life.
 	missed(t, s, e.ID, "too late", later(), start().Add(time.Hour))
-	if err := s.Told(context.Background(), e.ID, later()); err != nil {
+	if err := s.MarkDelivered(context.Background(), e.ID, later()); err != nil {
 		t.Errorf("told: %v", err)
 	}
 	delivery(t, s, want)
@@ -141,13 +142,13 @@ func givesUp(t *testing.T, s Store) {
 func toldAfterMissed(t *testing.T, s Store) {
 	e := posted(t, s)
 	missed(t, s, e.ID, "503", start().Add(time.Minute), start())
-	if err := s.Told(context.Background(), e.ID, later()); err != nil {
+	if err := s.MarkDelivered(context.Background(), e.ID, later()); err != nil {
 		t.Fatalf("told: %v", err)
 	}
 	missed(t, s, e.ID, "409", later().Add(time.Minute), later())
 	// Not even a give-up may undo a delivery.
 	missed(t, s, e.ID, "409", time.Time{}, later())
-	delivery(t, s, flow.Delivery{Event: e, Tries: 1, Told: later()})
+	delivery(t, s, flow.Delivery{Event: e, Tries: 1, Delivered: later()})
 	if n, _ := dueAt(t, s, e.ID, time.Time{}); n != 0 {
 		t.Error("still due")
 	}
@@ -163,6 +164,91 @@ func countsMissOnce(t *testing.T, s Store) {
 	delivery(t, s, flow.Delivery{Event: e, Tries: 1, Next: later(), Reason: "503"})
 	// Its row may have expired: that is no error of the relay's.
 	missed(t, s, id(t), "an event that never was", later(), start())
+}
+
+// putOffUncounted: an event whose turn has not come has not failed, and one that was delivered
+// meanwhile does not come back.
+func putOffUncounted(t *testing.T, s Store) {
+	ctx, e := context.Background(), posted(t, s)
+	next := start().Add(time.Minute)
+	for range 2 {
+		if err := s.Postpone(ctx, e.ID, next); err != nil {
+			t.Fatalf("postpone: %v", err)
+		}
+	}
+	delivery(t, s, flow.Delivery{Event: e, Next: next})
+	if n, _ := dueAt(t, s, e.ID, next.Add(-time.Millisecond)); n != 0 {
+		t.Error("due before its next time")
+	}
+	if n, _ := dueAt(t, s, e.ID, next); n != 1 {
+		t.Error("not due at its next time")
+	}
+	if err := s.MarkDelivered(ctx, e.ID, next); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Postpone(ctx, e.ID, later()); err != nil {
+		t.Errorf("postpone what was delivered: %v", err)
+	}
+	delivery(t, s, flow.Delivery{Event: e, Delivered: next})
+	if err := s.Postpone(ctx, id(t), later()); err != nil {
+		t.Errorf("postpone what never was: %v", err)
+	}
+}
+
+// lanesOfEvents reads a lane in pages of two, beside the events of other rules.
+func lanesOfEvents(t *testing.T, s Store) {
+	dead := died(t, s, "u-"+id(t), start())
+	var want []string
+	n := newNotice(t)
+	lane := n.Events()[0].Lane()
+	for i := range 5 {
+		one := newNotice(t)
+		// Two of one moment: a position made of the time alone would skip or repeat one of them.
+		one.Owner, one.Topic, one.At = n.Owner, false, start().Add(time.Duration(i/2)*time.Second)
+		put(t, s, &one)
+		want = append(want, one.Events()[0].ID)
+	}
+	var got []string
+	for after := ""; ; {
+		page, next, err := s.Pending(context.Background(), lane, later(), after, 2)
+		if err != nil || len(page) > 2 {
+			t.Fatalf("%d events, %v", len(page), err)
+		}
+		for i := range page {
+			if page[i].Owner == n.Owner {
+				got = append(got, page[i].ID)
+			}
+			if page[i].Lane() != lane || page[i].Job == dead.ID {
+				t.Errorf("lane %d has %+v", lane, page[i])
+			}
+		}
+		if after = next; next == "" {
+			break
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if lane == job.OperatorLane || !slices.Equal(got, want) {
+		t.Errorf("lane %d: got %v\nwant %v", lane, got, want)
+	}
+}
+
+// keepsReceivers: of an owner without any, nothing is known.
+func keepsReceivers(t *testing.T, s Store) {
+	ctx, owner := context.Background(), "u-"+id(t)
+	for _, want := range []outbox.Breakers{
+		{"a.example": {Failures: 6, Last: start(), Until: later()}, "b.example:8443": {Failures: 1, Last: start()}}, {"c.example": {Failures: 2, Last: later()}}, {},
+	} {
+		if err := s.SaveReceivers(ctx, owner, want, later()); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Receivers(ctx, owner); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("got %+v, %v\nwant %+v", got, err, want)
+		}
+		if got, err := s.Receivers(ctx, "u-"+id(t)); err != nil || len(got) != 0 {
+			t.Errorf("of another owner: %+v, %v", got, err)
+		}
+	}
 }
 
 // deliveriesOfMany: more than one request reads.
@@ -200,7 +286,7 @@ func noticeOnce(t *testing.T, s Store) {
 		t.Errorf("events %+v", got)
 	}
 	for _, e := range n.Events() {
-		if err := s.Told(context.Background(), e.ID, later()); err != nil {
+		if err := s.MarkDelivered(context.Background(), e.ID, later()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -124,7 +124,7 @@ func countsRunning(t *testing.T, s Store) {
 	owner := "u-" + id(t)
 	count := func(who string, n, want int) {
 		t.Helper()
-		if got, err := s.Running(context.Background(), who, n); err != nil || got != want {
+		if got, err := s.CountOperations(context.Background(), who, n); err != nil || got != want {
 			t.Errorf("%d running of %s, %v, want %d", got, who, err, want)
 		}
 	}

@@ -22,11 +22,26 @@ const all = 1000
 // order, whenever each is due: a rule may let a job die long after every other.
 func pending(t *testing.T, s Store, jobs ...string) []job.Event {
 	t.Helper()
-	events, err := s.Pending(context.Background(), time.Time{}, all)
-	if err != nil {
-		t.Fatalf("pending: %v", err)
+	return slices.DeleteFunc(pendingAt(t, s, time.Time{}), func(e job.Event) bool { return !slices.Contains(jobs, e.Job) })
+}
+
+// pendingAt returns the events of all lanes that are due at a time, lane by lane; the zero
+// time means all.
+func pendingAt(t *testing.T, s Store, now time.Time) (events []job.Event) {
+	t.Helper()
+	for lane := range 1 + job.UserLanes {
+		for after := ""; ; {
+			page, next, err := s.Pending(context.Background(), lane, now, after, all)
+			if err != nil {
+				t.Fatalf("pending: %v", err)
+			}
+			events = append(events, page...)
+			if after = next; next == "" {
+				break
+			}
+		}
 	}
-	return slices.DeleteFunc(events, func(e job.Event) bool { return !slices.Contains(jobs, e.Job) })
+	return events
 }
 
 // eventRules: a death is written down with what tells of it, or not at all.
@@ -34,8 +49,8 @@ func eventRules() []rule {
 	return []rule{
 		{"each death leaves one event, whoever writes it", deathsAreEvents},
 		{"a job that dies again leaves an event of its new life", diesAgain},
-		{"events are pending in the order of what they tell", eventsInOrder},
-		{"a told event is gone, and telling it twice is once", toldOnce},
+		{"events are pending in the order in which they are due", eventsInOrder},
+		{"an event that was delivered is gone, and marking it twice is once", deliveredOnce},
 	}
 }
 
@@ -95,24 +110,24 @@ func eventsInOrder(t *testing.T, s Store) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v\nwant %v", got, want)
 	}
-	if few, err := s.Pending(context.Background(), later(), 2); err != nil || len(few) > 2 {
-		t.Errorf("%d of at most 2, %v", len(few), err)
+	if few, next, err := s.Pending(context.Background(), job.OperatorLane, later(), "", 2); err != nil || len(few) > 2 || next == "" {
+		t.Errorf("%d of at most 2, next %q, %v", len(few), next, err)
 	}
 }
 
-// toldOnce: an event that was told leaves the list, and telling it again is harmless.
-func toldOnce(t *testing.T, s Store) {
+// deliveredOnce: an event that was delivered leaves the list, and marking it again is harmless.
+func deliveredOnce(t *testing.T, s Store) {
 	dead := died(t, s, "u-"+id(t), start())
 	event := job.Death(&dead)
 	for range 2 {
-		if err := s.Told(context.Background(), event.ID, later()); err != nil {
-			t.Fatalf("told: %v", err)
+		if err := s.MarkDelivered(context.Background(), event.ID, later()); err != nil {
+			t.Fatalf("mark delivered: %v", err)
 		}
 		if got := pending(t, s, dead.ID); len(got) != 0 {
 			t.Errorf("still pending: %+v", got)
 		}
 	}
-	if err := s.Told(context.Background(), id(t)+".0.dead", later()); err != nil {
+	if err := s.MarkDelivered(context.Background(), id(t)+".0.dead", later()); err != nil {
 		t.Errorf("an event that is gone: %v", err)
 	}
 }

@@ -242,7 +242,7 @@ func recordsNotice(t *testing.T, s Store) {
 		t.Errorf("notice %+v, %v", got, err)
 	}
 	for _, e := range n.Events() {
-		if err := s.Told(context.Background(), e.ID, later()); err != nil {
+		if err := s.MarkDelivered(context.Background(), e.ID, later()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
 	"orbitq/internal/kinds"
+	"orbitq/internal/outbox"
 	"orbitq/internal/point"
 	"orbitq/internal/query"
 	"orbitq/internal/relay"
@@ -54,7 +55,8 @@ type sides interface {
 	deadletter.Store
 	deadletter.Rows
 	deadletter.Operations
-	relay.Outbox
+	outbox.Store
+	outbox.Receivers
 	gate.Store
 	kinds.Cache
 }

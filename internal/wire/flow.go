@@ -15,6 +15,7 @@ import (
 	"orbitq/internal/account"
 	"orbitq/internal/flow"
 	"orbitq/internal/job"
+	"orbitq/internal/outbox"
 	"orbitq/internal/quality"
 	"orbitq/internal/webhook"
 )
@@ -59,6 +60,7 @@ func (s *System) Flows() *flow.Flow {
 		c.Courier.Topic = account.NewTopic(sns.NewFromConfig(s.aws), s.env.text("ORBITQ_EVENTS_TOPIC")).Tell
 		c.Courier.Notices = account.NewTopic(sns.NewFromConfig(s.aws), s.env.text("ORBITQ_NOTICES_TOPIC")).Tell
 		s.flows = flow.New(c)
+		s.flows.Courier.Deliver = s.outbox(s.flows).Deliver
 	}
 	return s.flows
 }
@@ -67,7 +69,16 @@ func (s *System) Flows() *flow.Flow {
 func (s *System) Flow() *flow.Flow {
 	c := s.flowConfig()
 	c.Runner, c.Courier = s.Worker(), s.courier()
-	return flow.New(c)
+	f := flow.New(c)
+	// The use case and the outbox need each other: it says how an event is sent, the outbox
+	// sends it and takes note.
+	f.Courier.Deliver = s.outbox(f).Deliver
+	return f
+}
+
+// outbox returns what delivers events in the ways that a use case knows.
+func (s *System) outbox(f *flow.Flow) *outbox.Outbox {
+	return outbox.New(outbox.Config{Store: s.store(), Receivers: s.store(), Notifier: f, Now: now})
 }
 
 // executions returns the state machines.

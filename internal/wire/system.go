@@ -263,11 +263,17 @@ func (s *System) Operator() *deadletter.Operator {
 // Failures returns the list of dead jobs.
 func (s *System) Failures() *deadletter.Failures { return deadletter.NewFailures(s.store()) }
 
-// Relay returns the use case of the relay's schedule.
+// RelayParts returns the use cases of the relay's schedule.
+func (s *System) RelayParts() entry.RelayParts {
+	flows := s.Flows() // before the operator, which would be content with less of it
+	return entry.RelayParts{Relay: s.Relay(), Operator: s.Operator(), Flow: flows, Outbox: s.outbox(flows)}
+}
+
+// Relay returns the use case that repeats what a crash left undone.
 func (s *System) Relay() *relay.Relay {
 	return relay.New(relay.Config{
 		Store: s.store(), Skipped: s.store(), Sender: s.queues(), Pacer: s.Gate(), Policies: kinds.Policies(),
-		Outbox: s.store(), Tell: s.Flows().Tell, Now: now, Timing: s.timing(),
+		Now: now, Timing: s.timing(),
 	})
 }
 

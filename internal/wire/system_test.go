@@ -44,7 +44,7 @@ func parts() map[string]struct {
 			return []any{s.Intake(), s.Operator(), s.Starter()}
 		}, slices.Concat(queues, feeds, provider, starts)},
 		"query": {func(s *wire.System) any { return s.Reads() }, slices.Concat(queues, feeds, []string{"ORBITQ_DLQ_URL", "ORBITQ_WEBHOOK_SECRET_ARN"})},
-		"relay": {func(s *wire.System) any { return s.Relay() }, slices.Concat(queues, starts, signs, []string{"ORBITQ_EVENTS_TOPIC", "ORBITQ_NOTICES_TOPIC"})},
+		"relay": {func(s *wire.System) any { return s.RelayParts() }, slices.Concat(queues, starts, signs, []string{"ORBITQ_EVENTS_TOPIC", "ORBITQ_NOTICES_TOPIC"})},
 		"dlq":   {func(s *wire.System) any { return s.DeadLetters() }, []string{"ORBITQ_DLQ_URL", "ORBITQ_DLQ_ARN"}},
 		"step":  {func(s *wire.System) any { return s.Flow() }, slices.Concat(queues, provider, signs)},
 		"enrich": {
