@@ -232,6 +232,7 @@ type call struct {
 	body         string
 	owner, tier  string
 	issued       string            // iat of the token; empty for none
+	scope        string            // of the token; empty for none
 	headers      map[string]string // over the usual ones; "-" removes one
 	base64       bool
 }
@@ -279,6 +280,9 @@ func (c call) event(tb testing.TB) events.APIGatewayV2HTTPRequest {
 		claims := map[string]string{"sub": c.owner, "iss": "https://issuer.example"}
 		if c.tier != "" {
 			claims["tier"] = c.tier
+		}
+		if c.scope != "" {
+			claims["scope"] = c.scope
 		}
 		if c.issued != "" {
 			claims["iat"] = c.issued

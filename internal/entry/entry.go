@@ -26,7 +26,10 @@ import (
 	"encoding/base64"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -134,6 +137,32 @@ func principal(r *request) (intake.Principal, error) {
 	}
 	p.Issued = numericDate(claims["iat"])
 	return p, nil
+}
+
+// mayWrite reports whether the token has the scope of writing. Its route has checked what
+// the route needs; this is for what a reader is shown less of. Issuers write scopes as text
+// or as a list, which API Gateway hands over as "[a b]".
+func mayWrite(r *request) bool {
+	auth := r.RequestContext.Authorizer
+	if auth == nil || auth.JWT == nil {
+		return false
+	}
+	scopes := cmp.Or(auth.JWT.Claims["scope"], auth.JWT.Claims["scp"])
+	return slices.Contains(strings.Fields(strings.Trim(scopes, "[]")), "orbitq/write")
+}
+
+// shownURL is the URL of a webhook as the caller may see it: a query or user in it is often a
+// secret, which is shown only to who could replace it.
+func shownURL(r *request, raw string) string {
+	if mayWrite(r) {
+		return raw
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	u.User, u.RawQuery, u.ForceQuery = nil, "", false
+	return u.String()
 }
 
 // numericDate reads a time of a token: seconds since 1970, also with a fraction or an exponent, as

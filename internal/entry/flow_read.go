@@ -60,6 +60,9 @@ func (r *reader) batch(ctx context.Context, req *request, p intake.Principal) (r
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
+	for i := range o.Calls {
+		o.Calls[i].URL = shownURL(req, o.Calls[i].URL)
+	}
 	return encode(http.StatusOK, viewOverview(&o))
 }
 
@@ -116,11 +119,12 @@ func (r *reader) notices(ctx context.Context, req *request, p intake.Principal) 
 }
 
 // preferences shows which messages the caller wants.
-func (r *reader) preferences(ctx context.Context, _ *request, p intake.Principal) (response, error) {
+func (r *reader) preferences(ctx context.Context, req *request, p intake.Principal) (response, error) {
 	found, err := r.Query.Preferences(ctx, p.Owner)
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
+	found.URL = shownURL(req, found.URL)
 	return encode(http.StatusOK, viewPreferences(found))
 }
 

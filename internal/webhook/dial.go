@@ -16,12 +16,11 @@ import (
 // share of the time.
 const maxTried = 3
 
-// errForbidden is the end of a callback that would reach what it may not. It does
-// not tell the address: that would let users look into our DNS.
-var errForbidden = errors.New("address may not be reached")
-
-// errNoName is a name that nobody knows, for now.
-var errNoName = errors.New("name cannot be resolved")
+// errNoAddress is the end of a callback whose name leads nowhere that it may reach: nobody
+// knows the name, its resolver does not answer in time, or one of its addresses is private
+// or reserved. These are one error with one answer, because a user who could tell them
+// apart could ask which names our network has. It may be better later, as names are.
+var errNoAddress = errors.New("name leads to no public address")
 
 // resolve returns the addresses of a target, all of them checked. One forbidden
 // address is enough to refuse: a name with a public and a private address is
@@ -32,15 +31,15 @@ func (s *Sender) resolve(ctx context.Context, to target) ([]netip.Addr, error) {
 	}
 	found, err := s.c.Resolver.LookupNetIP(ctx, "ip", to.host)
 	switch {
-	case ctx.Err() != nil:
-		return nil, fmt.Errorf("resolve name: %w", ctx.Err())
-	case err != nil || len(found) == 0:
-		return nil, errNoName
+	case errors.Is(ctx.Err(), context.Canceled):
+		return nil, fmt.Errorf("resolve name: %w", ctx.Err()) // this process ends, whatever the name is
+	case ctx.Err() != nil || err != nil || len(found) == 0:
+		return nil, errNoAddress
 	}
 	ips := make([]netip.Addr, len(found))
 	for i, ip := range found {
 		if !reachable(ip, s.c.Allow) {
-			return nil, errForbidden
+			return nil, errNoAddress
 		}
 		ips[i] = ip.Unmap()
 	}
@@ -71,7 +70,7 @@ func (s *Sender) transport(ips []netip.Addr, port uint16, until time.Time) *http
 
 // dialFirst connects to the first address that answers, in the resolver's order.
 func dialFirst(ctx context.Context, dialer *net.Dialer, ips []netip.Addr, port uint16, until time.Time) (net.Conn, error) {
-	err := errNoName
+	err := errNoAddress
 	for _, ip := range ips {
 		conn, dialErr := dialer.DialContext(ctx, "tcp", netip.AddrPortFrom(ip, port).String())
 		if dialErr == nil {
@@ -90,7 +89,7 @@ func dialFirst(ctx context.Context, dialer *net.Dialer, ips []netip.Addr, port u
 func (s *Sender) control(_, address string, _ syscall.RawConn) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil || !reachable(at.Addr(), s.c.Allow) {
-		return errForbidden
+		return errNoAddress
 	}
 	return nil
 }

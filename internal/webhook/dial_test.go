@@ -34,7 +34,7 @@ func TestForbiddenAnswersAreRefused(t *testing.T) {
 		for _, answer := range []string{ip, ip + " 8.8.8.8", "8.8.8.8 2606:4700:4700::1111 1.1.1.1 9.9.9.9 " + ip} {
 			s := r.sender(func(c *Config) { c.Allow, c.Resolver = nil, resolving(answer) })
 			err := s.Post(t.Context(), message(r.url()))
-			e := expect(t, err, job.WebhookRefused, "callback to "+name+": its address is private or reserved")
+			e := expect(t, err, job.WebhookFailed, "callback to "+name+": its name leads to no public address")
 			if strings.Contains(e.Error(), ip) || e.RetryAfter != 0 {
 				t.Errorf("%s: %v tells the address, or waits", answer, e)
 			}
@@ -49,7 +49,7 @@ func TestAnAllowedAddressExcusesNoOther(t *testing.T) {
 	t.Parallel()
 	r := receive(t, saying(http.StatusOK))
 	s := r.sender(func(c *Config) { c.Resolver = resolving("127.0.0.1 127.0.0.2") })
-	expect(t, s.Post(t.Context(), message(r.url())), job.WebhookRefused, "private")
+	expect(t, s.Post(t.Context(), message(r.url())), job.WebhookFailed, "leads to no public address")
 	if r.hits() != 0 {
 		t.Error("something was sent")
 	}
@@ -69,7 +69,7 @@ func TestRebinding(t *testing.T) {
 	if want := []string{"ip " + name}; !slices.Equal(resolver.asked, want) {
 		t.Errorf("got %v, want %v: the name is resolved once", resolver.asked, want)
 	}
-	expect(t, s.Post(t.Context(), message(r.url())), job.WebhookRefused, "private")
+	expect(t, s.Post(t.Context(), message(r.url())), job.WebhookFailed, "leads to no public address")
 	if connections() != 0 || r.hits() != 1 {
 		t.Errorf("%d connections inside, %d requests outside, want 0 and 1", connections(), r.hits())
 	}
@@ -87,10 +87,10 @@ func TestTheDialerLooksToo(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = s.transport([]netip.Addr{ip}, at.Port(), time.Now().Add(time.Minute)).RoundTrip(req) //nolint:bodyclose // there is no answer
-		if !errors.Is(err, errForbidden) {
+		if !errors.Is(err, errNoAddress) {
 			t.Errorf("%s: got %v", ip, err)
 		}
-		expect(t, silence(name, err), job.WebhookRefused, "private")
+		expect(t, silence(name, err), job.WebhookFailed, "leads to no public address")
 	}
 	if connections() != 0 {
 		t.Errorf("%d connections", connections())
@@ -136,18 +136,47 @@ func TestNamesThatDoNotResolve(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		resolver *answers
-		part     string
 	}{
-		{"unknown", &answers{err: &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}}, "cannot be resolved"},
-		{"no addresses", resolving(""), "cannot be resolved"},
-		{"too slow", &answers{during: slow, err: context.DeadlineExceeded}, "no answer in time"},
-		{"right, but too slow", &answers{during: slow, turns: resolving("127.0.0.1").turns}, "no answer in time"},
+		{"unknown", &answers{err: &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}}},
+		{"no addresses", resolving("")},
+		{"too slow", &answers{during: slow, err: context.DeadlineExceeded}},
+		{"right, but too slow", &answers{during: slow, turns: resolving("127.0.0.1").turns}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := r.sender(func(x *Config) { x.Resolver, x.Timeout = c.resolver, time.Second })
-			expect(t, s.Post(t.Context(), message(r.url())), job.WebhookFailed, c.part)
+			expect(t, s.Post(t.Context(), message(r.url())), job.WebhookFailed, "leads to no public address")
 		})
+	}
+}
+
+// TestNoAnswerTellsNamesApart: who may name any host could else ask which names our network
+// has. What became of a delivery is the same in every word, code and wait.
+func TestNoAnswerTellsNamesApart(t *testing.T) {
+	t.Parallel()
+	r := receive(t, saying(http.StatusOK))
+	var first *job.Error
+	for what, resolver := range map[string]*answers{
+		"unknown":        {err: &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}},
+		"out of order":   {err: &net.DNSError{Err: "server misbehaving", Name: name, IsTemporary: true}},
+		"too slow":       {err: &net.DNSError{Err: "i/o timeout", Name: name, IsTimeout: true}},
+		"private":        resolving("10.0.0.1"),
+		"loopback":       resolving("127.0.0.1"),
+		"metadata":       resolving("169.254.169.254"),
+		"public as well": resolving("8.8.8.8 10.0.0.1"),
+		"of no address":  resolving(""),
+	} {
+		s := r.sender(func(c *Config) { c.Allow, c.Resolver = nil, resolver })
+		got, ok := errors.AsType[*job.Error](s.Post(t.Context(), message(r.url())))
+		if !ok {
+			t.Fatalf("%s: no error of ours", what)
+		}
+		if first == nil {
+			first = got
+		}
+		if got.Code != first.Code || got.Error() != first.Error() || got.RetryAfter != first.RetryAfter || fmt.Sprint(got.Violations) != fmt.Sprint(first.Violations) {
+			t.Errorf("%s: %+v, another name %+v", what, got, first)
+		}
 	}
 }
 

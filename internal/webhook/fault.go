@@ -73,11 +73,8 @@ func silence(host string, err error) error {
 	var untrusted *tls.CertificateVerificationError
 	var system syscall.Errno
 	switch {
-	case errors.Is(err, errForbidden):
-		e.Code = job.WebhookRefused
-		say("its address is private or reserved", errForbidden)
-	case errors.Is(err, errNoName):
-		say("its name cannot be resolved", errNoName)
+	case errors.Is(err, errNoAddress):
+		say("its name leads to no public address", errNoAddress)
 	case errors.Is(err, context.Canceled):
 		say("given up before it answered", context.Canceled)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():

@@ -17,7 +17,9 @@
 // changes between look and call (DNS rebinding) gains nothing; the dialer looks
 // at the address once more, last thing before it connects. No redirect is
 // followed, no proxy used, no connection kept, and what the receiver answers is
-// read up to a limit and dropped. See address.go for what counts as public.
+// read up to a limit and dropped. See address.go for what counts as public. Names
+// that lead nowhere all get one answer, so that users cannot ask our resolver
+// which private names there are.
 //
 // It treats the URL as a secret too: its path and query often hold a token. No
 // error has more of it than the host, and none has words of the receiver, who
