@@ -122,9 +122,9 @@ type Swept struct {
 // sweep is the state of one Sweep.
 type sweep struct {
 	total Swept
-	seen  map[string]bool // message ids
-	dead  map[string]bool // jobs whose carrier this sweep holds
-	held  []Letter        // given back at the end
+	seen  map[string]bool      // message ids
+	dead  map[job.Message]bool // carriers of dead jobs that this sweep holds
+	held  []Letter             // given back at the end
 	errs  []error
 }
 
@@ -132,7 +132,7 @@ type sweep struct {
 // second time, a move task starts, or half of ctx's time is over. What stays is given back at the
 // end, not in between: it would come again within the sweep.
 func (r *Reconciler) Sweep(ctx context.Context) (Swept, error) {
-	s := &sweep{seen: map[string]bool{}, dead: map[string]bool{}}
+	s := &sweep{seen: map[string]bool{}, dead: map[job.Message]bool{}}
 	// What is received has to be given back in time, too: a sweep that is killed would
 	// hide its letters from the console until their visibility timeout.
 	began := r.now()
@@ -199,10 +199,11 @@ func (r *Reconciler) one(ctx context.Context, s *sweep, l Letter) {
 
 // twin reports whether the sweep already holds a letter that carries the same dead
 // job. A message that somebody sent twice dies twice; one of the two is enough for a
-// redrive, and the other would revive nothing.
-func (s *sweep) twin(id string) bool {
-	known := s.dead[id]
-	s.dead[id] = true
+// redrive, and the other would revive nothing. Another message of the job is none: it
+// carries a later death, if a person has retried the job while the sweep went on.
+func (s *sweep) twin(m job.Message) bool {
+	known := s.dead[m]
+	s.dead[m] = true
 	return known
 }
 
@@ -219,7 +220,7 @@ func (r *Reconciler) judge(ctx context.Context, s *sweep, l Letter) (Fate, error
 	if fate == Orphan {
 		return r.poison(ctx, l, "no job "+m.Job+", or none of its sends has this number")
 	}
-	if fate == Recorded && s.twin(m.Job) {
+	if fate == Recorded && s.twin(m) {
 		return Surplus, nil
 	}
 	return fate, nil

@@ -43,19 +43,20 @@ func (h *heap) Return(_ context.Context, receipt string) error {
 	return nil
 }
 
-// TestOneLetterForEachDeadJob: a message that was sent twice dies twice, and only one of the two letters stays; poison is
-// no twin of anything, not even of the same words.
+// TestOneLetterForEachDeadJob: a message that was sent twice dies twice, and only one of the two letters stays. The letter of
+// another death stays, too; poison is no twin of anything, not even of the same words.
 func TestOneLetterForEachDeadJob(t *testing.T) {
 	t.Parallel()
 	body := job.Message{Version: job.MessageVersion, Job: job.DerivedID("a"), Ticket: 1}.Encode()
 	q := &heap{letters: []deadletter.Letter{
 		{MessageID: "1", Receipt: "first", Body: body},
 		{MessageID: "2", Receipt: "twin", Body: body},
+		{MessageID: "5", Receipt: "of a later death", Body: job.Message{Version: job.MessageVersion, Job: job.DerivedID("a"), Generation: 1, Ticket: 2}.Encode()},
 		{MessageID: "3", Receipt: "poison", Body: "x"},
 		{MessageID: "4", Receipt: "poison again", Body: "x"},
 	}}
 	swept, err := deadletter.New(recorded{}, q, time.Now).Sweep(t.Context())
-	if err != nil || swept.Deleted != 1 || len(q.deleted) != 1 || q.deleted[0] != "twin" || len(q.returned) != 3 {
+	if err != nil || swept.Deleted != 1 || len(q.deleted) != 1 || q.deleted[0] != "twin" || len(q.returned) != 4 {
 		t.Errorf("swept %+v, deleted %v, returned %v, %v", swept, q.deleted, q.returned, err)
 	}
 }

@@ -21,7 +21,7 @@ func (s *Store) NotePlan(ctx context.Context, owner string, p job.Plan) (job.Pla
 		if !note {
 			return inForce, nil
 		}
-		c := equals("pi", row["pi"])
+		c := equals("pi", row["pi"]).and(equals("lim", row["lim"])) // two tokens of one moment differ in the limit
 		err := s.putUnder(ctx, &types.Put{
 			TableName: &s.table, Item: encodePlan(owner, p), ConditionExpression: &c.expr,
 			ExpressionAttributeNames: c.names, ExpressionAttributeValues: c.values,

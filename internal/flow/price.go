@@ -42,6 +42,7 @@ const (
 	writesPerStep  = 14 // accept 2, claim 1, limiter 2, cache 2, call record 1, settle 6
 	writesPerTrack = 1  // item or chain
 	readsPerVisit  = 3  // batch, item, point
+	readsPerStep   = 2  // claim: job, plan
 )
 
 // CostOf returns what so many items with so many steps each cost.
@@ -50,7 +51,7 @@ func CostOf(items, steps int, distributed bool) Cost {
 		// Choice and map, summary with its choice, both callbacks with theirs, end; in each
 		// item its visit, the choice behind it, and its end.
 		Transitions: 8 + 3*items, Invocations: 3 + items,
-		WriteUnits: items*(steps*writesPerStep+writesPerTrack) + 4, ReadUnits: items*readsPerVisit + items/8,
+		WriteUnits: items*(steps*writesPerStep+writesPerTrack) + 4, ReadUnits: items*(readsPerVisit+steps*readsPerStep) + items/8,
 		ProviderRequests: items,
 	}
 	if distributed {
@@ -64,7 +65,7 @@ func CostOf(items, steps int, distributed bool) Cost {
 // ChainCost returns what a chain with so many steps costs.
 func ChainCost(steps int) Cost {
 	return priced(Units{
-		Transitions: 2 + 2*steps, Invocations: steps, WriteUnits: steps*(writesPerStep+writesPerTrack) + 2, ReadUnits: steps * readsPerVisit,
+		Transitions: 2 + 2*steps, Invocations: steps, WriteUnits: steps*(writesPerStep+writesPerTrack) + 2, ReadUnits: steps * (readsPerVisit + readsPerStep),
 		ProviderRequests: 1,
 	}, float64(steps)*secondsPerVisit)
 }

@@ -101,18 +101,18 @@ func TestCosts(t *testing.T) {
 		want flow.Units
 	}{
 		{"nothing", flow.CostOf(0, 1, false), flow.Units{Transitions: 8, Invocations: 3, WriteUnits: 4}},
-		{"a hundred items", flow.CostOf(100, 1, false), flow.Units{Transitions: 308, Invocations: 103, WriteUnits: 1504, ReadUnits: 312, ProviderRequests: 100}},
-		{"with three steps", flow.CostOf(100, 3, false), flow.Units{Transitions: 308, Invocations: 103, WriteUnits: 4304, ReadUnits: 312, ProviderRequests: 100}},
-		{"a thousand and one, in chunks", flow.CostOf(1001, 1, true), flow.Units{Transitions: 412, Invocations: 104, WriteUnits: 15019, ReadUnits: 3128, ObjectPuts: 1, ProviderRequests: 1001}},
-		{"a chain", flow.ChainCost(3), flow.Units{Transitions: 8, Invocations: 3, WriteUnits: 47, ReadUnits: 9, ProviderRequests: 1}},
+		{"a hundred items", flow.CostOf(100, 1, false), flow.Units{Transitions: 308, Invocations: 103, WriteUnits: 1504, ReadUnits: 512, ProviderRequests: 100}},
+		{"with three steps", flow.CostOf(100, 3, false), flow.Units{Transitions: 308, Invocations: 103, WriteUnits: 4304, ReadUnits: 912, ProviderRequests: 100}},
+		{"a thousand and one, in chunks", flow.CostOf(1001, 1, true), flow.Units{Transitions: 412, Invocations: 104, WriteUnits: 15019, ReadUnits: 5130, ObjectPuts: 1, ProviderRequests: 1001}},
+		{"a chain", flow.ChainCost(3), flow.Units{Transitions: 8, Invocations: 3, WriteUnits: 47, ReadUnits: 15, ProviderRequests: 1}},
 	} {
 		if c.got.Units != c.want || c.got.PricedOn != "2026-10" {
 			t.Errorf("%s: %+v, want %+v", c.name, c.got, c.want)
 		}
 	}
 	// By hand: 308 transitions at 25 dollars a million, 103 requests at 0.20, 35 s of a
-	// quarter of a GB at 13.334, 1504 writes at 0.625, 312 reads at 0.125.
-	if want, got := (308*25+103*0.2+35*0.25*13.334+1504*0.625+312*0.125)/1e6, flow.CostOf(100, 1, false).USD; math.Abs(got-want) > 1e-6 || got == 0 {
+	// quarter of a GB at 13.334, 1504 writes at 0.625, 512 reads at 0.125.
+	if want, got := (308*25+103*0.2+35*0.25*13.334+1504*0.625+512*0.125)/1e6, flow.CostOf(100, 1, false).USD; math.Abs(got-want) > 1e-6 || got == 0 {
 		t.Errorf("got %v dollars, want %v", got, want)
 	}
 	if chunks, inline := flow.CostOf(5000, 1, true).USD, flow.CostOf(5000, 1, false).USD; chunks >= inline {
