@@ -105,7 +105,7 @@ func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{
 		t: t, store: memstore.New(job.DefaultTiming()), now: time.Date(2026, 3, 15, 12, 0, 0, 0, time.UTC),
-		exec: &executions{inputs: map[string]input{}, gone: map[string]bool{}}, acts: map[string]act{},
+		exec: &executions{inputs: map[string]input{}, gone: map[string]bool{}, torn: map[string]bool{}}, acts: map[string]act{},
 		seam: &seam{broken: map[string]error{}, before: map[string]func(){}},
 	}
 	ports, clock := table{b.store, b.seam, &b.gone}, func() time.Time { return b.now }

@@ -28,6 +28,7 @@ type executions struct {
 	names   []string // in the order of their start
 	inputs  map[string]input
 	gone    map[string]bool // ended, one way or another
+	torn    map[string]bool // those that cannot be asked after
 	list    []byte          // the newest stored list
 	refuse  error           // of starts
 	mute    error           // of questions
@@ -63,6 +64,9 @@ func (e *executions) Start(_ context.Context, m flow.Machine, name string, raw [
 
 // Running implements flow.Executions.
 func (e *executions) Running(_ context.Context, _ flow.Machine, name string) (bool, error) {
+	if e.torn[name] {
+		return false, errNo
+	}
 	_, there := e.inputs[name]
 	return there && !e.gone[name], e.mute
 }

@@ -42,7 +42,7 @@ func (f *Flow) Sweep(ctx context.Context) (Swept, error) {
 		s.Seen++
 		resumed, err := f.resume(ctx, flow)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("resume %s: %w", flow, err))
+			errs = append(errs, fmt.Errorf("resume %s: %w", flow, err), f.behind(ctx, flow))
 		}
 		if resumed {
 			s.Resumed++
@@ -58,6 +58,31 @@ func (f *Flow) resume(ctx context.Context, flow job.Flow) (bool, error) {
 		return f.resumeChain(ctx, id)
 	}
 	return f.resumeBatch(ctx, id)
+}
+
+// behind puts a chain or batch that could not be asked after behind the others that are due:
+// as many of them as a sweep asks after would hide all others.
+func (f *Flow) behind(ctx context.Context, flow job.Flow) (err error) {
+	kind, id := flow.Parts()
+	if kind == "chain" {
+		_, err = f.Chains.AmendChain(ctx, id, func(c job.Chain) (job.Chain, error) {
+			if due(c.Look, f.Now()) {
+				c.Look = f.Now()
+			}
+			return c, nil
+		})
+	} else {
+		_, err = f.Batches.AmendBatch(ctx, id, func(b job.Batch) (job.Batch, Change, error) {
+			if due(b.Look, f.Now()) {
+				b.Look = f.Now()
+			}
+			return b, Change{}, nil
+		})
+	}
+	if err = unlessGone(err); err != nil {
+		return fmt.Errorf("put %s behind: %w", flow, err)
+	}
+	return nil
 }
 
 // resumeChain starts the execution of a chain that has none.

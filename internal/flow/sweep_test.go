@@ -259,3 +259,34 @@ func TestASweepIsOvertaken(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestFlowsThatCannotBeAskedAfterHideNobody: as many of them as a sweep looks at stand in front
+// of one that has lost its execution.
+func TestFlowsThatCannotBeAskedAfterHideNobody(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.points(owner, 1, flow.PerSweep+1)
+	start := func(n int) job.Chain {
+		c, startErr, err := b.StartChain(t.Context(), request("", ""), flow.ChainWish{Point: pointID(1 + n)})
+		if err != nil || startErr != nil {
+			t.Fatal(err, startErr)
+		}
+		return c
+	}
+	for n := range flow.PerSweep {
+		b.exec.torn[job.ExecutionName(start(n).ID, 0)] = true
+	}
+	b.now = b.now.Add(time.Second)
+	lost := start(flow.PerSweep)
+	b.exec.gone[job.ExecutionName(lost.ID, 0)] = true
+	b.now = b.now.Add(16 * time.Minute)
+	for range 2 {
+		if _, err := b.Sweep(t.Context()); !errors.Is(err, errNo) {
+			t.Errorf("swept with %v", err)
+		}
+		b.now = b.now.Add(time.Minute)
+	}
+	if got := b.chainRow(lost.ID); got.Generation != 1 {
+		t.Errorf("not resumed by the second sweep: %+v", got)
+	}
+}

@@ -186,6 +186,16 @@ func MadeUp(j Job, t Timing, now time.Time) (Job, error) {
 	return Held(Revived(detached(j), t, now), now), nil
 }
 
+// MadeUpLater returns the row of a skipped job that could not be made up, because an open job
+// holds its unique key: it stays skipped, and its place is behind all others that are due.
+func MadeUpLater(j Job, now time.Time) (Job, error) {
+	if j.State != Skipped || now.Before(j.Look) {
+		return j, Errorf(StateConflict, "the job is %s", j.State)
+	}
+	j.Look = now
+	return j, nil
+}
+
 // detached returns a skipped job without its chain or batch, which went on without it: it
 // runs by message now.
 func detached(j Job) Job {

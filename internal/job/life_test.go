@@ -50,7 +50,7 @@ func (l *life) check(step job.Transition, next job.Job) {
 		{"no more exceptions than attempts", 0 <= next.Exceptions && next.Exceptions <= next.Attempts},
 		{"a final row has an end", open == next.Finished.IsZero()},
 		{"tickets grow", next.Ticket >= l.row.Ticket && next.ValidTicket >= l.row.ValidTicket && next.ValidTicket <= next.Ticket},
-		{"a final row is left for a new generation or a tombstone", l.row.State == "" || l.row.State.Open() || next.Generation == l.row.Generation+1 || next.State == job.Forgotten},
+		{"a final row is left for a new generation or a tombstone", l.row.State == "" || l.row.State.Open() || next.Generation == l.row.Generation+1 || next.State == job.Forgotten || step.Event == "retry, key held"},
 		{"an open row keeps its generation", !l.row.State.Open() || next.Generation == l.row.Generation},
 		{"dead means a reason and a carrier", next.State != job.Dead || next.Code != "" && next.Reason != "" && next.DeadTicket > 0},
 		{"the history is short", len(next.History) <= job.HistorySize},
@@ -93,7 +93,7 @@ func (l *life) reserve() {
 			l.become("claim, limit reserved", next)
 			return
 		case job.UsedUp:
-			l.become("claim, limit used", job.SkippedByQuota(l.row, l.now.AddDate(0, 1, 0), l.now))
+			l.become("claim, limit used", job.SkippedByQuota(l.row, l.now.Add(time.Duration(rapid.SampledFrom([]int{100, 3_000_000}).Draw(l.t, "units"))*time.Second), l.now))
 			return
 		case job.HasRoom:
 			l.row.UsageKey = "USAGE"
@@ -215,6 +215,10 @@ func (l *life) others() {
 		l.person("snooze", may, "", func() (job.Job, error) { return job.Snooze(l.row, wait, t, l.now) })
 	case 6:
 		may := l.row.State == job.Skipped && !l.now.Before(l.row.Look)
+		if rapid.Bool().Draw(l.t, "key held") {
+			l.person("retry, key held", may, "", func() (job.Job, error) { return job.MadeUpLater(l.row, l.now) })
+			return
+		}
 		l.person("retry", may, "", func() (job.Job, error) { return job.MadeUp(l.row, t, l.now) })
 	case 7:
 		plan := job.Plan{Tier: "pro", Limit: 100}

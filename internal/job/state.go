@@ -64,6 +64,7 @@ func Transitions() []Transition {
 		Transition{Dead, "redrive", Queued, "the message that carried the job to death was sent anew"},
 		Transition{Dead, "retry", Queued, "its owner asks"},
 		Transition{Skipped, "retry", Queued, "its owner asks, or a cycle with new units begins"},
+		Transition{Skipped, "retry, key held", Skipped, "a cycle with new units begins, an open job holds its unique key"},
 		Transition{Dead, "forget", Forgotten, "its owner asks"},
 		Transition{Dead, "restart", Queued, "its chain or batch goes on with it in another round"},
 		Transition{Cancelled, "restart", Queued, "its batch goes on with it in another round"},

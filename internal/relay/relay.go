@@ -211,10 +211,22 @@ func (r *Relay) makeUp(ctx context.Context, s *sweep) {
 		switch code := job.CodeOf(err); {
 		case err == nil:
 			s.total.MadeUp++
-		case code == job.StateConflict, code == job.NotFound, code == job.UniqueHeld:
-			// The row has moved on since the index was written, or its key is taken.
+		case code == job.StateConflict, code == job.NotFound:
+			// The row has moved on since the index was written.
+		case code == job.UniqueHeld:
+			r.makeUpLater(ctx, s, h.ID)
 		default:
 			s.errs = append(s.errs, fmt.Errorf("make up job %s: %w", h.ID, err))
+			r.makeUpLater(ctx, s, h.ID)
 		}
+	}
+}
+
+// makeUpLater puts a job that could not be made up behind the others: as many of them as a
+// sweep looks at would hide all others.
+func (r *Relay) makeUpLater(ctx context.Context, s *sweep, id string) {
+	_, err := r.Skipped.Amend(ctx, id, func(j job.Job) (job.Job, error) { return job.MadeUpLater(j, r.Now()) })
+	if code := job.CodeOf(err); err != nil && code != job.StateConflict && code != job.NotFound {
+		s.errs = append(s.errs, fmt.Errorf("put job %s behind: %w", id, err))
 	}
 }

@@ -62,6 +62,30 @@ func TestWhatIsInNoStateToBeMadeUpIsPassedOver(t *testing.T) {
 	r.sweep(t, relay.Swept{MadeUp: 1})
 }
 
+// TestJobsWhoseKeysAreHeldHideNobody: as many of them as a sweep makes up stand in front of one
+// whose key is free.
+func TestJobsWhoseKeysAreHeldHideNobody(t *testing.T) {
+	t.Parallel()
+	r := newRoad()
+	r.PerTurn = 2
+	for _, key := range []string{"k", "l"} {
+		r.skip(t, "skipped "+key, func(j *job.Job) { j.Unique = key })
+		r.hold(t, "holder "+key, "paced", "default", func(j *job.Job) { j.Unique = key })
+	}
+	r.now = r.now.Add(time.Second)
+	free := r.skip(t, "free", nil)
+	r.now = free.Look
+	for range 2 {
+		if _, err := r.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.now = r.now.Add(time.Minute)
+	}
+	if got := r.row(t, free.ID); got.Generation != 1 {
+		t.Errorf("not made up by the second sweep: %+v", got)
+	}
+}
+
 // TestSideFaultsAreReportedAndStopNobodyElse breaks one call beside the shards.
 func TestSideFaultsAreReportedAndStopNobodyElse(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,7 +64,14 @@ func (o *oracle) change(e *effect, old, next *job.Job) {
 	if o.broken(ticketsGrow, next.Ticket >= old.Ticket && next.ValidTicket >= old.ValidTicket) {
 		o.failf(ticketsGrow, "%s took ticket %d back to %d", e.op, old.Ticket, next.Ticket)
 	}
-	again := !old.State.Open() && next.State != job.Forgotten // a final row is left for a new generation alone
+	again := !old.State.Open() && next.State != job.Forgotten  // a final row is left for a new generation alone
+	if old.State == job.Skipped && next.State == job.Skipped { // or, if it could not be made up, behind the others
+		moved := *old
+		moved.Look, again = next.Look, false
+		if o.broken(i5, reflect.DeepEqual(moved, *next) && next.Look.After(old.Look)) {
+			o.failf(i5, "%s changed more than the look of a skipped job: %+v\nwas %+v", e.op, *next, *old)
+		}
+	}
 	if o.broken(i5, again == (next.Generation == old.Generation+1) && again != (next.Generation == old.Generation)) {
 		o.failf(i5, "%s: generation %d -> %d from %s", e.op, old.Generation, next.Generation, old.State)
 	}
@@ -103,7 +111,7 @@ func (o *oracle) became(e *effect, old, next *job.Job) {
 		}
 	case job.Skipped:
 		used := o.units[meter{old.Owner, usage.KeyOf(next, e.at)}].Used
-		if o.broken(i2, used >= next.Limit) {
+		if o.broken(i2, used >= next.Limit || old.State == job.Skipped) {
 			o.failf(i2, "job %s was skipped at %d of %d used", e.id, used, next.Limit)
 		}
 	case job.Scheduled, job.Succeeded, job.Cancelled, job.Forgotten:

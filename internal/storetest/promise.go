@@ -151,6 +151,7 @@ func promiseRules() []rule {
 	return []rule{
 		{"a skipped job lapses when its owner has new units, and not before", lapsesInTime},
 		{"a skipped job that runs again does not lapse", lapsesNoMore},
+		{"a skipped job that is put behind lapses at its new look", lapsesLater},
 		{"a job that has not started at the end of max_wait dies, and runs before", lateDies},
 		{"an attempt that was given back is no start", givenBackIsLate},
 		{"an attempt that ended is a start", startedInTime},
@@ -203,6 +204,22 @@ func lapsesNoMore(t *testing.T, s Store) {
 		if _, ok := hint(t, s, j.ID, next.Look); !ok {
 			t.Errorf("not among the open ones: %+v", next)
 		}
+	}
+}
+
+// lapsesLater: it stands behind the others that are due.
+func lapsesLater(t *testing.T, s Store) {
+	j := skips(t, s)
+	now := j.Look.Add(time.Hour)
+	next := amend(t, s, j.ID, func(j job.Job) (job.Job, error) { return job.MadeUpLater(j, now) }, "")
+	if got := row(t, s, j.ID); !reflect.DeepEqual(got, next) || !got.Look.Equal(now) {
+		t.Errorf("row %+v\nwant %+v", got, next)
+	}
+	if _, early := lapsed(t, s, j.ID, now.Add(-time.Millisecond)); early {
+		t.Error("lapsed before its new look")
+	}
+	if h, ok := lapsed(t, s, j.ID, now); !ok || !h.Look.Equal(now) {
+		t.Errorf("hint %+v, %v", h, ok)
 	}
 }
 
