@@ -189,7 +189,7 @@ func covered(t *testing.T, total *tally, flows bool) {
 	var never, rarely []string
 	for e, n := range total.moves {
 		switch {
-		case n == 0 && !flows && (e.from == "" && e.to == job.Cancelled || e.from == job.Cancelled):
+		case n == 0 && !flows && (e.to == job.Cancelled && (e.from == "" || e.from == job.Dead) || e.from == job.Cancelled):
 			// Only whoever drives a step does that.
 		case n == 0:
 			never = append(never, e.String())
