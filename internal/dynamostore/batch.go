@@ -11,10 +11,10 @@ import (
 
 // batchDoc says how a batch is written.
 func batchDoc(id string) kept[job.Batch] {
-	k := key("BATCH#"+id, "BATCH")
+	k := batchRow(id)
 	return kept[job.Batch]{what: "batch " + id, key: k, row: func(b *job.Batch) (writer, error) {
-		w, err := document(key("BATCH#"+b.ID, "BATCH"), b)
-		return w.flow("BATCHES#"+b.Owner, place(b.Created, b.ID), b.Look, b.Finished), err
+		w, err := document(batchRow(b.ID), b)
+		return w.flow(batchesOf(b.Owner), place(b.Created, b.ID), b.Look, b.Finished), err
 	}}
 }
 
@@ -69,5 +69,5 @@ func (s *Store) AmendBatch(ctx context.Context, id string, decide func(job.Batch
 
 // OwnBatches implements flow.Batches.
 func (s *Store) OwnBatches(ctx context.Context, owner, after string, n int) ([]job.Batch, string, error) {
-	return listDocs(ctx, s, "BATCHES#"+owner, after, n, func(b *job.Batch) string { return b.ID })
+	return listDocs(ctx, s, batchesOf(owner), after, n, func(b *job.Batch) string { return b.ID })
 }

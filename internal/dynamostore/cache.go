@@ -18,7 +18,7 @@ import (
 // Cached implements kinds.Cache. The end is compared here: the table's TTL may be
 // days late.
 func (s *Store) Cached(ctx context.Context, hash string, now time.Time) (satellite.Series, bool, error) {
-	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.table, Key: key("CACHE#"+hash, "CACHE")})
+	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.table, Key: cacheKey(hash)})
 	if err != nil {
 		return satellite.Series{}, false, coded("read cache", err)
 	}
@@ -50,7 +50,7 @@ func (s *Store) Keep(ctx context.Context, hash string, series satellite.Series, 
 	if err := pack.Close(); err != nil {
 		return fmt.Errorf("pack series: %w", err)
 	}
-	w := writer(key("CACHE#"+hash, "CACHE"))
+	w := writer(cacheKey(hash))
 	w["series"] = &types.AttributeValueMemberB{Value: packed.Bytes()}
 	w.time("until", until)
 	w["ttl"] = num(until.Unix())

@@ -2,7 +2,6 @@ package dynamostore
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -24,7 +23,7 @@ func (s *Store) RecordCalls(ctx context.Context, calls []limit.Call) error {
 
 // encodeCall returns the row of a call.
 func encodeCall(c *limit.Call) item {
-	w := writer(key("JOB#"+c.Job, fmt.Sprintf("CALL#%013d#%d#%d", ms(c.At), c.Attempt, c.Sequence)))
+	w := writer(callKey(c))
 	w.str("type", c.Type)
 	w["ms"], w["status"] = num(c.Took.Milliseconds()), num(c.Status)
 	w["cached"] = &types.AttributeValueMemberBOOL{Value: c.Cached}
@@ -40,7 +39,7 @@ func encodeCall(c *limit.Call) item {
 
 // Calls implements query.Store: the calls of a job, the oldest first.
 func (s *Store) Calls(ctx context.Context, jobID string) ([]limit.Call, error) {
-	rows, err := s.partition(ctx, "JOB#"+jobID, true, 0)
+	rows, err := s.partition(ctx, jobRows(jobID), true, 0)
 	calls := []limit.Call{}
 	for _, row := range rows {
 		r := reader(row)

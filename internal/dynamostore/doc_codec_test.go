@@ -74,7 +74,7 @@ func TestDocumentsComeBackAsTheyWere(t *testing.T) {
 			Account: accounts().Draw(t, "account"), Track: tracks().Draw(t, "track"), ID: job.DerivedID(texts().Draw(t, "id")), Queue: texts().Draw(t, "queue"),
 			BodyHash: texts().Draw(t, "hash"), Generation: n.Draw(t, "gen"), Created: times().Draw(t, "created"), Look: times().Draw(t, "look"),
 		}
-		indexed(t, back(t, chainDoc(c.ID), c), "CHAINS#"+c.Owner, c.Look, c.Finished)
+		indexed(t, back(t, chainDoc(c.ID), c), chainsOf(c.Owner), c.Look, c.Finished)
 		b := job.Batch{
 			Account: c.Account, ID: c.ID, Name: texts().Draw(t, "name"), Queue: c.Queue, Steps: c.Steps, AllowFailures: rapid.Bool().Draw(t, "allow"), BodyHash: c.BodyHash,
 			Total: n.Draw(t, "total"), Round: n.Draw(t, "round"), Runs: n.Draw(t, "runs"), Stop: job.Stop(texts().Draw(t, "stop")), Caught: rapid.Bool().Draw(t, "caught"),
@@ -82,7 +82,7 @@ func TestDocumentsComeBackAsTheyWere(t *testing.T) {
 			Calls:   map[string]job.Callback{job.CallThen: {URL: texts().Draw(t, "url"), Notify: rapid.Bool().Draw(t, "notify"), Kind: "k", Point: "p"}},
 			Created: c.Created, Began: times().Draw(t, "began"), Finished: times().Draw(t, "finished"), Look: c.Look,
 		}
-		indexed(t, back(t, batchDoc(b.ID), b), "BATCHES#"+b.Owner, b.Look, b.Finished)
+		indexed(t, back(t, batchDoc(b.ID), b), batchesOf(b.Owner), b.Look, b.Finished)
 		it := job.Item{Track: tracks().Draw(t, "item")}
 		if row := back(t, itemDoc(&b, it.Point), it); reader(row).num("ttl") != int(b.Created.Add(keepItem).Unix()) || reader(row).has("own") || reader(row).has("ok") {
 			t.Fatalf("item %v", row)

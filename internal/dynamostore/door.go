@@ -13,9 +13,6 @@ import (
 	"orbitq/internal/limit"
 )
 
-// doorKey is the row of the provider's limiter, breaker and budget.
-func doorKey() item { return key("LIMIT#copernicus-api", "LIMIT") }
-
 // Door implements gate.Store.
 func (s *Store) Door(ctx context.Context) (limit.Row, error) {
 	row, err := s.get(ctx, doorKey())

@@ -24,7 +24,7 @@ const keepEvent = keepFinal
 // putEvent returns the write of an event. It has no condition: the row that goes
 // with it is written once, so the event is, too.
 func (s *Store) putEvent(e job.Event) types.TransactWriteItem {
-	w := writer(key("EVENT#"+e.ID, "EVENT"))
+	w := writer(eventRow(e.ID))
 	w.str("type", e.Type)
 	w.time("at", e.At)
 	w.str("job", e.Job)
@@ -45,19 +45,10 @@ func (s *Store) putEvent(e job.Event) types.TransactWriteItem {
 func decodeEvent(row item) job.Event {
 	r := reader(row)
 	return job.Event{
-		ID: afterHash(r.str("pk")), Type: r.str("type"), At: r.time("at"), Job: r.str("job"), Generation: r.num("gen"),
+		ID: nameIn(r.str("pk")), Type: r.str("type"), At: r.time("at"), Job: r.str("job"), Generation: r.num("gen"),
 		Kind: r.str("kd"), Owner: r.str("who"), Point: r.str("pt"), Queue: r.str("q"), Code: job.Code(r.str("code")),
 		Reason: r.str("why"), Print: r.str("fp"), Attempts: r.num("att"), Tries: r.num("tries"),
 	}
-}
-
-// laneKey returns the partition of a lane of events in the open index. That of operators has
-// the name that all events had before there were lanes.
-func laneKey(lane int) string {
-	if lane == job.OperatorLane {
-		return eventKey
-	}
-	return eventKey + "#" + strconv.Itoa(lane)
 }
 
 // Pending implements outbox.Store. A position is the place of a row in the index.
@@ -68,7 +59,7 @@ func (s *Store) Pending(ctx context.Context, lane int, now time.Time, after stri
 		in.KeyConditionExpression, in.ExpressionAttributeValues[":now"] = &expr, num(ms(now))
 	}
 	if look, id, found := strings.Cut(after, "#"); found {
-		in.ExclusiveStartKey = key("EVENT#"+id, "EVENT")
+		in.ExclusiveStartKey = eventRow(id)
 		in.ExclusiveStartKey["ok"], in.ExclusiveStartKey["look"] = str(laneKey(lane)), &types.AttributeValueMemberN{Value: look}
 	}
 	out, err := s.db.Query(ctx, in)
@@ -92,7 +83,7 @@ func (s *Store) Pending(ctx context.Context, lane int, now time.Time, after stri
 	}
 	next := ""
 	if last := reader(out.LastEvaluatedKey); len(last) > 0 {
-		next = strconv.FormatInt(ms(last.time("look")), 10) + "#" + afterHash(last.str("pk"))
+		next = strconv.FormatInt(ms(last.time("look")), 10) + "#" + nameIn(last.str("pk"))
 	}
 	return events, next, nil
 }
@@ -122,10 +113,6 @@ func (s *Store) MarkFailed(ctx context.Context, id, reason string, next, now tim
 func (s *Store) Postpone(ctx context.Context, id string, next time.Time) error {
 	return s.mailed(ctx, id, pendingEvent, "SET look = :next", item{":next": num(ms(next))})
 }
-
-// receiversKey is the row of what is known of an owner's receivers. One row for each owner
-// bounds what a user with many of them can store.
-func receiversKey(owner string) item { return key("USER#"+owner, "RECEIVERS") }
 
 // keepReceivers is how long it is kept after the last change; it is worth nothing by then.
 const keepReceivers = 24 * time.Hour
@@ -175,7 +162,7 @@ func (s *Store) mailed(ctx context.Context, id, guard, expr string, values item)
 	}
 	err := s.repeat(ctx, func() error {
 		_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-			TableName: &s.table, Key: key("EVENT#"+id, "EVENT"), UpdateExpression: &expr, ConditionExpression: &guard,
+			TableName: &s.table, Key: eventRow(id), UpdateExpression: &expr, ConditionExpression: &guard,
 			ExpressionAttributeNames: names, ExpressionAttributeValues: values,
 		})
 		return err //nolint:wrapcheck // decided and wrapped below
@@ -191,7 +178,7 @@ func (s *Store) mailed(ctx context.Context, id, guard, expr string, values item)
 func (s *Store) Deliveries(ctx context.Context, ids []string) ([]flow.Delivery, error) {
 	keys := make([]item, 0, len(ids))
 	for _, id := range ids {
-		keys = append(keys, key("EVENT#"+id, "EVENT"))
+		keys = append(keys, eventRow(id))
 	}
 	rows, err := s.readAll(ctx, keys, true)
 	all := make([]flow.Delivery, 0, len(rows))

@@ -80,11 +80,11 @@ func (s *Store) findPoints(ctx context.Context, owner string, f flow.Filter, n i
 // campaignQuery returns the query for the points of a campaign.
 func (s *Store) campaignQuery(owner string, f flow.Filter) *dynamodb.QueryInput {
 	index, newestFirst, limit := ownerIndex, false, int32(1000)
-	expr, values := "own = :own AND begins_with(os, :campaign)", item{":own": str("POINTS#" + owner), ":campaign": str(escaped(f.Campaign) + "#")}
+	expr, values := "own = :own AND begins_with(os, :campaign)", item{":own": str(pointsOf(owner)), ":campaign": str(campaignPrefix(f.Campaign))}
 	if f.Metric != "" {
 		expr = "own = :own AND os BETWEEN :from AND :until"
 		delete(values, ":campaign")
-		prefix := escaped(f.Campaign) + "#" + escaped(f.Metric) + "#"
+		prefix := campaignPrefix(f.Campaign, f.Metric)
 		values[":from"], values[":until"] = str(prefix), str(prefix+"~")
 		if !f.From.IsZero() {
 			values[":from"] = str(readingPlace(f.Campaign, f.Metric, f.From))

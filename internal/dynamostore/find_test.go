@@ -77,7 +77,7 @@ func (s *shelf) Query(_ context.Context, in *dynamodb.QueryInput, _ ...func(*dyn
 func (s *shelf) BatchGetItem(_ context.Context, in *dynamodb.BatchGetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
 	var rows []item
 	for _, k := range in.RequestItems["t"].Keys {
-		i, _ := strconv.Atoi(afterHash(reader(k).str("pk")))
+		i, _ := strconv.Atoi(nameIn(reader(k).str("pk")))
 		rows = append(rows, s.row(i))
 	}
 	slices.Reverse(rows)

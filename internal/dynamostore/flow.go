@@ -2,7 +2,6 @@ package dynamostore
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -12,16 +11,11 @@ import (
 
 // chainDoc says how a chain is written.
 func chainDoc(id string) kept[job.Chain] {
-	k := key("CHAIN#"+id, "CHAIN")
+	k := chainRow(id)
 	return kept[job.Chain]{what: "chain " + id, key: k, row: func(c *job.Chain) (writer, error) {
-		w, err := document(key("CHAIN#"+c.ID, "CHAIN"), c)
-		return w.flow("CHAINS#"+c.Owner, place(c.Created, c.ID), c.Look, c.Finished), err
+		w, err := document(chainRow(c.ID), c)
+		return w.flow(chainsOf(c.Owner), place(c.Created, c.ID), c.Look, c.Finished), err
 	}}
-}
-
-// place returns where a row stands in its owner's list, as text that sorts.
-func place(created time.Time, id string) string {
-	return fmt.Sprintf("%013d#%s", created.UnixMilli(), id)
 }
 
 // flow sets what the indexes and the table's TTL look at.
@@ -64,7 +58,7 @@ func alone[T any](decide func(T) (T, error)) func(T) (T, []types.TransactWriteIt
 
 // OwnChains implements flow.Chains.
 func (s *Store) OwnChains(ctx context.Context, owner, after string, n int) ([]job.Chain, string, error) {
-	return listDocs(ctx, s, "CHAINS#"+owner, after, n, func(c *job.Chain) string { return c.ID })
+	return listDocs(ctx, s, chainsOf(owner), after, n, func(c *job.Chain) string { return c.ID })
 }
 
 // listDocs returns a page of a partition of the owner index, the newest first.
@@ -87,7 +81,7 @@ func listDocs[T any](ctx context.Context, s *Store, partition, after string, n i
 	}
 	all := make([]T, 0, len(keys))
 	for _, k := range keys { // rows that are read by their keys come in no order
-		if v, ok := found[afterHash(reader(k).str("pk"))]; ok {
+		if v, ok := found[nameIn(reader(k).str("pk"))]; ok {
 			all = append(all, v)
 		}
 	}
@@ -100,7 +94,7 @@ func (s *Store) OpenFlows(ctx context.Context, now time.Time, n int) ([]job.Flow
 	flows := make([]job.Flow, 0, len(rows))
 	for _, row := range rows {
 		r := reader(row)
-		if id := afterHash(r.str("pk")); r.str("sk") == "CHAIN" {
+		if id := nameIn(r.str("pk")); r.str("sk") == "CHAIN" {
 			flows = append(flows, job.ChainFlow(id))
 		} else {
 			flows = append(flows, job.BatchFlow(id))

@@ -26,16 +26,11 @@ func itemDoc(b *job.Batch, point string) kept[job.Item] {
 	}}
 }
 
-// itemKey returns the key of a batch's item.
-func itemKey(b *job.Batch, point string) item {
-	return key("ITEMS#"+b.Partition(), point)
-}
-
 // Items implements flow.Items: a consistent query, because what is counted decides
 // whether a batch is at its end. An index could miss the last item.
 func (s *Store) Items(ctx context.Context, b *job.Batch, after string, n int) ([]job.Item, string, error) {
 	expr, consistent, limit := "pk = :pk", true, int32(min(n, 1000)) //nolint:gosec // G115: at most 1000
-	values := item{":pk": str("ITEMS#" + b.Partition())}
+	values := item{":pk": str(itemRows(b))}
 	if after != "" {
 		expr += " AND sk > :after"
 		values[":after"] = str(after)

@@ -1,7 +1,6 @@
 package dynamostore
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -22,7 +21,7 @@ const keepFinal = 30 * 24 * time.Hour
 func encodeJob(j *job.Job) item {
 	w := writer(jobKey(j.ID))
 	w.str("kd", j.Kind)
-	w.str("own", "USER#"+j.Owner)
+	w.str("own", jobsOf(j.Owner))
 	w.str("os", j.Position())
 	w.str("tier", j.Tier)
 	if j.Limit != job.Unlimited {
@@ -95,22 +94,6 @@ func (w writer) index(j *job.Job) {
 	w["ttl"] = num(keepFrom.Add(keepFinal).Unix())
 }
 
-// Partitions of the open index that hold something else than open or dead jobs. All
-// of them are small, so each is one.
-const (
-	skippedKey   = "skipped"
-	eventKey     = "event"
-	operationKey = "operation"
-	poisonsKey   = "poison"
-	flowKey      = "flow"
-)
-
-// graveKey returns the partition of an owner's dead jobs in the open index.
-func graveKey(owner string) string { return "dead#" + owner }
-
-// shardKey returns the partition of the open index.
-func shardKey(shard int) string { return "open#" + strconv.Itoa(shard) }
-
 // encodeHistory writes the attempts into the job's own row: they are read with it
 // and cost no write of their own.
 func encodeHistory(all []job.Attempt) types.AttributeValue {
@@ -132,7 +115,7 @@ func encodeHistory(all []job.Attempt) types.AttributeValue {
 func decodeJob(row item) job.Job {
 	r := reader(row)
 	j := job.Job{
-		ID: afterHash(r.str("pk")), Kind: r.str("kd"), Owner: afterHash(r.str("own")), Tier: r.str("tier"),
+		ID: nameIn(r.str("pk")), Kind: r.str("kd"), Owner: nameIn(r.str("own")), Tier: r.str("tier"),
 		Limit: job.Unlimited, Queue: r.str("q"), Point: r.str("pt"), Revision: r.num("rev"), BodyHash: r.str("bh"),
 		Unique: r.str("uq"), Flow: job.Flow(r.str("fl")), Tags: r.texts("tags"), Anchor: r.time("an"), Issued: r.time("pi"), Free: r.has("fr"),
 		State: job.State(r.str("st")), Generation: r.num("gen"), Ticket: r.num("tk"), ValidTicket: r.num("vtk"),
@@ -159,16 +142,6 @@ func decodeJob(row item) job.Job {
 		}
 	}
 	return j
-}
-
-// afterHash returns what stands behind the first # of a key.
-func afterHash(k string) string {
-	for i := range len(k) {
-		if k[i] == '#' {
-			return k[i+1:]
-		}
-	}
-	return ""
 }
 
 // decodeMeter reads a usage row; a missing row is a meter at zero.

@@ -8,9 +8,6 @@ import (
 	"orbitq/internal/job"
 )
 
-// lockKeyOf returns the row of an owner's unique key.
-func lockKeyOf(owner, unique string) item { return key("LOCK#"+owner+"#"+unique, "LOCK") }
-
 // lock returns the write that takes a job's unique key while it is open, or frees it
 // when it is final. Both are updates of one row that names its holder: a freed key
 // is a row without one, which the table's TTL removes some day.

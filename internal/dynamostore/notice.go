@@ -11,9 +11,6 @@ import (
 // keepNotice is how long a notice stays in its owner's inbox: as long as a final job.
 const keepNotice = keepFinal
 
-// noticeKey returns the key of a notice.
-func noticeKey(owner, id string) item { return key("USER#"+owner, "NOTICE#"+id) }
-
 // putNotice returns the writes of a notice that is not there yet, and of the events that
 // tell of it outside of the inbox.
 func (s *Store) putNotice(n *job.Notice) ([]types.TransactWriteItem, error) {
@@ -21,7 +18,7 @@ func (s *Store) putNotice(n *job.Notice) ([]types.TransactWriteItem, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.str("own", "NOTICES#"+n.Owner)
+	w.str("own", noticesOf(n.Owner))
 	w.str("os", place(n.At, n.ID))
 	w["ttl"] = num(n.At.Add(keepNotice).Unix())
 	all := []types.TransactWriteItem{s.putNew(item(w))}
@@ -59,7 +56,7 @@ func (s *Store) Notice(ctx context.Context, owner, id string) (job.Notice, error
 
 // Notices implements query.Inbox.
 func (s *Store) Notices(ctx context.Context, owner, after string, n int) ([]job.Notice, string, error) {
-	keys, next, err := s.owned(ctx, "NOTICES#"+owner, after, n)
+	keys, next, err := s.owned(ctx, noticesOf(owner), after, n)
 	if err != nil {
 		return nil, "", err
 	}
@@ -83,9 +80,6 @@ func (s *Store) Notices(ctx context.Context, owner, after string, n int) ([]job.
 	}
 	return all, next, nil
 }
-
-// preferencesKey returns the key of an owner's preferences.
-func preferencesKey(owner string) item { return key("USER#"+owner, "PREFERENCES") }
 
 // Preferences implements kinds.Readings; who has said nothing has the zero ones.
 func (s *Store) Preferences(ctx context.Context, owner string) (job.Preferences, error) {

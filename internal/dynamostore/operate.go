@@ -60,7 +60,7 @@ func (s *Store) Dead(ctx context.Context, owner, after string, n int) ([]job.Job
 	next := ""
 	if last := out.LastEvaluatedKey; last != nil {
 		r := reader(last)
-		next = (&job.Job{ID: afterHash(r.str("pk")), Finished: r.time("look")}).Grave()
+		next = (&job.Job{ID: nameIn(r.str("pk")), Finished: r.time("look")}).Grave()
 	}
 	return jobs, next, err
 }

@@ -14,9 +14,6 @@ import (
 	"orbitq/internal/job"
 )
 
-// operationRow is the key of an operation.
-func operationRow(id string) item { return key("OPERATION#"+id, "OPERATION") }
-
 // SaveOperation implements deadletter.Operations. As at the door, a random mark tells
 // a write of ours whose reply was lost from that of another driver.
 func (s *Store) SaveOperation(ctx context.Context, o *deadletter.Operation) (bool, error) {
@@ -69,9 +66,6 @@ func (s *Store) Operation(ctx context.Context, id string) (deadletter.Operation,
 	return o, nil
 }
 
-// operationsKey is the partition of an owner's running operations in the owner index.
-func operationsKey(owner string) string { return "OPERATIONS#" + owner }
-
 // CountOperations implements deadletter.Operations.
 func (s *Store) CountOperations(ctx context.Context, owner string, n int) (int, error) {
 	keys, _, err := s.owned(ctx, operationsKey(owner), "", n)
@@ -83,7 +77,7 @@ func (s *Store) OpenOperations(ctx context.Context, n int) ([]string, error) {
 	rows, err := s.due(ctx, operationKey, time.Time{}, n)
 	ids := make([]string, 0, len(rows))
 	for _, row := range rows {
-		ids = append(ids, afterHash(reader(row).str("pk")))
+		ids = append(ids, nameIn(reader(row).str("pk")))
 	}
 	return ids, err
 }

@@ -1,8 +1,6 @@
 package dynamostore
 
 import (
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -14,10 +12,10 @@ import (
 // encodePoint returns the row of a data point.
 func encodePoint(p *point.Point) item {
 	w := writer(pointKey(p.ID))
-	w.str("own", "POINTS#"+p.Owner)
+	w.str("own", pointsOf(p.Owner))
 	if p.CampaignID != "" {
 		// Points of a campaign are found by it: for a batch, and as each other's peers.
-		w.str("os", readingPlace(p.CampaignID, p.MetricID, p.CollectedAt)+"#"+p.ID)
+		w.str("os", pointPlace(p.CampaignID, p.MetricID, p.CollectedAt, p.ID))
 	}
 	if p.Latitude != nil {
 		w["lat"] = float(*p.Latitude)
@@ -44,26 +42,11 @@ func encodePoint(p *point.Point) item {
 	return item(w)
 }
 
-// yearOne is how many milliseconds the first year is before 1970. Readings may be as old as
-// that, and numbers below zero do not sort as text.
-const yearOne = 62_135_596_800_000
-
-// readingPlace returns where a reading stands among its campaign's, as text that sorts.
-func readingPlace(campaign, metric string, at time.Time) string {
-	return fmt.Sprintf("%s#%s#%015d", escaped(campaign), escaped(metric), at.UnixMilli()+yearOne)
-}
-
-// escaped returns a name that a # can end. Nothing else is escaped: the sort key of an
-// index has at most 1024 bytes, and two names may have 64 characters of four bytes each.
-func escaped(name string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(name, "%", "%25"), "#", "%23")
-}
-
 // decodePoint reads a data point's row.
 func decodePoint(row item) point.Point {
 	r := reader(row)
 	p := point.Point{
-		ID: afterHash(r.str("pk")), Owner: afterHash(r.str("own")),
+		ID: nameIn(r.str("pk")), Owner: nameIn(r.str("own")),
 		Accuracy: r.float("acc"), Value: r.float("val"),
 		CollectedAt: time.UnixMilli(int64(r.num("at"))).UTC(), CalibratedAt: r.time("cal"),
 		MetricID: r.str("metric"), CampaignID: r.str("campaign"), DeviceModel: r.str("device"),
@@ -85,13 +68,10 @@ func decodePoint(row item) point.Point {
 	return p
 }
 
-// analysisSort returns the sort key of a revision's analysis.
-func analysisSort(revision int) string { return fmt.Sprintf("ANALYSIS#%06d", revision) }
-
 // encodeAnalysis returns the row of an analysis. Each index is a list of six
 // numbers in the order of decodeStats: together under one write unit.
 func encodeAnalysis(a *satellite.Analysis) item {
-	w := writer(key("POINT#"+a.Point, analysisSort(a.Revision)))
+	w := writer(analysisKey(a.Point, a.Revision))
 	w.str("job", a.Job)
 	w.num("rev", a.Revision)
 	w.time("day", a.Day.Date)
@@ -124,14 +104,11 @@ func ledgered(a *satellite.Analysis, owner string) item {
 	return row
 }
 
-// ledgerKey returns the partition of an owner's ledger in the owner index.
-func ledgerKey(owner string) string { return "LEDGER#" + owner }
-
 // decodeAnalysis reads an analysis row.
 func decodeAnalysis(row item) satellite.Analysis {
 	r := reader(row)
 	a := satellite.Analysis{
-		Job: r.str("job"), Point: afterHash(r.str("pk")), Revision: r.num("rev"),
+		Job: r.str("job"), Point: nameIn(r.str("pk")), Revision: r.num("rev"),
 		Day: satellite.Day{
 			Date: r.time("day"), CloudFraction: r.float("cloud"), SnowFraction: r.float("snow"),
 			WaterFraction: r.float("water"), ValidFraction: r.float("valid"),

@@ -2,7 +2,6 @@ package dynamostore
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -91,12 +90,6 @@ func (s *Store) stillRevision(q *quality.Record, now time.Time) types.TransactWr
 		ExpressionAttributeNames: map[string]string{"#status": "status"}, ExpressionAttributeValues: values,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}}
-}
-
-// qualityKey returns the key of what the rules say about a revision. It is a partition of
-// its own: a point's is read from its end, where its newest analysis is.
-func qualityKey(point string, revision int) item {
-	return key("QUALITY#"+point, fmt.Sprintf("RULES#%06d", revision))
 }
 
 // Quality implements kinds.Readings: what the rules say about a revision, or nil.

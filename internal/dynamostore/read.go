@@ -47,7 +47,7 @@ func (s *Store) Meter(ctx context.Context, owner, k string) (job.Meter, error) {
 // Subject implements kinds.Points: the point and its newest analysis lie at the
 // end of one partition, so one small query reads both.
 func (s *Store) Subject(ctx context.Context, id string, revision int) (point.Point, *satellite.Analysis, error) {
-	rows, err := s.partition(ctx, "POINT#"+id, false, 2)
+	rows, err := s.partition(ctx, pointRows(id), false, 2)
 	if err != nil {
 		return point.Point{}, nil, err
 	}
@@ -64,7 +64,7 @@ func (s *Store) Subject(ctx context.Context, id string, revision int) (point.Poi
 
 // Analyses implements query.Store.
 func (s *Store) Analyses(ctx context.Context, pointID string) ([]satellite.Analysis, error) {
-	rows, err := s.partition(ctx, "POINT#"+pointID, true, 0)
+	rows, err := s.partition(ctx, pointRows(pointID), true, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func (s *Store) partition(ctx context.Context, pk string, forward bool, n int32)
 // Jobs implements query.Store: positions from the index, rows from the table. The
 // index holds keys only, so that a job's many writes do not write it again.
 func (s *Store) Jobs(ctx context.Context, owner, after string, n int) ([]job.Job, string, error) {
-	keys, next, err := s.owned(ctx, "USER#"+owner, after, n)
+	keys, next, err := s.owned(ctx, jobsOf(owner), after, n)
 	if err != nil {
 		return nil, "", err
 	}

@@ -51,7 +51,7 @@ func hintsOf(rows []item) []relay.Hint {
 	hints := make([]relay.Hint, 0, len(rows))
 	for _, row := range rows {
 		r := reader(row)
-		hints = append(hints, relay.Hint{ID: afterHash(r.str("pk")), Look: r.time("look")})
+		hints = append(hints, relay.Hint{ID: nameIn(r.str("pk")), Look: r.time("look")})
 	}
 	return hints
 }

@@ -17,13 +17,13 @@ import (
 
 // Flags implements query.Qualities: what people have said about a point, the oldest first.
 func (s *Store) Flags(ctx context.Context, point string) ([]quality.Flag, error) {
-	rows, err := s.partition(ctx, "QUALITY#"+point, true, 0)
+	rows, err := s.partition(ctx, qualityRows(point), true, 0)
 	if err != nil {
 		return nil, err
 	}
 	var all []quality.Flag
 	for _, row := range rows {
-		if !strings.HasPrefix(reader(row).str("sk"), "FLAG#") {
+		if !strings.HasPrefix(reader(row).str("sk"), flagPrefix) {
 			continue // what the rules say
 		}
 		f, err := undocument[quality.Flag](row)
@@ -64,7 +64,7 @@ func (s *Store) Raise(ctx context.Context, p *point.Point, f *quality.Flag) erro
 // raised writes a flag of a person's, which is a row of its own so that no analysis can ever
 // write over it.
 func (s *Store) raised(p *point.Point, f *quality.Flag) (types.TransactWriteItem, error) {
-	w, err := document(key("QUALITY#"+p.ID, "FLAG#"+job.DerivedID(f.Type, f.Reason)), f)
+	w, err := document(flagKey(p.ID, f.Type, f.Reason), f)
 	return types.TransactWriteItem{Put: &types.Put{TableName: &s.table, Item: item(w)}}, err
 }
 
@@ -81,10 +81,6 @@ func (s *Store) say(ctx context.Context, p *point.Point, items ...types.Transact
 	}
 	return nil
 }
-
-// campaignKey returns the key of an owner's campaign. The owner is escaped, because who ends
-// with a # and a name must not reach another one's campaign.
-func campaignKey(owner, id string) item { return key("CAMPAIGN#"+escaped(owner)+"#"+id, "CAMPAIGN") }
 
 // SaveZones implements intake.Reviews.
 func (s *Store) SaveZones(ctx context.Context, owner, campaign string, zones []quality.Zone) error {

@@ -71,7 +71,7 @@ func TestRowsOfAnotherKindAreZero(t *testing.T) {
 	if r.str("s") != "" || r.num("n") != 0 || r.num("f") != 0 || r.list("l") != nil || r.float("f") != 0 || r.float("s") != 1 || !reflect.DeepEqual(r.texts("mixed"), []string{"a"}) {
 		t.Errorf("read %q, %d, %v, %v", r.str("s"), r.num("n"), r.list("l"), r.texts("mixed"))
 	}
-	if got := afterHash("no separator"); got != "" {
+	if got := nameIn("no separator"); got != "" {
 		t.Errorf("behind nothing stands %q", got)
 	}
 	if got := merged[int](nil, map[string]int{}); got != nil {

@@ -166,16 +166,6 @@ func New(c Config) *Store {
 // item is one row.
 type item = map[string]types.AttributeValue
 
-// key returns the primary key of a row.
-func key(pk, sk string) item { return item{"pk": str(pk), "sk": str(sk)} }
-
-func jobKey(id string) item      { return key("JOB#"+id, "JOB") }
-func pointKey(id string) item    { return key("POINT#"+id, "POINT") }
-func meterKey(o, k string) item  { return key("USER#"+o, k) }
-func planKey(owner string) item  { return key("USER#"+owner, "PLAN") }
-func poisonKey(hash string) item { return key("POISON#"+hash, "POISON") }
-func tokenKey() item             { return key("TOKEN#copernicus", "TOKEN") }
-
 // get reads one row consistently; a missing row is nil.
 func (s *Store) get(ctx context.Context, k item) (item, error) {
 	consistent := true

@@ -172,6 +172,9 @@ func keysAreApart(t *testing.T, s Store) {
 	accepted(t, s, unique(owner, "l"))
 	accepted(t, s, unique(owner, ""))
 	accepted(t, s, unique(owner, ""))
+	// However owner and key are put together, these are two pairs.
+	accepted(t, s, unique(owner+"#x", "weekly"))
+	accepted(t, s, unique(owner, "x#weekly"))
 }
 
 // keepsKey: what is open may still run.
