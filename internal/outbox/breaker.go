@@ -37,7 +37,7 @@ type Breakers map[string]Breaker
 func (b Breakers) admit(host string, now time.Time) (next time.Time, open bool) {
 	r := b[host]
 	switch {
-	case r.Failures < tolerated || now.Sub(r.Last) >= memory:
+	case r.Failures < tolerated:
 		return time.Time{}, false
 	case now.Before(r.Until):
 		return r.Until, true

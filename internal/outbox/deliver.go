@@ -41,7 +41,7 @@ func (o *Outbox) attempt(ctx context.Context, s *sweep, e job.Event) (cause, err
 		}
 	}
 	if cause == nil {
-		cause = send(ctx)
+		cause = o.send(ctx, send)
 		o.answered(s, e.Owner, host, cause)
 	}
 	if cause != nil {
@@ -53,6 +53,13 @@ func (o *Outbox) attempt(ctx context.Context, s *sweep, e job.Event) (cause, err
 	}
 	s.count(func(t *Swept) { t.Delivered++ })
 	return nil, nil
+}
+
+// send sends an event within its time.
+func (o *Outbox) send(ctx context.Context, send func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	return send(ctx)
 }
 
 // failed takes note of a delivery that failed.

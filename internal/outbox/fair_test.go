@@ -1,6 +1,7 @@
 package outbox_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -100,100 +101,60 @@ func TestWhoWaitsForTheFirstTimeGoesFirst(t *testing.T) {
 	}
 }
 
-// TestABreakerOpensAndCloses: after five failures in a row a receiver is left alone for a
-// minute, then for two, and so on; an answer to the probe closes the breaker.
-func TestABreakerOpensAndCloses(t *testing.T) {
+// TestLanesTakeTurnsInBeingFirst: of a sweep that is out of time the last ones would starve.
+func TestLanesTakeTurnsInBeingFirst(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
-	for i := range 20 {
-		f.notice(t, "u", "down.example", i)
-	}
-	f.answer["down.example"] = job.Errorf(job.WebhookFailed, "no answer in time")
-	f.sweep(t, outbox.Swept{Failed: 5, Postponed: 15})
-	if f.tries["down.example"] != 5 {
-		t.Errorf("%d deliveries, want 5", f.tries["down.example"])
-	}
-	// The state outlives the sweep: the next one asks with one probe.
-	f.now = f.now.Add(time.Minute)
-	if got, err := f.Sweep(t.Context()); err != nil || got.Failed != 1 || f.tries["down.example"] != 6 {
-		t.Errorf("%+v, %v, %d deliveries", got, err, f.tries["down.example"])
-	}
-	f.now = f.now.Add(2*time.Minute - time.Millisecond)
-	if _, err := f.Sweep(t.Context()); err != nil || f.tries["down.example"] != 6 {
-		t.Errorf("asked within two minutes: %d deliveries, %v", f.tries["down.example"], err)
-	}
-	delete(f.answer, "down.example")
-	f.now = f.now.Add(time.Minute)
-	if got, err := f.Sweep(t.Context()); err != nil || got.Delivered == 0 {
-		t.Errorf("%+v, %v", got, err)
-	}
-	for range 20 {
-		f.now = f.now.Add(time.Minute)
-		if _, err := f.Sweep(t.Context()); err != nil {
-			t.Fatal(err)
+	first := map[int]bool{}
+	for range job.UserLanes {
+		f.heard = nil
+		for i := range 30 { // enough to be in every lane
+			f.notice(t, fmt.Sprint("owner-", i), "up.example", f.now.Minute())
 		}
-	}
-	if len(f.heard) != 20 {
-		t.Errorf("%d of 20 were delivered in the end", len(f.heard))
-	}
-}
-
-// TestABreakerIsItsOwnersAlone: who posts to a path that fails must not shut the same host for
-// others.
-func TestABreakerIsItsOwnersAlone(t *testing.T) {
-	t.Parallel()
-	f := newFixture()
-	for i := range 10 {
-		e := f.notice(t, "hostile", "chat.example", i)
-		f.hosts[e.ID] = "chat.example"
-	}
-	f.answer["chat.example"] = job.Errorf(job.WebhookFailed, "500")
-	f.sweep(t, outbox.Swept{Failed: 5, Postponed: 5})
-	delete(f.answer, "chat.example")
-	mine := f.notice(t, "me", "chat.example", 0)
-	f.sweep(t, outbox.Swept{Delivered: 1})
-	if f.delivery(t, &mine).Delivered.IsZero() {
-		t.Error("not delivered")
-	}
-}
-
-// TestWhatABreakerHoldsBackForADayIsGivenUp, with its reason.
-func TestWhatABreakerHoldsBackForADayIsGivenUp(t *testing.T) {
-	t.Parallel()
-	f := newFixture()
-	for i := range 6 {
-		f.notice(t, "u", "down.example", i)
-	}
-	f.answer["down.example"] = job.Errorf(job.WebhookFailed, "503")
-	for range 26 * 60 {
-		if _, err := f.Sweep(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		f.sweep(t, outbox.Swept{Delivered: 30})
+		owner, _, _ := strings.Cut(strings.TrimPrefix(f.heard[0], "owner-"), "-")
+		first[(&job.Event{Type: job.NoticeWebhook, Owner: "owner-" + owner}).Lane()] = true
 		f.now = f.now.Add(time.Minute)
 	}
-	if f.tries["down.example"] > 60 {
-		t.Errorf("%d deliveries in a day", f.tries["down.example"])
-	}
-	for i := range 6 {
-		e := job.Event{ID: fmt.Sprintf("u-%05d-webhook", i)}
-		if d := f.delivery(t, &e); !d.Next.IsZero() || !d.Delivered.IsZero() || d.Reason == "" {
-			t.Errorf("%+v", d)
-		}
+	if len(first) != job.UserLanes {
+		t.Errorf("first were lanes %v", first)
 	}
 }
 
-// TestAnOwnerWithManyReceiversIsRememberedForTwenty: the row of an owner has a bound.
-func TestAnOwnerWithManyReceiversIsRememberedForTwenty(t *testing.T) {
+// slowTable takes a time for each page and each event that is put off.
+type slowTable struct {
+	outbox.Store
+
+	f     *fixture
+	pages int
+}
+
+func (s *slowTable) Pending(ctx context.Context, lane int, now time.Time, after string, n int) ([]job.Event, string, error) {
+	if lane != job.OperatorLane {
+		s.pages++
+		s.f.now = s.f.now.Add(500 * time.Millisecond)
+	}
+	return s.Store.Pending(ctx, lane, now, after, n)
+}
+
+func (s *slowTable) Postpone(ctx context.Context, id string, next time.Time) error {
+	s.f.now = s.f.now.Add(30 * time.Millisecond)
+	return s.Store.Postpone(ctx, id, next)
+}
+
+// TestASlowTableLeavesTimeToDeliver: reading and putting off have a bound, and what is read is
+// delivered.
+func TestASlowTableLeavesTimeToDeliver(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
-	for i := range 50 {
-		host := fmt.Sprintf("%02d.example", i)
-		f.answer[host] = job.Errorf(job.WebhookFailed, "503")
-		f.notice(t, "u", host, i)
+	for i := range 3000 {
+		f.notice(t, "crowd", "crowd.example", i)
 	}
-	f.sweep(t, outbox.Swept{Failed: 50})
-	b, err := f.store.Receivers(t.Context(), "u")
-	if err != nil || len(b) != 20 {
-		t.Errorf("%d receivers, %v", len(b), err)
+	slow := &slowTable{Store: f.store, f: f}
+	f.Store = slow
+	began := f.now
+	got, err := f.Sweep(t.Context())
+	if took := f.now.Sub(began); err != nil || got.Delivered != outbox.PerOwner || took > 12*time.Second || slow.pages > 15 {
+		t.Errorf("%+v, %v, after %v and %d pages", got, err, took, slow.pages)
 	}
 }

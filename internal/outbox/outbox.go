@@ -47,12 +47,13 @@ const (
 	maxRead = 10_000
 )
 
-// Times of a sweep, from its begin. A delivery takes ten seconds at most, so the sweep ends
-// within 25 s; the function of the relay has 50, and does its other work meanwhile.
+// Times of a sweep, which ends within 36 s; the function of the relay has 50, and does its other
+// work meanwhile.
 const (
-	operatorsUntil = 4 * time.Second  // operators' deliveries begin
-	readUntil      = 8 * time.Second  // lanes are read, and what is beyond a cap is put off
-	usersUntil     = 14 * time.Second // users' deliveries begin
+	operatorsFor = 4 * time.Second  // deliveries to operators begin for so long,
+	usersFor     = 12 * time.Second // and then those to users
+	readFor      = 5 * time.Second  // lanes are read, and what is beyond a cap is put off
+	longest      = 10 * time.Second // one delivery
 	// between is the time from one sweep to the next.
 	between = time.Minute
 )
@@ -166,23 +167,25 @@ func (o *Outbox) Sweep(ctx context.Context) (Swept, error) {
 	for i := range job.UserLanes {
 		users = append(users, 1+(first+i)%job.UserLanes)
 	}
-	o.lanes(ctx, s, operators, operatorsUntil)
-	o.lanes(ctx, s, users, usersUntil)
+	o.lanes(ctx, s, operators, operatorsFor)
+	o.lanes(ctx, s, users, usersFor)
 	o.save(ctx, s)
 	return s.total, errors.Join(s.errs...)
 }
 
-// lanes delivers what is due in some lanes, beginning deliveries until a time.
-func (o *Outbox) lanes(ctx context.Context, s *sweep, lanes []int, until time.Duration) {
-	q, over := o.read(ctx, s, lanes)
+// lanes delivers what is due in some lanes, beginning deliveries for a time.
+func (o *Outbox) lanes(ctx context.Context, s *sweep, lanes []int, begin time.Duration) {
+	began := o.Now()
+	within := func(d time.Duration) bool { return o.Now().Sub(began) < d }
+	q, over := o.read(ctx, s, lanes, within)
 	o.each(len(over), func(i int) bool {
 		o.postpone(ctx, s, &over[i], s.began.Add(between))
-		return o.before(s, readUntil)
+		return within(readFor)
 	})
 	workers := make([]func(), min(Concurrency, q.len()))
 	for i := range workers {
 		workers[i] = func() {
-			for o.before(s, until) {
+			for within(begin) {
 				e, ok := q.take()
 				if !ok {
 					return // those in flight take what is left of their owners
@@ -196,9 +199,6 @@ func (o *Outbox) lanes(ctx context.Context, s *sweep, lanes []int, until time.Du
 	}
 	o.Together(workers...)
 }
-
-// before reports whether a sweep is younger than a time.
-func (o *Outbox) before(s *sweep, until time.Duration) bool { return o.Now().Sub(s.began) < until }
 
 // each calls do for 0 to n-1, side by side, until it says no.
 func (o *Outbox) each(n int, do func(i int) bool) {
@@ -222,7 +222,7 @@ func (o *Outbox) each(n int, do func(i int) bool) {
 
 // read returns the events of some lanes that this sweep delivers, in turns of their owners,
 // and those that their owners have beyond the cap. The lanes are read page by page in turn.
-func (o *Outbox) read(ctx context.Context, s *sweep, lanes []int) (*turns, []job.Event) {
+func (o *Outbox) read(ctx context.Context, s *sweep, lanes []int, within func(time.Duration) bool) (*turns, []job.Event) {
 	q, over := newTurns(), []job.Event(nil)
 	after := make([]string, len(lanes))
 	for range maxRead / pageSize {
@@ -244,7 +244,7 @@ func (o *Outbox) read(ctx context.Context, s *sweep, lanes []int) (*turns, []job
 			}
 		}
 		lanes, after = left, next
-		if len(lanes) == 0 || !o.before(s, readUntil) {
+		if len(lanes) == 0 || !within(readFor) {
 			break
 		}
 	}
