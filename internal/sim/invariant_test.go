@@ -21,6 +21,7 @@ const (
 	underPlan                      // a unit is asked for under the newest plan that is known of an owner
 	startedInTime                  // a job with max_wait starts before its end, or dies of it
 	receiversKept                  // a receiver that fails delays nobody else, is left alone after five failures, and is never asked again once it refused
+	stepsKept                      // every operation that runs has a step in each sweep
 	i1                             // no analysis without its unit, no unit without its analysis
 	i2                             // nobody takes more units than their limit, nobody is skipped below it
 	i3                             // a meter says what its rows say
@@ -48,7 +49,7 @@ const (
 // String returns the name that reports use.
 func (i invariant) String() string {
 	return [...]string{
-		"row", "ticket", "due", "bury", "relay", "breaker", "budget", "unique", "plan", "max_wait", "receivers",
+		"row", "ticket", "due", "bury", "relay", "breaker", "budget", "unique", "plan", "max_wait", "receivers", "operations",
 		"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I12", "I13", "I15", "I16", "I17", "I18", "I19", "I21", "I24", "I25",
 	}[i]
 }

@@ -34,7 +34,7 @@ func (w *world) person() {
 			code = job.CodeOf(err)
 		}
 		fault := code == job.Throttled || code == job.Internal
-		allowed := code == "" || code == job.StateConflict || code == job.UniqueHeld
+		allowed := code == "" || code == job.StateConflict || code == job.UniqueHeld || code == job.LimitExceeded
 		w.oracle.mustf(i25, fault || foreign == (code == job.NotFound) && (foreign || allowed), "%s was answered with %q, foreign %v", owner, code, foreign)
 		w.persons++
 	}

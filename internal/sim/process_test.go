@@ -111,7 +111,7 @@ func (w *world) process(d time.Duration) *process {
 	p.w, p.until, p.skew, p.end, p.lost, p.open = w, w.now.Add(d), w.apart, nil, nil, 0
 	p.tracks.FlowTable, p.readings.Inner, p.states.Inner = w.tracks, w.rows, w.starter
 	p.batch, p.handled, p.threads = p.batch[:0], p.handled[:0], 0
-	p.cache.Inner, p.ops.Inner = w.table, w.table
+	p.cache.Inner, p.ops.Inner = w.table, frozen{w.table, w.sabotage}
 	if w.log != nil {
 		p.queue.Inner = heard{w.queues, w.log}
 	}
@@ -226,9 +226,14 @@ func (p *process) acknowledge() {
 func (w *world) relay() {
 	p := w.process(timeout)
 	if !w.sabotage.deafRelay {
+		calm := w.calm
 		p.spawn(timeout, func(ctx context.Context) {
 			_, _ = p.relay.Sweep(ctx)
-			_, _ = p.operator.Advance(ctx)
+			if calm {
+				w.advances(ctx, p.operator)
+			} else {
+				_, _ = p.operator.Advance(ctx)
+			}
 			if w.flows != nil {
 				_, _ = p.flow.Sweep(ctx)
 			}

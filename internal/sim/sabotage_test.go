@@ -39,6 +39,7 @@ type sabotage struct {
 	inTurn      bool // events are delivered one after the other
 	forgetful   bool // nothing is known of receivers that failed
 	insistent   bool // nobody takes note that a receiver has refused
+	frozen      bool // sweeps look at the first operation alone, whose place never moves
 }
 
 func (s *sabotage) Accept(ctx context.Context, j *job.Job) (job.Job, bool, error) {
@@ -152,6 +153,7 @@ func TestEverySabotageIsNoticed(t *testing.T) {
 		{"a relay that delivers one after the other", sabotage{inTurn: true}, receiversKept},
 		{"a relay that forgets who failed", sabotage{forgetful: true}, receiversKept},
 		{"a relay that does not hear a refusal", sabotage{insistent: true}, receiversKept},
+		{"a relay that looks at the first operation alone", sabotage{frozen: true}, stepsKept},
 		{"a relay without ears", sabotage{deafRelay: true}, i24},
 		{"a platform that deletes all", sabotage{acksAll: true}, i4},
 		{"an API that forgets", sabotage{forgets: true}, i6},
