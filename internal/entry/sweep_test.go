@@ -16,6 +16,7 @@ import (
 	"orbitq/internal/job"
 	"orbitq/internal/memqueue"
 	"orbitq/internal/memstore"
+	"orbitq/internal/outbox"
 	"orbitq/internal/relay"
 )
 
@@ -140,6 +141,62 @@ func TestRelayFails(t *testing.T) {
 	line, err := b.relays(t)
 	if job.CodeOf(err) != job.Throttled || line["level"] != "ERROR" || line["code"] != "THROTTLED" || line["seen"] != 1.0 || line["sent"] != 0.0 {
 		t.Errorf("line %v, %v", line, err)
+	}
+}
+
+// meeting is a queue and a receiver that wait for each other: both are only reached if jobs are
+// sent and events delivered side by side.
+type meeting struct {
+	relay.Sender
+
+	sent, asked chan struct{}
+}
+
+func (m *meeting) Send(ctx context.Context, queue string, msg job.Message, delay time.Duration) error {
+	close(m.sent)
+	select {
+	case <-m.asked:
+		return m.Sender.Send(ctx, queue, msg, delay)
+	case <-ctx.Done():
+		return job.Errorf(job.Throttled, "nobody came")
+	}
+}
+
+// Notification implements outbox.Notifier.
+func (m *meeting) Notification(context.Context, job.Event) (string, func(context.Context) error, error) {
+	return "slow.example", func(ctx context.Context) error {
+		close(m.asked)
+		select {
+		case <-m.sent:
+			return nil
+		case <-ctx.Done():
+			return job.Errorf(job.WebhookFailed, "nobody came")
+		}
+	}, nil
+}
+
+// TestSlowReceiversDelayNoJobs: events are delivered beside the relay's other work.
+func TestSlowReceiversDelayNoJobs(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.seed(t, ann)
+	if err := b.store.PutNotice(t.Context(), &job.Notice{ID: "n", Owner: ann, At: b.now, URL: "https://slow.example"}); err != nil {
+		t.Fatal(err)
+	}
+	b.now = b.now.Add(15 * time.Minute)
+	clock := func() time.Time { return b.now }
+	m := &meeting{Sender: b.sender, sent: make(chan struct{}), asked: make(chan struct{})}
+	handle := entry.Relay(entry.RelayParts{
+		Relay:    relay.New(relay.Config{Store: b.store, Skipped: b.store, Sender: m, Now: clock, Timing: job.DefaultTiming()}),
+		Operator: b.operator, Flow: b.flows(),
+		Outbox: outbox.New(outbox.Config{Store: b.store, Receivers: b.store, Notifier: m, Now: clock}),
+	}, b.logger)
+	before := len(b.log.all(t))
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	err := handle(ctx)
+	if line := b.log.all(t)[before]; err != nil || line["sent"] != 1.0 || line["delivered"] != 1.0 {
+		t.Errorf("%v, %v", line, err)
 	}
 }
 

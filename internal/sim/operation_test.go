@@ -21,7 +21,7 @@ func (f frozen) OpenOperations(ctx context.Context, n int) ([]string, error) {
 		slices.Sort(ids)
 		ids = ids[:min(1, len(ids))]
 	}
-	return ids, err //nolint:wrapcheck // the table's own
+	return ids, err
 }
 
 // advances holds a sweep over operations without faults against what it has to do: each that
