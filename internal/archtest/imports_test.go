@@ -18,6 +18,7 @@ const (
 	smithy       = "github.com/aws/smithy-go/..."
 	awsLambda    = "github.com/aws/aws-lambda-go/..."
 	lambdaEvents = "github.com/aws/aws-lambda-go/events"
+	unicodeNorm  = "golang.org/x/text/unicode/norm"
 )
 
 // layer says what the non-test files of a package may import beyond the standard library: packages of ours, without
@@ -71,7 +72,7 @@ func layers() map[string]layer {
 
 		// The edge: Lambda events to use case calls, and the only place that logs.
 		"internal/openapi": {},
-		"internal/entry":   {may: of(core, cases, "internal/openapi", awsLambda)},
+		"internal/entry":   {may: of(core, cases, "internal/openapi", awsLambda, unicodeNorm)},
 
 		// Adapters: one technology each, never each other.
 		"internal/dynamostore": {may: of(core, cases, awsSDK, smithy)},

@@ -51,6 +51,9 @@ func decode(r *request, v any) ([]byte, error) {
 	if !utf8.Valid(raw) {
 		return nil, job.Errorf(job.InvalidJSON, "body is not UTF-8")
 	}
+	if halfSurrogate(raw) {
+		return nil, job.Errorf(job.InvalidJSON, "body escapes one half of a surrogate pair, such as \\ud83c, without the other")
+	}
 	if err := strict(raw, v); err != nil {
 		return nil, err
 	}
@@ -58,14 +61,15 @@ func decode(r *request, v any) ([]byte, error) {
 }
 
 // strict reads one JSON object into v: no unknown or repeated fields, the right
-// types.
+// types. Whole numbers are integers however they are written, and texts are in form NFC.
 func strict(raw []byte, v any) error {
 	if err := checkFields(raw, fieldNames(v)); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(raw, v); err != nil {
+	if err := json.Unmarshal(wholeNumbers(raw), v); err != nil {
 		return decodeFault(err)
 	}
+	compose(reflect.ValueOf(v))
 	return nil
 }
 
@@ -174,14 +178,19 @@ func article(kind string) string {
 // rfc3339 is the shape of a time, as the contract has it. The parser of the
 // standard library is laxer: hours of one digit, a comma before fractions, and
 // offsets of more than a day pass there.
-var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+//
+// T and Z may be small, as RFC 3339 has it in section 5.6.
+var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
+// jsonNumber is the shape of a number in JSON (RFC 8259, section 6).
+var jsonNumber = regexp.MustCompile(`^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$`)
 
 // instant reads an RFC 3339 time; nil stays nil.
 func instant(field string, s *string, broken *[]job.Violation) *time.Time {
 	if s == nil {
 		return nil
 	}
-	t, err := time.Parse(time.RFC3339, *s)
+	t, err := time.Parse(time.RFC3339, strings.ToUpper(*s))
 	if err != nil || !rfc3339.MatchString(*s) {
 		*broken = append(*broken, job.Violation{Field: field, Rule: "rfc3339", Detail: "must be a time like 2020-02-19T11:34:25Z"})
 		return nil

@@ -82,6 +82,7 @@ func (a *api) dispatch(ctx context.Context, r *request) (response, error) {
 		// deployment, found by the test that compares the two.
 		return response{}, job.Errorf(job.NotFound, "no route %q", r.RouteKey)
 	}
+	composeParameters(r)
 	p, err := principal(r)
 	if err == nil && a.entitled != nil {
 		p, err = a.entitled(ctx, p)
@@ -111,20 +112,20 @@ func (a *api) line(ctx context.Context, r *request, status int, err error) {
 	a.log.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// maxOwner is the longest subject that a row's key may carry, in bytes. Longer
+// maxOwner is the longest subject that is accepted, in bytes: what OpenID Connect allows. Longer
 // ones would fail at the table with an error that blames us.
-const maxOwner = 256
+const maxOwner = 255
 
 // principal reads who asks from the claims that the authorizer verified. Nothing
 // else of a request is looked at: no header, no field, no path can name an owner.
 func principal(r *request) (intake.Principal, error) {
 	auth := r.RequestContext.Authorizer
-	if auth == nil || auth.JWT == nil || auth.JWT.Claims["sub"] == "" {
+	if auth == nil || auth.JWT == nil {
 		return intake.Principal{}, job.Errorf(job.Forbidden, "the token names no subject")
 	}
 	claims := auth.JWT.Claims
-	if len(claims["sub"]) > maxOwner {
-		return intake.Principal{}, job.Errorf(job.Forbidden, "the token's subject has more than %d bytes", maxOwner)
+	if err := checkSubject(claims["sub"]); err != nil {
+		return intake.Principal{}, err
 	}
 	own := func(name string) string { return cmp.Or(claims[name], claims["custom:"+name]) } // Cognito prefixes its own attributes
 	p := intake.Principal{Owner: claims["sub"], Tier: usage.ParseTier(own("tier"))}
@@ -173,6 +174,21 @@ func numericDate(s string) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(int64(f * 1000)).UTC()
+}
+
+// checkSubject refuses a subject that cannot own rows. The token is good, so it is forbidden and
+// not unauthorized: another token of the same user would not help. A subject is compared as it is,
+// and never brought into another form: two that a form makes one are two people.
+func checkSubject(sub string) error {
+	switch {
+	case sub == "":
+		return job.Errorf(job.Forbidden, "the token names no subject")
+	case len(sub) > maxOwner:
+		return job.Errorf(job.Forbidden, "the token's subject has more than %d bytes", maxOwner)
+	case len(job.CheckName("sub", sub)) > 0:
+		return job.Errorf(job.Forbidden, "the token's subject has characters that nobody sees")
+	}
+	return nil
 }
 
 // body returns the bytes of the request's body; API Gateway sends what it takes

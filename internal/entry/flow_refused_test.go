@@ -101,8 +101,8 @@ func TestBadChainsAreRefused(t *testing.T) {
 		{name: "empty key", body: `{"data_point_id":"$POINT"}`, change: header("idempotency-key", ""), field: "Idempotency-Key", rule: "min_length"},
 		{name: "long key", body: `{"data_point_id":"$POINT"}`, change: header("idempotency-key", strings.Repeat("k", 256)), field: "Idempotency-Key", rule: "max_length"},
 		{name: "key with a space", body: `{"data_point_id":"$POINT"}`, change: header("idempotency-key", "a b"), field: "Idempotency-Key", rule: "charset"},
-		{name: "absent point", body: `{"data_point_id":"01JM8WQ5Z3T5V9B0C2D4E6F8GH"}`, status: 404, code: "NOT_FOUND"},
-		{name: "another's point", body: `{"data_point_id":"$FOREIGN"}`, status: 404, code: "NOT_FOUND"},
+		{name: "absent point", body: `{"data_point_id":"01JM8WQ5Z3T5V9B0C2D4E6F8GH"}`, status: 404, code: "NOT_FOUND", field: "data_point_id", rule: "exists"},
+		{name: "another's point", body: `{"data_point_id":"$FOREIGN"}`, status: 404, code: "NOT_FOUND", field: "data_point_id", rule: "exists"},
 	} {
 		r.method, r.path = "POST", "/v1/chains"
 		t.Run(r.name, func(t *testing.T) { t.Parallel(); r.run(t) })
@@ -125,9 +125,9 @@ func TestBadBatchesAreRefused(t *testing.T) {
 		{name: "list is an object", body: `{"name":"n","data_point_ids":{}}`, field: "data_point_ids", rule: "type"},
 		{name: "id twice", body: `{"name":"n","data_point_ids":["$POINT","$POINT"]}`, field: "data_point_ids[1]", rule: "unique"},
 		{name: "5001 ids", body: `{"name":"n","data_point_ids":` + ids(5001) + `}`, field: "data_point_ids", rule: "count"},
-		{name: "5000 ids of nobody", body: `{"name":"n","data_point_ids":` + ids(5000) + `}`, field: "data_point_ids[0]", rule: "exists"},
-		{name: "another's point alone", body: `{"name":"n","data_point_ids":["$FOREIGN"]}`, status: 404, code: "NOT_FOUND"},
-		{name: "another's point beside", body: `{"name":"n","data_point_ids":["$POINT","$FOREIGN"]}`, field: "data_point_ids[1]", rule: "exists"},
+		{name: "5000 ids of nobody", body: `{"name":"n","data_point_ids":` + ids(5000) + `}`, status: 404, code: "NOT_FOUND", field: "data_point_ids[0]", rule: "exists"},
+		{name: "another's point alone", body: `{"name":"n","data_point_ids":["$FOREIGN"]}`, status: 404, code: "NOT_FOUND", field: "data_point_ids[0]", rule: "exists"},
+		{name: "another's point beside", body: `{"name":"n","data_point_ids":["$POINT","$FOREIGN"]}`, status: 404, code: "NOT_FOUND", field: "data_point_ids[1]", rule: "exists"},
 		{name: "both", body: listed + `"filter":{"campaign_id":"coast"}}`, field: "filter", rule: "exclusive"},
 		{name: "empty list and filter", body: `{"name":"n","data_point_ids":[],"filter":{"campaign_id":"coast"}}`, field: "filter", rule: "exclusive"},
 		{name: "filter without campaign", body: filtered + `{}}`, field: "filter.campaign_id", rule: "required"},
@@ -168,7 +168,7 @@ func TestBadBatchesAreRefused(t *testing.T) {
 		{name: "unknown kind of a job", body: with("finally", `{"job":{"kind":"mine","data_point_id":"$POINT"}}`), field: "finally.job.kind", rule: "known"},
 		{name: "no kind of a job", body: with("finally", `{"job":{"data_point_id":"$POINT"}}`), field: "finally.job.kind", rule: "known"},
 		{name: "unknown field in a job", body: with("finally", `{"job":{"kind":"enrich","data_point_id":"$POINT","queue":"high"}}`), code: "UNKNOWN_FIELD", field: "finally.job.queue", rule: "known"},
-		{name: "another's point in a job", body: with("finally", `{"job":{"kind":"enrich","data_point_id":"$FOREIGN"}}`), status: 404, code: "NOT_FOUND"},
+		{name: "another's point in a job", body: with("finally", `{"job":{"kind":"enrich","data_point_id":"$FOREIGN"}}`), status: 404, code: "NOT_FOUND", field: "finally.job.data_point_id", rule: "exists"},
 	} {
 		r.method, r.path = "POST", "/v1/batches"
 		t.Run(r.name, func(t *testing.T) { t.Parallel(); r.run(t) })
@@ -181,11 +181,11 @@ func TestBadItemsAreRefused(t *testing.T) {
 		{name: "nothing", body: `{}`, field: "data_point_ids", rule: "count"},
 		{name: "none", body: `{"data_point_ids":[]}`, field: "data_point_ids", rule: "count"},
 		{name: "a hundred", body: `{"data_point_ids":` + ids(100) + `}`, field: "data_point_ids", rule: "count"},
-		{name: "ninety-nine of nobody", body: `{"data_point_ids":` + ids(99) + `}`, field: "data_point_ids[0]", rule: "exists"},
+		{name: "ninety-nine of nobody", body: `{"data_point_ids":` + ids(99) + `}`, status: 404, code: "NOT_FOUND", field: "data_point_ids[0]", rule: "exists"},
 		{name: "bad id", body: `{"data_point_ids":["$POINT","x"]}`, field: "data_point_ids[1]", rule: "id"},
 		{name: "twice", body: `{"data_point_ids":["$POINT","$POINT"]}`, field: "data_point_ids[1]", rule: "unique"},
-		{name: "another's", body: `{"data_point_ids":["$POINT","$FOREIGN"]}`, field: "data_point_ids[1]", rule: "exists"},
-		{name: "another's alone", body: `{"data_point_ids":["$FOREIGN"]}`, status: 404, code: "NOT_FOUND"},
+		{name: "another's", body: `{"data_point_ids":["$POINT","$FOREIGN"]}`, status: 404, code: "NOT_FOUND", field: "data_point_ids[1]", rule: "exists"},
+		{name: "another's alone", body: `{"data_point_ids":["$FOREIGN"]}`, status: 404, code: "NOT_FOUND", field: "data_point_ids[0]", rule: "exists"},
 		{name: "in it already", body: `{"data_point_ids":["$POINT","$ITEM"]}`, status: 409, code: "STATE_CONFLICT"},
 		{name: "unknown field", body: `{"data_point_ids":["$POINT"],"steps":["enrich"]}`, code: "UNKNOWN_FIELD", field: "steps", rule: "known"},
 		{name: "absent batch", path: "/v1/batches/01JM8WQ5Z3T5V9B0C2D4E6F8GH/items", body: `{"data_point_ids":["$POINT"]}`, status: 404, code: "NOT_FOUND"},

@@ -18,7 +18,7 @@ func (f *Flow) AddItems(ctx context.Context, by job.Account, id string, ids []st
 	if _, err := f.batch(ctx, by.Owner, id); err != nil {
 		return b, nil, err
 	}
-	points, err := f.owned(ctx, by.Owner, "data_point_ids", ids)
+	points, err := f.owned(ctx, by.Owner, "data_point_ids[]", ids)
 	if err != nil {
 		return b, nil, err
 	}

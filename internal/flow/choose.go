@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"orbitq/internal/job"
 	"orbitq/internal/point"
@@ -13,7 +14,7 @@ import (
 // chosen returns the points of a wish, in the order of their ids.
 func (f *Flow) chosen(ctx context.Context, owner string, w *BatchWish) ([]point.Point, error) {
 	if w.Filter == nil {
-		return f.owned(ctx, owner, "data_point_ids", w.Points)
+		return f.owned(ctx, owner, "data_point_ids[]", w.Points)
 	}
 	// One more than allowed, so that too many is told from just enough without counting all.
 	points, err := f.Points.FindPoints(ctx, owner, *w.Filter, MaxItems+1)
@@ -46,7 +47,7 @@ func byID(points []point.Point) []point.Point {
 }
 
 // owned returns an owner's points, all of them or an error that names those that are not
-// there.
+// there. The field of a list ends with [].
 func (f *Flow) owned(ctx context.Context, owner, field string, ids []string) ([]point.Point, error) {
 	found, err := f.Points.Points(ctx, ids)
 	if err != nil {
@@ -60,18 +61,17 @@ func (f *Flow) owned(ctx context.Context, owner, field string, ids []string) ([]
 			points = append(points, found[i])
 		}
 	}
-	// A single id is the thing itself and not a list with a fault in it: not found, and not invalid.
-	if len(ids) == 1 && !own[ids[0]] {
-		return nil, job.Errorf(job.NotFound, "no data point %s", ids[0])
-	}
 	var broken []job.Violation
 	for i, id := range ids {
 		if !own[id] && len(broken) < maxViolations {
-			broken = append(broken, job.Violation{Field: field + "[" + strconv.Itoa(i) + "]", Rule: "exists", Detail: "there is no data point " + id})
+			broken = append(broken, job.Violation{Field: strings.Replace(field, "[]", "["+strconv.Itoa(i)+"]", 1), Rule: "exists", Detail: "there is no data point " + id})
 		}
 	}
 	if len(broken) > 0 {
-		return nil, job.Invalid(broken...)
+		// Not found, as everywhere that a request names one: alone or beside others means the same.
+		e := job.Errorf(job.NotFound, "%s: %s", broken[0].Field, broken[0].Detail)
+		e.Violations = broken
+		return nil, e
 	}
 	return byID(points), nil
 }

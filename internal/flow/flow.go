@@ -115,6 +115,12 @@ func (f *Filter) Chooses(p *point.Point) bool {
 		(f.From.IsZero() || !p.CollectedAt.Before(f.From)) && (f.Until.IsZero() || !p.CollectedAt.After(f.Until))
 }
 
+// check returns what is wrong with the names of a filter: one that no point can have finds none,
+// and says nothing about why.
+func (f *Filter) check() []job.Violation {
+	return append(job.CheckName("filter.campaign_id", f.Campaign), job.CheckName("filter.metric_id", f.Metric)...)
+}
+
 // Points finds data points.
 type Points interface {
 	// Points returns those of the points that exist, in no order.

@@ -31,6 +31,7 @@ func (f *Flow) check(w *BatchWish, key string) error {
 	if n := len([]rune(w.Name)); n < 1 || n > maxName {
 		broken = append(broken, job.Violation{Field: "name", Rule: "length", Detail: "must have 1 to 200 characters"})
 	}
+	broken = append(broken, job.CheckName("name", w.Name)...)
 	switch {
 	case w.Filter != nil && w.Points != nil:
 		broken = append(broken, job.Violation{Field: "filter", Rule: "exclusive", Detail: "cannot be given together with data_point_ids"})
@@ -38,6 +39,8 @@ func (f *Flow) check(w *BatchWish, key string) error {
 		broken = append(broken, checkIDs(w.Points, MaxItems)...)
 	case w.Filter.Campaign == "":
 		broken = append(broken, job.Violation{Field: "filter.campaign_id", Rule: "required", Detail: "must be given"})
+	default:
+		broken = append(broken, w.Filter.check()...)
 	}
 	for _, name := range []string{job.CallThen, job.CallCatch, job.CallFinally} {
 		if c, ok := w.Calls[name]; ok {

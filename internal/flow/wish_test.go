@@ -33,8 +33,9 @@ func TestWhatIsWrongWithABatch(t *testing.T) {
 		{"too many points", func(w *flow.BatchWish) { w.Points = make([]string, flow.MaxItems+1) }, "data_point_ids", "count"},
 		{"no id", func(w *flow.BatchWish) { w.Points = []string{ids[0], "x"} }, "data_point_ids[1]", "id"},
 		{"a duplicate", func(w *flow.BatchWish) { w.Points = []string{ids[0], ids[1], ids[0]} }, "data_point_ids[2]", "unique"},
-		{"a point that is not there", func(w *flow.BatchWish) { w.Points = []string{ids[0], pointID(99)} }, "data_point_ids[1]", "exists"},
-		{"another owner's point", func(w *flow.BatchWish) { w.Points = []string{theirs, ids[0]} }, "data_point_ids[0]", "exists"},
+		{"a name with a hidden character", func(w *flow.BatchWish) { w.Name = "a\u202eb" }, "name", "charset"},
+		{"a filter that no campaign can have", func(w *flow.BatchWish) { w.Points, w.Filter = nil, &flow.Filter{Campaign: "a\x00"} }, "filter.campaign_id", "charset"},
+		{"a filter that no metric can have", func(w *flow.BatchWish) { w.Points, w.Filter = nil, &flow.Filter{Campaign: "a", Metric: "\u200b"} }, "filter.metric_id", "charset"},
 		{"both", func(w *flow.BatchWish) { w.Filter = &flow.Filter{Campaign: "c"} }, "filter", "exclusive"},
 		{"a filter of nothing", func(w *flow.BatchWish) { w.Points, w.Filter = nil, &flow.Filter{} }, "filter.campaign_id", "required"},
 		{"a filter that chooses none", func(w *flow.BatchWish) { w.Points, w.Filter = nil, &flow.Filter{Campaign: "none"} }, "filter", "count"},
@@ -56,12 +57,17 @@ func TestWhatIsWrongWithABatch(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
-	for _, w := range []flow.BatchWish{
-		{Name: "b", Points: []string{theirs}},
-		{Name: "b", Points: ids, Calls: map[string]job.Callback{job.CallCatch: {Kind: "notify", Point: theirs}}},
+	// Alone or beside others, not there or another owner's: one answer.
+	for field, w := range map[string]flow.BatchWish{
+		"data_point_ids[0]":       {Name: "b", Points: []string{theirs}},
+		"data_point_ids[1]":       {Name: "b", Points: []string{ids[0], pointID(99), ids[1]}},
+		"data_point_ids[2]":       {Name: "b", Points: []string{ids[0], ids[1], theirs}},
+		"catch.job.data_point_id": {Name: "b", Points: ids, Calls: map[string]job.Callback{job.CallCatch: {Kind: "notify", Point: theirs}}},
 	} {
-		if _, err := b.Prepare(t.Context(), request("", ""), w); job.CodeOf(err) != job.NotFound {
-			t.Errorf("another owner's point alone: %v", err)
+		_, err := b.Prepare(t.Context(), request("", ""), w)
+		coded, ok := errors.AsType[*job.Error](err)
+		if !ok || coded.Code != job.NotFound || len(coded.Violations) != 1 || coded.Violations[0].Field != field || coded.Violations[0].Rule != "exists" {
+			t.Errorf("%s: %v", field, err)
 		}
 	}
 	if _, err := b.Prepare(t.Context(), request("a b", ""), flow.BatchWish{Name: "b", Points: ids}); job.CodeOf(err) != job.InvalidField {

@@ -107,6 +107,7 @@ func checkFlag(kind, reason string) []job.Violation {
 	if n := utf8.RuneCountInString(reason); n < minReason || n > maxSaying {
 		broken = append(broken, job.Violation{Field: "reason", Rule: "length", Detail: "must have 5 to 500 characters"})
 	}
+	broken = append(broken, job.CheckProse("reason", reason)...)
 	return broken
 }
 
@@ -117,15 +118,18 @@ func (in *Intake) SetZones(ctx context.Context, r Request, campaign string, zone
 		broken = append(broken, job.Violation{Field: "zones", Rule: "max_items", Detail: "must be at most " + strconv.Itoa(MaxZones)})
 	}
 	corners := 0
+	for i := range zones {
+		corners += len(zones[i].Ring)
+	}
+	if corners > maxCorners {
+		// Before the look at their shapes, which costs the square of them.
+		return job.Invalid(append(broken, job.Violation{Field: "zones", Rule: "max_items", Detail: "must have at most " + strconv.Itoa(maxCorners) + " corners together"})...)
+	}
 	for i, z := range zones {
-		corners += len(z.Ring)
 		for _, v := range quality.CheckZone(z) {
 			v.Field = "zones[" + strconv.Itoa(i) + "]." + v.Field
 			broken = append(broken, v)
 		}
-	}
-	if corners > maxCorners {
-		broken = append(broken, job.Violation{Field: "zones", Rule: "max_items", Detail: "must have at most " + strconv.Itoa(maxCorners) + " corners together"})
 	}
 	if len(broken) > 0 {
 		return job.Invalid(broken[:min(len(broken), 20)]...)

@@ -10,6 +10,7 @@ package point
 import (
 	"math"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -67,6 +68,7 @@ func CheckReview(s Status, notes string) []job.Violation {
 		v.add("status", "enum", "must be pending, approved or rejected")
 	}
 	v.length("notes", notes, MaxNotes)
+	v = append(v, job.CheckProse("notes", notes)...)
 	return v
 }
 
@@ -75,8 +77,20 @@ func CheckCampaign(id string) []job.Violation {
 	var v violations
 	if id == "" || utf8.RuneCountInString(id) > MaxReference {
 		v.add("id", "length", "must have 1 to 64 characters")
+		return v
 	}
-	return v
+	return checkPathName("id", id)
+}
+
+// checkPathName returns what is wrong with a name that stands in the path of a URL. API Gateway
+// decodes a path before it looks for its route: a slash that was escaped ends the segment all the
+// same, a question mark ends the path, and clients take . and .. for folders.
+func checkPathName(field, s string) []job.Violation {
+	broken := job.CheckName(field, s)
+	if strings.ContainsAny(s, `/\?`) || s == "." || s == ".." {
+		broken = append(broken, job.Violation{Field: field, Rule: "path", Detail: `must not have / \ or ?, nor be . or .., as it stands in the path of a URL`})
+	}
+	return broken
 }
 
 // Reviewed returns the point as a review leaves it. Setting it back to pending clears the
@@ -115,11 +129,13 @@ func New(in Input, now time.Time) (Point, []job.Violation) {
 	v.number("accuracy", in.Accuracy, 0, MaxAccuracy, false)
 	v.notFuture("collected_at", in.CollectedAt, now)
 	v.notFuture("calibration_at", in.CalibratedAt, now)
-	v.length("metric_id", in.MetricID, MaxReference)
+	v.name("metric_id", in.MetricID, MaxReference)
 	v.length("campaign_id", in.CampaignID, MaxReference)
-	v.length("device_model", in.DeviceModel, MaxDeviceModel)
-	v.length("sensor_type", in.SensorType, MaxSensorType)
+	v = append(v, checkPathName("campaign_id", in.CampaignID)...)
+	v.name("device_model", in.DeviceModel, MaxDeviceModel)
+	v.name("sensor_type", in.SensorType, MaxSensorType)
 	v.length("notes", in.Notes, MaxNotes)
+	v = append(v, job.CheckProse("notes", in.Notes)...)
 	if len(v) > 0 {
 		return Point{}, v
 	}
@@ -180,12 +196,14 @@ func (v *violations) notFuture(field string, t *time.Time, now time.Time) {
 	}
 }
 
-// length checks the number of characters and that the text is UTF-8.
+// name checks a name's number of characters, and what they are.
+func (v *violations) name(field, s string, most int) {
+	v.length(field, s, most)
+	*v = append(*v, job.CheckName(field, s)...)
+}
+
+// length checks the number of characters.
 func (v *violations) length(field, s string, most int) {
-	if !utf8.ValidString(s) {
-		v.add(field, "utf8", "must be valid UTF-8")
-		return
-	}
 	if utf8.RuneCountInString(s) > most {
 		v.add(field, "max_length", "must have at most "+strconv.Itoa(most)+" characters")
 	}

@@ -27,20 +27,23 @@ type Zone struct {
 	Ring [][2]float64 `json:"ring"` // longitude, latitude in degrees; the first corner may be repeated at the end
 }
 
-// CheckZone returns every rule that the zone breaks. Rings that cross
-// themselves are accepted: inside is what an odd number of edges separates from
-// the outside.
+// CheckZone returns every rule that the zone breaks.
 func CheckZone(z Zone) []job.Violation {
 	var broken []job.Violation
 	switch {
-	case !utf8.ValidString(z.Name):
-		broken = append(broken, job.Violation{Field: "name", Rule: "utf8", Detail: "must be valid UTF-8"})
 	case strings.TrimSpace(z.Name) == "":
 		broken = append(broken, job.Violation{Field: "name", Rule: "required", Detail: "must be given"})
 	case utf8.RuneCountInString(z.Name) > MaxZoneName:
 		broken = append(broken, job.Violation{Field: "name", Rule: "max_length", Detail: "must have at most " + strconv.Itoa(MaxZoneName) + " characters"})
+	default:
+		broken = job.CheckName("name", z.Name)
 	}
-	return append(broken, checkRing(z.corners())...)
+	corners := z.corners()
+	ring := checkRing(corners)
+	if len(ring) == 0 {
+		ring = checkShape(corners)
+	}
+	return append(broken, ring...)
 }
 
 // corners returns the ring without the repeated first corner of a closed one.
@@ -110,7 +113,8 @@ func turns(corners [][2]float64) bool {
 func shorter(from, to float64) float64 { return math.Remainder(to-from, 360) }
 
 // contains reports whether a place lies in the zone, which must have passed
-// checkRing. The ring is unrolled into a plane whose origin is the place;
+// checkRing. Of a ring that crosses itself, which CheckZone once accepted, inside is what an odd
+// number of edges separates from the outside. The ring is unrolled into a plane whose origin is the place;
 // a wide ring may meet the place there one turn to the east or west.
 func (z Zone) contains(lon, lat float64) bool {
 	corners := z.corners()

@@ -189,6 +189,14 @@ func TestTheControlOfMappingsNeedsItsPermission(t *testing.T) {
 		}
 	}
 
+	// As the template has it: the function itself, or a version or alias of it.
+	listed := func(function string) cfn.Statement {
+		s, arn := own(function), "arn:aws:lambda:eu-central-1:000000000000:function:"+function
+		s.Condition = map[string]map[string]any{"ArnLike": {"lambda:FunctionArn": []any{arn, arn + ":*"}}}
+
+		return s
+	}
+
 	for _, c := range []struct {
 		name, method, uuid string
 		may                []cfn.Statement
@@ -201,6 +209,9 @@ func TestTheControlOfMappingsNeedsItsPermission(t *testing.T) {
 		{"the function's ARN is not the mapping's", "PUT", mapped, grants("lambda:*", "arn:aws:lambda:eu-central-1:000000000000:function:worker"), 403, "lambda:UpdateEventSourceMapping"},
 		{"by the function", "PUT", mapped, []cfn.Statement{own("worker")}, 202, ""},
 		{"by another function", "PUT", mapped, []cfn.Statement{own("enrich")}, 403, "lambda:UpdateEventSourceMapping"},
+		{"by an alias of the function", "PUT", mapped, []cfn.Statement{listed("worker")}, 202, ""},
+		{"by an alias of another function", "PUT", mapped, []cfn.Statement{listed("enrich")}, 403, "lambda:UpdateEventSourceMapping"},
+		{"by a function whose name begins alike", "PUT", mapped, []cfn.Statement{listed("work")}, 403, "lambda:UpdateEventSourceMapping"},
 		{"a list", "GET", "", grants("lambda:ListEventSourceMappings", "*"), 200, ""},
 		{"a list is about everything", "GET", "", grants("lambda:ListEventSourceMappings", mapping), 403, "lambda:ListEventSourceMappings on resource: *"},
 	} {

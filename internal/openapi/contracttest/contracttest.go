@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 
@@ -51,9 +52,18 @@ type Contract struct {
 	router routers.Router
 }
 
+// defineFormats gives the format date-time its meaning of RFC 3339, where T and Z may be small. The library's own is
+// stricter, and global.
+var defineFormats = sync.OnceFunc(func() { //nolint:gochecknoglobals // as the library's
+	pattern := strings.NewReplacer("T(", "[Tt](", "(Z|", "([Zz]|").Replace(openapi3.FormatOfStringDateTime)
+	openapi3.DefineStringFormatValidator("date-time", openapi3.NewRegexpFormatValidator(pattern))
+})
+
 // Load reads and validates a document, examples included, and closes its answers: an object without a word about
 // additional properties takes none.
 func Load(document []byte) (*Contract, error) {
+	defineFormats()
+
 	doc, err := openapi3.NewLoader().LoadFromData(document)
 	if err != nil {
 		return nil, fmt.Errorf("load document: %w", err)
