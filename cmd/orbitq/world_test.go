@@ -75,17 +75,18 @@ func newWorld(t *testing.T) *world {
 		Secret: func(context.Context) (id, secret string, err error) { return "id", "secret", nil },
 		Gate:   door,
 	})
+	enrich := &kinds.Enrich{Points: store, Imagery: &kinds.Remembering{Provider: imagery, Cache: store, Left: func(limit.Call) {}, Now: now}, Now: now}
 	w.worker = worker.New(worker.Config{
 		Store: store, Queue: w, Now: now, Token: rand.Text, Jitter: func() float64 { return 0 }, Timing: job.DefaultTiming(),
 		LeaseMargin: time.Minute, Version: "test",
 		Kinds: []worker.Kind{
-			&kinds.Enrich{Points: store, Imagery: imagery, Now: now}, &kinds.Analyze{Readings: store, Rules: quality.DefaultConfig(), Now: now},
+			enrich, &kinds.Analyze{Readings: store, Rules: quality.DefaultConfig(), Now: now},
 			&kinds.Notify{Readings: store, Audience: store, Now: now},
 		},
 	})
 	w.flow = w.flows(store, now)
 	in := intake.New(intake.Config{
-		Store: store, Sender: w, Pacer: door, Runner: w.worker, Feeds: w, Reviews: store, CheckURL: checkURL, Policies: kinds.Policies(), Now: now, Deadline: time.Hour, Resend: time.Minute, Tries: 3,
+		Store: store, Sender: w, Pacer: door, AsksProvider: enrich.AsksProvider, Runner: w.worker, Feeds: w, Reviews: store, CheckURL: checkURL, Policies: kinds.Policies(), Now: now, Deadline: time.Hour, Resend: time.Minute, Tries: 3,
 		Entropy: func() (b [10]byte) { _, _ = rand.Read(b[:]); return b },
 	})
 	w.operator = deadletter.NewOperator(deadletter.OperatorConfig{

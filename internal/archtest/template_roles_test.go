@@ -72,6 +72,7 @@ func allowedActions() map[string][]string {
 		),
 		"RelayFunction": slices.Concat(
 			on("${Table.Arn}/index/open", "dynamodb:Query"),
+			on("${Table.Arn}/index/line", "dynamodb:Query"),
 			on("Table.Arn", "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:BatchGetItem", "dynamodb:Query"),
 			onWorkQueues("sqs:SendMessage"),
 			on("OperatorsTopic", "sns:Publish"),

@@ -194,4 +194,6 @@ type open struct{}
 
 func (open) Enter(context.Context, *limit.Pass) error { return nil }
 
+func (open) Working(context.Context) error { return nil }
+
 func (open) Left(limit.Call) {}

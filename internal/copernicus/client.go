@@ -32,7 +32,7 @@ import (
 	"orbitq/internal/limit"
 )
 
-var _ kinds.Imagery = (*Client)(nil)
+var _ kinds.Provider = (*Client)(nil)
 
 // maxAnswer is the longest answer that is read, in bytes; a window of 31 days
 // has about 60 KB.
@@ -50,11 +50,15 @@ type Config struct {
 	Now      func() time.Time
 }
 
-// Gate admits calls. Every request to the provider passes it, those for a token
-// included, so that nothing can be forgotten.
+// Gate admits calls. Every request to the provider's interface has a slot. A request for a
+// token goes to another host, which does not count it: it takes none, but is not made either
+// while the provider is broken.
 type Gate interface {
 	// Enter returns when the call may be made, or an error that says when to try.
 	Enter(ctx context.Context, pass *limit.Pass) error
+	// Working returns an error that says when to try, if no call may be made because the
+	// provider fails too often.
+	Working(ctx context.Context) error
 	// Left takes note of what the call came to.
 	Left(c limit.Call)
 }
@@ -130,8 +134,12 @@ func (c *Client) post(ctx context.Context, pass *limit.Pass, kind, path, token s
 // call passes the gate, sends a request, has its answer judged, and takes note of
 // both. The status is 0 when there was no answer.
 func (c *Client) call(pass *limit.Pass, kind string, req *http.Request, judge func(answer, int) (limit.Verdict, error)) (answer, int, error) {
-	if err := c.Gate.Enter(req.Context(), pass); err != nil {
-		return answer{}, 0, fmt.Errorf("pass the limiter: %w", err)
+	admit := c.Gate.Working
+	if kind != limit.TokenFetch {
+		admit = func(ctx context.Context) error { return c.Gate.Enter(ctx, pass) }
+	}
+	if err := admit(req.Context()); err != nil {
+		return answer{}, 0, fmt.Errorf("ask the limiter: %w", err)
 	}
 	began := c.Now()
 	a, status, err := c.exchange(req)

@@ -25,11 +25,12 @@ type Tokens interface {
 	SaveToken(ctx context.Context, value string, expires time.Time) error
 }
 
-// Times of the refresh: a fetch takes well under a second; who waits for another
-// worker's fetch looks again at every poll.
+// Times of the refresh: a fetch takes well under a second. A worker that waits for the fetch
+// of another one looks again after firstLook, and then each time after twice as long.
 const (
-	lockTime = 10 * time.Second
-	pollTime = 100 * time.Millisecond
+	lockTime    = 10 * time.Second
+	firstLook   = 50 * time.Millisecond
+	longestLook = 1600 * time.Millisecond
 	// maxLife bounds what a token endpoint may claim: beyond it a Duration would
 	// overflow, and the token be over before its first use.
 	maxLife = 24 * time.Hour
@@ -53,7 +54,7 @@ func (t *tokens) get(ctx context.Context, pass *limit.Pass, stale string) (strin
 	if t.fresh(t.value, t.expires, stale) {
 		return t.value, nil
 	}
-	for {
+	for wait := firstLook; ; wait = min(2*wait, longestLook) {
 		found, err := t.look(ctx, stale)
 		if err != nil {
 			return "", err
@@ -70,7 +71,7 @@ func (t *tokens) get(ctx context.Context, pass *limit.Pass, stale string) (strin
 		if mine {
 			return t.renew(ctx, pass, stale)
 		}
-		if err := pause(ctx, pollTime); err != nil {
+		if err := pause(ctx, wait); err != nil {
 			return "", err
 		}
 	}

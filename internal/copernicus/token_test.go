@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"orbitq/internal/copernicus"
@@ -197,6 +198,23 @@ func TestWaitForTheFetchOfAnother(t *testing.T) {
 	if table.looks != 3 {
 		t.Errorf("%d looks at the lock, want 3", table.looks)
 	}
+}
+
+// TestWaitersForATokenLookSeldom: a fetch that is not answered for long does not make the
+// others ask the table all the while.
+func TestWaitersForATokenLookSeldom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		table := &relayed{Store: memstore.New(job.DefaultTiming())}
+		c := copernicus.New(copernicus.Config{HTTP: &http.Client{}, Tokens: table, Gate: open{}, Now: time.Now})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // as long as a lock
+		defer cancel()
+		_, err := c.Statistics(ctx, &limit.Pass{}, somewhere(t), week())
+		expect(t, err, job.ProviderTimeout, "no token in time")
+		if table.looks > 11 {
+			t.Errorf("%d looks in ten seconds", table.looks)
+		}
+	})
 }
 
 func TestWaitForATokenEndsWithTheContext(t *testing.T) {

@@ -19,6 +19,9 @@ const absent = "attribute_not_exists(pk)"
 // A read before the put would be cheaper for repetitions, but there are few of
 // them, and only the condition decides between two requests at once.
 func (s *Store) Accept(ctx context.Context, j *job.Job) (job.Job, bool, error) {
+	if err := s.join(ctx, j); err != nil {
+		return job.Job{}, false, err
+	}
 	if j.Unique != "" {
 		return s.acceptUnique(ctx, j)
 	}
@@ -56,6 +59,9 @@ func (s *Store) acceptUnique(ctx context.Context, j *job.Job) (job.Job, bool, er
 func (s *Store) AcceptPoint(ctx context.Context, p *point.Point, j *job.Job) (point.Point, job.Job, bool, error) {
 	items := []types.TransactWriteItem{s.putNew(encodePoint(p))}
 	if j.ID != "" {
+		if err := s.join(ctx, j); err != nil {
+			return point.Point{}, job.Job{}, false, err
+		}
 		items = append(items, s.putNew(encodeJob(j)))
 	}
 	meter := len(items)

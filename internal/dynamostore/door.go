@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -54,42 +55,103 @@ func (s *Store) SaveDoor(ctx context.Context, next limit.Row) (limit.Row, bool, 
 	return next, true, nil
 }
 
-// doorRow is the limiter's row as text: times in milliseconds, so that thirty slots
-// and all the rest stay under one write unit.
+// doorRow is the limiter's row as text. Times are milliseconds, those of bookings and
+// waiters after From, so that forty bookings and all the rest stay under two write units.
 type doorRow struct {
-	Shared   []int64 `json:"s,omitempty"`
-	Reserved []int64 `json:"h,omitempty"`
-	Failures []int64 `json:"f,omitempty"`
-	Until    int64   `json:"u,omitempty"`
-	Probe    int64   `json:"p,omitempty"`
-	Month    string  `json:"m,omitempty"`
-	Requests int     `json:"r,omitempty"`
-	Units    float64 `json:"pu,omitempty"`
-	Closed   bool    `json:"c,omitempty"`
+	From     int64       `json:"o,omitempty"`
+	Shared   []bookedRow `json:"s,omitempty"`
+	Reserved []bookedRow `json:"h,omitempty"`
+	Waiting  []waiterRow `json:"w,omitempty"`
+	Failures []int64     `json:"f,omitempty"`
+	Until    int64       `json:"u,omitempty"`
+	Probe    int64       `json:"p,omitempty"`
+	Month    string      `json:"m,omitempty"`
+	Requests int         `json:"r,omitempty"`
+	Units    float64     `json:"pu,omitempty"`
+	Closed   bool        `json:"c,omitempty"`
 }
+
+// bookedRow is a booking: "<ms>.<job>.<owner>", with a ! behind it for an allowed call.
+type bookedRow string
+
+// waiterRow is an owner that waits: "<ms>.<owner>".
+type waiterRow string
 
 // encodeDoor writes the limiter's row.
 func encodeDoor(r *limit.Row) (string, error) {
-	text, err := json.Marshal(doorRow{
-		Shared: millis(r.Shared), Reserved: millis(r.Reserved), Failures: millis(r.Breaker.Failures),
+	from := earliest(r)
+	booked := func(all []limit.Booking) (rows []bookedRow) {
+		for _, b := range all {
+			made := ""
+			if b.Made {
+				made = "!"
+			}
+			rows = append(rows, bookedRow(fmt.Sprintf("%d.%s.%s%s", ms(b.At)-from, b.Job, b.Owner, made)))
+		}
+		return rows
+	}
+	d := doorRow{
+		From: from, Shared: booked(r.Shared), Reserved: booked(r.Reserved), Failures: millis(r.Breaker.Failures),
 		Until: milli(r.Breaker.Until), Probe: milli(r.Breaker.Probe),
 		Month: r.Budget.Month, Requests: r.Budget.Requests, Units: r.Budget.Units, Closed: r.Budget.Closed,
-	})
+	}
+	for _, w := range r.Waiting {
+		d.Waiting = append(d.Waiting, waiterRow(fmt.Sprintf("%d.%s", ms(w.Until)-from, w.Owner)))
+	}
+	text, err := json.Marshal(d)
 	if err != nil {
 		return "", fmt.Errorf("encode the limiter's row: %w", err)
 	}
 	return string(text), nil
 }
 
+// earliest returns the time that others in the row count from.
+func earliest(r *limit.Row) (from int64) {
+	note := func(t time.Time) {
+		if n := ms(t); from == 0 || n < from {
+			from = n
+		}
+	}
+	for _, lane := range [][]limit.Booking{r.Shared, r.Reserved} {
+		for _, b := range lane {
+			note(b.At)
+		}
+	}
+	for _, w := range r.Waiting {
+		note(w.Until)
+	}
+	return from
+}
+
 // decodeDoor reads the limiter's row; a missing one is the zero row, which admits
-// like one that nobody has used for long.
+// like one that was not used for long.
 func decodeDoor(row item) limit.Row {
 	var d doorRow
 	out := limit.Row{Version: reader(row).num("ver")}
 	if err := json.Unmarshal([]byte(reader(row).str("door")), &d); err != nil {
 		return out
 	}
-	out.Shared, out.Reserved = moments(d.Shared), moments(d.Reserved)
+	at := func(text string) time.Time {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return time.Time{} // long ago: it takes no place
+		}
+		return moment(d.From + n)
+	}
+	booked := func(rows []bookedRow) (all []limit.Booking) {
+		for _, row := range rows {
+			text, made := strings.CutSuffix(string(row), "!")
+			when, who, _ := strings.Cut(text, ".")
+			j, owner, _ := strings.Cut(who, ".")
+			all = append(all, limit.Booking{At: at(when), Job: j, Owner: owner, Made: made})
+		}
+		return all
+	}
+	out.Shared, out.Reserved = booked(d.Shared), booked(d.Reserved)
+	for _, row := range d.Waiting {
+		when, owner, _ := strings.Cut(string(row), ".")
+		out.Waiting = append(out.Waiting, limit.Waiter{Owner: owner, Until: at(when)})
+	}
 	out.Breaker = limit.Breaker{Failures: moments(d.Failures), Until: moment(d.Until), Probe: moment(d.Probe)}
 	out.Budget = limit.Budget{Month: d.Month, Requests: d.Requests, Units: d.Units, Closed: d.Closed}
 	return out
@@ -111,7 +173,7 @@ func moment(n int64) time.Time {
 	return time.UnixMilli(n).UTC()
 }
 
-// millis is a lane as the row holds it.
+// millis are times as the row holds them.
 func millis(all []time.Time) []int64 {
 	var out []int64
 	for _, t := range all {
@@ -120,7 +182,7 @@ func millis(all []time.Time) []int64 {
 	return out
 }
 
-// moments is the lane that millis wrote.
+// moments are the times that millis wrote.
 func moments(all []int64) []time.Time {
 	var out []time.Time
 	for _, n := range all {

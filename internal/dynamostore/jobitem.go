@@ -67,9 +67,12 @@ func encodeJob(j *job.Job) item {
 	return item(w)
 }
 
-// index sets what the open index and the table's TTL look at. Both are functions
+// index sets what the open index, the line and the table's TTL look at. They are functions
 // of the state, so no write can forget them.
 func (w writer) index(j *job.Job) {
+	if j.AwaitsSlot {
+		w["wk"], w["wt"] = str(inLineKey(j.Queue, j.Owner)), num(ms(j.Created))
+	}
 	if j.State.Open() && j.Flow != "" {
 		w.time("look", j.Look) // its chain or batch is looked at, not it
 		return
@@ -124,7 +127,7 @@ func decodeJob(row item) job.Job {
 		Created: r.time("cr"), Due: r.time("due"), Slot: r.time("slot"), Deadline: r.time("dl"), StartBy: r.time("sb"), Look: r.time("look"),
 		Started: r.time("sa"), Finished: r.time("fin"),
 		Outcome: job.Outcome(r.str("oc")), Code: job.Code(r.str("code")), Reason: r.str("why"), Print: r.str("fp"),
-		DeadTicket: r.num("dtk"), DeadSent: r.time("dsent"),
+		DeadTicket: r.num("dtk"), DeadSent: r.time("dsent"), AwaitsSlot: r.has("wk"),
 	}
 	if j.State == job.Dead {
 		j.Look = time.Time{} // its place in the index is its time of death

@@ -158,6 +158,13 @@ func graveKey(owner string) string { return joined("dead", owner) }
 // shardKey returns the partition of the open index.
 func shardKey(shard int) string { return joined("open", strconv.Itoa(shard)) }
 
+// Partitions of the line index: an owner's jobs in line at a queue, and the owners in line.
+func inLineKey(queue, owner string) string { return joined("job", queue, owner) }
+func waitersKey(queue string) string       { return joined("owner", queue) }
+
+// ownerInLine returns the row of an owner with jobs in line at a queue.
+func ownerInLine(queue, owner string) item { return key(userRows(owner), joined("LINE", queue)) }
+
 // laneKey returns the partition of a lane of events in the open index. That of operators has
 // the name that all events had before there were lanes.
 func laneKey(lane int) string {

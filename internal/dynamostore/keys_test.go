@@ -46,7 +46,7 @@ func rowForms() []keyForm {
 	return []keyForm{
 		one("eventRow", eventRow), one("chainRow", chainRow), one("batchRow", batchRow), one("operationRow", operationRow),
 		one("cacheKey", cacheKey), one("poisonKey", poisonKey), none("tokenKey", tokenKey), none("doorKey", doorKey),
-		two("lockKeyOf", lockKeyOf), two("campaignKey", campaignKey), one("jobKey", jobKey), one("pointKey", pointKey),
+		two("lockKeyOf", lockKeyOf), two("ownerInLine", ownerInLine), two("campaignKey", campaignKey), one("jobKey", jobKey), one("pointKey", pointKey),
 		one("planKey", planKey), one("preferencesKey", preferencesKey), one("receiversKey", receiversKey), two("noticeKey", noticeKey),
 		one("callKey", func(id string) item { return callKey(&limit.Call{Job: id, At: time.UnixMilli(1)}) }),
 		one("analysisKey", func(id string) item { return analysisKey(id, 1) }),
@@ -70,6 +70,8 @@ func indexForms() []keyForm {
 		one("noticesOf", noticesOf), one("operationsKey", operationsKey), one("pointsOf", pointsOf), one("graveKey", graveKey),
 		one("jobRows", jobRows), one("pointRows", pointRows), one("qualityRows", qualityRows),
 		{"itemRows", 2, func(p []string) string { return itemRows(&job.Batch{ID: p[0], BodyHash: p[1]}) }},
+		{"inLineKey", 2, func(p []string) string { return inLineKey(p[0], p[1]) }},
+		one("waitersKey", waitersKey),
 		{"shardKey", 0, func([]string) string { return shardKey(1) }},
 		{"laneKey", 0, func([]string) string { return laneKey(1) }},
 	}

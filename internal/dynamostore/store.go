@@ -14,6 +14,7 @@
 //	JOB#<id>          CALL#<time>           one call to the provider for the job
 //	CACHE#<hash>      CACHE                 an answer of the provider
 //	LOCK#<owner>#<key> LOCK                 a unique key and the open job that holds it
+//	USER#<owner>      LINE#<queue>          an owner with jobs in line for a slot of the limiter
 //	OPERATION#<id>    OPERATION             a retry of many that goes on by itself
 //	EVENT#<id>        EVENT                 what happened and must be told
 //	CHAIN#<id>        CHAIN                 a chain: one point and its steps
@@ -34,6 +35,8 @@
 //	             ok ("operation"), look      operations that go on, by their last step
 //	             ok ("poison"), look         dead letters that carry no job
 //	             ok ("flow"), look           chains and batches that go on
+//	index line   wk ("job#<queue>#<owner>"), wt    an owner's jobs in line, by acceptance
+//	             wk ("owner#<queue>"), wt          owners with jobs in line, by their last turn
 //	index owner  own ("USER#<owner>"), os    an owner's jobs by acceptance
 //	             own ("LEDGER#<owner>"), os  an owner's billed analyses by time
 //	             own ("CHAINS#<owner>"), os  chains; BATCHES#, NOTICES#: batches and messages
@@ -60,6 +63,7 @@
 //	dtk dsent               ticket and SentTimestamp of the message that carried it to death
 //	dup                     of an answer alone, besides bh and ttl: the job that was named
 //	hist rm ok ttl          last attempts, the relay's mark, partition of the open index, expiry
+//	wk wt                   place in line for a slot of the limiter; absent for a job that is not
 //
 // # What is written together
 //
@@ -118,6 +122,7 @@ var (
 	_ outbox.Store          = (*Store)(nil)
 	_ outbox.Receivers      = (*Store)(nil)
 	_ relay.Skipped         = (*Store)(nil)
+	_ relay.Line            = (*Store)(nil)
 	_ gate.Store            = (*Store)(nil)
 	_ kinds.Points          = (*Store)(nil)
 	_ kinds.Cache           = (*Store)(nil)

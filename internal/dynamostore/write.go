@@ -27,6 +27,9 @@ type written struct {
 // only its reply was lost; then the row already equals next, and that counts as
 // written.
 func (s *Store) replace(ctx context.Context, old, next *job.Job, c condition) (written, error) {
+	if err := s.join(ctx, next); err != nil {
+		return written{}, err
+	}
 	before, after := encodeJob(old), encodeJob(next)
 	update := s.jobUpdate(next.ID, changeOf(before, after), c)
 	// A transaction costs twice a single write, so it is made only when something

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"orbitq/internal/local/cdse"
 	"orbitq/internal/local/stack"
 )
 
@@ -29,7 +30,9 @@ func limited(t *testing.T, parameters map[string]string) *world {
 func (w *world) busiest(window time.Duration) int {
 	var times []time.Time
 	for _, c := range w.Provider().Calls().List {
-		times = append(times, c.At)
+		if c.Endpoint != cdse.EndpointToken { // another host, which counts for itself
+			times = append(times, c.At)
+		}
 	}
 	slices.SortFunc(times, time.Time.Compare)
 	most, from := 0, 0

@@ -145,7 +145,8 @@ type bench struct {
 	log         *lines
 	logger      *slog.Logger
 	now         time.Time
-	run         kind // what a synchronous job does
+	run         kind           // what a synchronous job does
+	served      map[string]any // the line of the last sweep that served the line
 	counting    sync.Mutex
 	ids         byte
 }

@@ -140,7 +140,7 @@ func viewProvider(s *gate.Status, p *limit.Policy) providerView {
 	b := s.Row.Budget.At(s.At)
 	return providerView{
 		Breaker: s.Breaker, OpenUntil: when(s.Row.Breaker.Until), Failures: len(s.Row.Breaker.Failures),
-		NextSlot: s.At.Add(max(0, p.Wait(&s.Row, false, s.At))), NextHighSlot: s.At.Add(max(0, p.Wait(&s.Row, true, s.At))),
+		NextSlot: s.At.Add(max(0, p.Wait(s.Row, false, s.At))), NextHighSlot: s.At.Add(max(0, p.Wait(s.Row, true, s.At))),
 		Month: b.Month, Requests: b.Requests, PU: b.Units, Spent: s.Spent,
 	}
 }

@@ -105,16 +105,42 @@ func (b *bench) relays(t *testing.T) (map[string]any, error) {
 	handle := entry.Relay(entry.RelayParts{
 		Relay: relay.New(relay.Config{
 			Store: b.store, Skipped: b.store, Sender: b.sender, Now: func() time.Time { return b.now }, Timing: job.DefaultTiming(),
+			Line: b.store, Pacer: b.door, Policies: map[string]job.Policy{"paced": {Paced: true}}, Limit: b.door.Policy, Sleep: awake,
+			NeedsCall: func(context.Context, *job.Job) (bool, error) { return true, nil },
 		}),
-		Operator: b.operator, Flow: b.flows(), Outbox: b.outbox(b.flows()),
+		Operator: b.operator, Flow: b.flows(), Outbox: b.outbox(b.flows()), Gate: b.door,
 	}, b.logger)
 	before := len(b.log.all(t))
 	err := handle(t.Context())
 	lines := b.log.all(t)[before:]
+	if len(lines) == 2 && lines[1]["msg"] == "line served" {
+		b.served = lines[1]
+		lines = lines[:1]
+	}
 	if len(lines) != 1 {
 		t.Fatalf("%d lines, want 1: %v", len(lines), lines)
 	}
 	return lines[0], err
+}
+
+// TestTheRelayServesTheLine, and says in a line of its own what it did; without jobs in line
+// it says nothing.
+func TestTheRelayServesTheLine(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	if _, err := b.relays(t); err != nil || b.served != nil {
+		t.Errorf("without a line: %v, %v", b.served, err)
+	}
+	j := job.InLine(job.Accepted(job.Job{ID: id(1), Kind: "paced", Owner: ann, Queue: "default", MaxAttempts: 3, Limit: job.Unlimited}, b.now, time.Hour, time.Minute), b.now)
+	if _, _, err := b.store.Accept(t.Context(), &j); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.relays(t); err != nil || b.served["sent"] != 1.0 || b.served["owners"] != 1.0 || b.served["RelayPaced"] != 1.0 || b.served["level"] != "INFO" {
+		t.Errorf("line %v, %v", b.served, err)
+	}
+	if want := (job.Message{Version: 1, Job: j.ID, Ticket: 2}); len(b.sender.sent) != 1 || b.sender.sent[0].message != want {
+		t.Errorf("sent %+v", b.sender.sent)
+	}
 }
 
 func TestRelaySendsAgain(t *testing.T) {

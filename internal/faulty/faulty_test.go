@@ -52,6 +52,11 @@ func ports(ctx context.Context, p *faulty.Process) map[string]func() error {
 			return err
 		},
 		"Peek":          func() error { _, err := s.Peek(ctx, nil, now); return err },
+		"Waiters":       func() error { _, err := s.Waiters(ctx, "", now, 1); return err },
+		"InLine":        func() error { _, err := s.InLine(ctx, "", "", 1); return err },
+		"Served":        func() error { return s.Served(ctx, "", "", now) },
+		"Emptied":       func() error { return s.Emptied(ctx, "", "", now, now) },
+		"Units":         func() error { _, _, err := s.Units(ctx, &job.Job{}, now); return err },
 		"Pending":       func() error { _, _, err := s.Pending(ctx, 0, now, "", 1); return err },
 		"MarkDelivered": func() error { return s.MarkDelivered(ctx, "", now) },
 		"Postpone":      func() error { return s.Postpone(ctx, "", now) },
@@ -129,7 +134,7 @@ func flows(ctx context.Context, table *memstore.Store, p *faulty.Process) map[st
 // reads are the methods that change nothing.
 func reads() []string {
 	return []string{
-		"Point", "Subject", "Due", "Dead", "Moving", "Peek", "Pending", "Receivers", "Lapsed", "Door", "Cached", "Operation", "OpenOperations", "CountOperations", "Job", "Jobs",
+		"Point", "Subject", "Due", "Dead", "Moving", "Peek", "Waiters", "InLine", "Units", "Pending", "Receivers", "Lapsed", "Door", "Cached", "Operation", "OpenOperations", "CountOperations", "Job", "Jobs",
 		"Chain", "OwnChains", "Batch", "OwnBatches", "Items", "Item", "Points", "FindPoints", "OpenFlows", "Deliveries", "Notice",
 		"Subject of a step", "Job of a step", "Zones", "Peers", "Preferences", "Quality", "Running",
 	}

@@ -18,20 +18,26 @@ import (
 	"orbitq/internal/worker"
 )
 
+// relays are the ports of the relay that change a job or its place in line.
+type relays interface {
+	relay.Store
+	relay.Line
+	// Lapsed is relay.Skipped without Amend, which deadletter.Rows has as well.
+	Lapsed(ctx context.Context, now time.Time, n int) ([]relay.Hint, error)
+}
+
 // Table is every port of the table that changes a job.
 type Table interface {
 	worker.Store
 	intake.Store
 	intake.Plans
-	relay.Store
+	relays
 	outbox.Store
 	outbox.Receivers
 	gate.Store
 	deadletter.Store
 	kinds.Points
 	deadletter.Rows
-	// Lapsed is relay.Skipped without Amend, which deadletter.Rows has as well.
-	Lapsed(ctx context.Context, now time.Time, n int) ([]relay.Hint, error)
 }
 
 // Store is a table as one process sees it.
@@ -168,6 +174,41 @@ func (s *Store) Dead(ctx context.Context, owner, after string, n int) ([]job.Job
 // Peek implements relay.Store.
 func (s *Store) Peek(ctx context.Context, hints []relay.Hint, now time.Time) ([]job.Job, error) {
 	return read(s.Process, "Peek", func() ([]job.Job, error) { return s.Table.Peek(ctx, hints, now) })
+}
+
+// Waiters implements relay.Line.
+func (s *Store) Waiters(ctx context.Context, queue string, now time.Time, n int) ([]relay.Waiter, error) {
+	return read(s.Process, "Waiters", func() ([]relay.Waiter, error) { return s.Table.Waiters(ctx, queue, now, n) })
+}
+
+// InLine implements relay.Line.
+func (s *Store) InLine(ctx context.Context, queue, owner string, n int) ([]job.Job, error) {
+	return read(s.Process, "InLine", func() ([]job.Job, error) { return s.Table.InLine(ctx, queue, owner, n) })
+}
+
+// Served implements relay.Line.
+func (s *Store) Served(ctx context.Context, queue, owner string, next time.Time) error {
+	return do(s.Process, "Served", func() error { return s.Table.Served(ctx, queue, owner, next) })
+}
+
+// Emptied implements relay.Line.
+func (s *Store) Emptied(ctx context.Context, queue, owner string, next, now time.Time) error {
+	return do(s.Process, "Emptied", func() error { return s.Table.Emptied(ctx, queue, owner, next, now) })
+}
+
+// counted is a meter with its limit.
+type counted struct {
+	meter job.Meter
+	limit int
+}
+
+// Units implements relay.Line.
+func (s *Store) Units(ctx context.Context, j *job.Job, now time.Time) (m job.Meter, limit int, err error) {
+	got, err := read(s.Process, "Units", func() (c counted, err error) {
+		c.meter, c.limit, err = s.Table.Units(ctx, j, now)
+		return c, err //nolint:wrapcheck // a decorator hands errors on as they are
+	})
+	return got.meter, got.limit, err
 }
 
 // Pending implements outbox.Store.

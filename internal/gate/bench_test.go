@@ -122,6 +122,7 @@ type bench struct {
 	now      time.Time
 	slept    []time.Duration
 	sleepErr error
+	onSleep  func()
 	jitter   float64
 }
 
@@ -137,6 +138,9 @@ func newBench(edit func(*limit.Policy)) *bench {
 		Sleep: func(_ context.Context, d time.Duration) error {
 			b.slept = append(b.slept, d)
 			b.now = b.now.Add(d)
+			if b.onSleep != nil {
+				b.onSleep()
+			}
 			return b.sleepErr
 		},
 	})

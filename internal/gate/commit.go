@@ -9,11 +9,12 @@ import (
 	"orbitq/internal/limit"
 )
 
-// ask has a decision made on the row as it is. Whoever finds nobody writing makes
-// the decisions of all who wait; they are made in order, on one row, and hold when
-// that row is written.
-func (g *Gate) ask(ctx context.Context, decide func(limit.Row, time.Time) limit.Row) error {
-	q := &question{decide: decide, done: make(chan struct{})}
+// ask has a decision made on the row as it is. The caller that finds no other one writing
+// makes the decisions of all that wait; they are made in order, on one row, and hold when
+// that row is written. What a decision took is given back if its caller does not learn of
+// it: the write failed, and may have gone through all the same, or the caller has left.
+func (g *Gate) ask(ctx context.Context, decide func(limit.Row, time.Time) limit.Row, booked func() []limit.Booking) error {
+	q := &question{decide: decide, booked: booked, done: make(chan struct{})}
 	g.mu.Lock()
 	g.asking = append(g.asking, q)
 	lead := !g.busy
@@ -26,13 +27,20 @@ func (g *Gate) ask(ctx context.Context, decide func(limit.Row, time.Time) limit.
 	case <-q.done:
 		return q.err
 	case <-ctx.Done():
-		// A booked slot is lost then, as it is when a worker is killed. The attempt is
-		// not: the job was never at the provider.
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case <-q.done: // answered in the same moment
+		return q.err
+	default:
+		q.left = true
+		// The attempt is not lost: the job was never at the provider.
 		return job.Errorf(job.Throttled, "ask the limiter: %w", ctx.Err())
 	}
 }
 
-// answerAll answers until nobody asks. It outlives the deadline of the caller who
+// answerAll answers until no caller asks. It outlives the deadline of the caller who
 // leads, because others wait for it; maxWait bounds it instead.
 func (g *Gate) answerAll(ctx context.Context) {
 	for {
@@ -49,22 +57,35 @@ func (g *Gate) answerAll(ctx context.Context) {
 		turn, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxWait)
 		err := g.decide(turn, asked, reports)
 		cancel()
-		if err != nil {
-			g.mu.Lock()
-			g.reports = append(reports, g.reports...)
-			g.mu.Unlock()
+		g.answer(asked, reports, err)
+	}
+}
+
+// answer tells callers what became of their decisions. News that was not written waits for
+// the next write.
+func (g *Gate) answer(asked []*question, reports []report, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err != nil {
+		g.reports = append(reports, g.reports...)
+	}
+	for _, q := range asked {
+		if q.booked != nil && (err != nil || q.left) {
+			for _, b := range q.booked() {
+				if !b.At.IsZero() {
+					g.reports = append(g.reports, report{undo: b})
+				}
+			}
 		}
-		for _, q := range asked {
-			q.err = err
-			close(q.done)
-		}
+		q.err = err
+		close(q.done)
 	}
 }
 
 // decide applies reports and decisions to the row and writes it, unless nothing
 // changed. A version that somebody else took means that the row is newer: all is
 // decided again on that one.
-func (g *Gate) decide(ctx context.Context, asked []*question, reports []limit.Call) error {
+func (g *Gate) decide(ctx context.Context, asked []*question, reports []report) error {
 	row, err := g.current(ctx)
 	if err != nil {
 		return err
@@ -73,8 +94,12 @@ func (g *Gate) decide(ctx context.Context, asked []*question, reports []limit.Ca
 	for range maxTries {
 		now := g.Now()
 		next := row
-		for i := range reports {
-			next = g.Policy.Report(next, &reports[i], now)
+		for _, news := range reports {
+			if news.call != nil {
+				next = g.Policy.Report(next, news.call, now)
+			} else {
+				next = g.Policy.Undo(next, news.undo, now)
+			}
 		}
 		for _, q := range asked {
 			next = q.decide(next, now)
@@ -85,6 +110,7 @@ func (g *Gate) decide(ctx context.Context, asked []*question, reports []limit.Ca
 		next.Version = row.Version + 1
 		stored, ok, err := g.Store.SaveDoor(ctx, next)
 		if err != nil {
+			g.forget()                                                           // the write may have gone through: what it took can be given back on the row as it is alone
 			return job.Errorf(job.Throttled, "write the limiter's row: %w", err) // not the job's fault
 		}
 		g.remember(stored)
@@ -114,6 +140,13 @@ func (g *Gate) current(ctx context.Context) (limit.Row, error) {
 	}
 	g.remember(row)
 	return row, nil
+}
+
+// forget has the row read anew by the next decision.
+func (g *Gate) forget() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.read = time.Time{}
 }
 
 // remember keeps the row as it is now known.

@@ -1,34 +1,31 @@
-// Package gate is the use case of the one door to the provider: every call of
-// every worker passes it, and every sender may ask it how full it is.
+// Package gate is the use case of the provider's limiter: every call of every worker
+// asks it, and every sender may ask it how full it is.
 //
 // It promises that no call is made without a slot of the limiter, none while the
 // breaker is open but its probe, and none beyond the month's budget; and that no
-// backlog can make jobs run in circles: a job that finds the door full either
-// books a slot and comes back at its time, or waits in the table, where the relay
-// books for as many as the horizon holds.
+// backlog can make jobs run in circles: a job that finds no slot waits in the table,
+// where the relay books for one owner after the other.
 //
-// The door is one versioned row. Its writes are grouped: whoever asks while a
-// write is under way is decided upon by the next one, so that a batch of jobs
-// books its slots in one or two writes. What calls came to travels with the next
-// write, or with Flush at the end of a batch.
+// The limiter is one versioned row. Its writes are grouped: calls that ask while a
+// write is under way are decided upon by the next one, so that a batch of jobs gets its
+// slots in one or two writes. What calls came to travels with the next write, or with
+// Flush at the end of a batch.
 //
 // One call, step by step:
 //
 //  1. The adapter of the provider shows the job's pass to Enter.
-//  2. A slot that was booked before is used if its time is now. Otherwise the next
-//     slot is booked; so is the month's request that goes with it.
-//  3. A slot that is near is waited for, one that is far is returned in the error:
-//     the worker writes it into the job's row and sends the message that arrives at it.
-//  4. The clock is looked at once more, and the call is made.
-//  5. Left takes note of what it came to: the breaker hears of failures, the budget of
-//     units, and the record is kept under the job.
-//
-// Senders use the same row the other way round. The relay books for those that wait
-// in the table and sends each message to arrive at its slot; accepting only asks
-// whether there is room, because it must not cost a write.
+//  2. A slot that the relay booked for the job is used if its time is now. Otherwise the
+//     call gets the next slot if that is near, and if no other owner waits for it. The
+//     same write counts the month's request.
+//  3. The worker sleeps until its slot. The error of a call that got none says when to
+//     come again, or leaves the job to the relay.
+//  4. The clock is looked at once more, and the call is made. A call that is too late for
+//     its slot is not: its slot and its request are given back, and it asks again.
+//  5. Left takes note of what the call came to: the breaker hears of failures, the budget
+//     of units, and the record is kept under the job.
 //
 // It refuses to fail a job for its own sake: a refusal is an error whose code
-// means "released, no attempt lost", and it says when to come again.
+// means "released, no attempt lost".
 package gate
 
 import (
@@ -73,7 +70,7 @@ type Gate struct {
 	asking  []*question
 	busy    bool         // somebody is writing
 	lent    map[bool]int // messages sent on the strength of row, by lane
-	reports []limit.Call // not yet in the row
+	reports []report     // not yet in the row
 	records []limit.Call // not yet recorded
 }
 
@@ -89,9 +86,17 @@ const (
 	spread   = 30 * time.Second      // over which jobs come back after an outage
 )
 
-// question is one decision that somebody waits for.
+// report is news for the row: what a call came to, or a slot that is given back.
+type report struct {
+	call *limit.Call
+	undo limit.Booking
+}
+
+// question is one decision that a caller waits for.
 type question struct {
 	decide func(limit.Row, time.Time) limit.Row
+	booked func() []limit.Booking // what the decision took, for a caller that does not use it; nil for nothing
+	left   bool                   // the caller did not wait for the answer
 	err    error
 	done   chan struct{}
 }
@@ -101,52 +106,96 @@ type question struct {
 const maxSlots = 4
 
 // Enter returns when the call may be made, or an error with a code of class
-// Release that says when to come again; with a slot in it, that slot is booked.
+// Release: the job waits for its turn, or comes again at the time that the error names.
 //
 // The clock is looked at again at the very end: the decision may have waited for the
 // writes of others, and a slot that is over would put its call into the next window.
 func (g *Gate) Enter(ctx context.Context, pass *limit.Pass) error {
 	for range maxSlots {
 		var grant limit.Grant
+		asked := *pass // of its own: a decision may outlast the caller
 		err := g.ask(ctx, func(r limit.Row, now time.Time) limit.Row {
-			r, grant = g.Policy.Enter(r, pass, now)
+			r, grant = g.Policy.Enter(r, &asked, now)
 			return r
-		})
-		if busy, ok := errors.AsType[*job.Error](err); ok && busy.Code == job.Throttled {
-			// A row that others write is free again in a moment, not in a minute.
-			busy.RetryAfter = time.Duration((1 + 4*g.Jitter()) * float64(time.Second))
-		}
+		}, func() []limit.Booking { return []limit.Booking{grant.Booked} })
 		if err != nil {
-			return err
+			return busy(err, g.Jitter())
 		}
-		if e := g.refusal(grant, pass); e != nil {
+		if e := g.refusal(grant); e != nil {
 			return e
 		}
-		pass.Slot = time.Time{} // used up by this call, or lost
-		if err := g.Sleep(ctx, max(0, grant.Slot.Sub(g.Now()))); err != nil {
-			return job.Errorf(job.Throttled, "the attempt ended before its slot came: %w", err)
+		if err := g.await(ctx, grant); err != nil {
+			g.giveBack(grant.Booked)
+			return err
 		}
-		if !g.Now().After(grant.Slot.Add(g.Policy.Usable)) {
+		if !g.Now().After(grant.Slot.Add(g.Policy.Lag())) {
+			pass.Slot = time.Time{}
+			pass.Calls++
 			return nil
 		}
+		g.giveBack(grant.Booked)
 	}
 	return refuse(job.Limited, time.Duration(g.Jitter()*float64(g.Policy.Window)), "slots passed before they could be used")
 }
 
+// await sleeps until a slot. After a long sleep the provider may have failed meanwhile.
+func (g *Gate) await(ctx context.Context, grant limit.Grant) error {
+	if err := g.Sleep(ctx, max(0, grant.Slot.Sub(g.Now()))); err != nil {
+		return job.Errorf(job.Throttled, "the attempt ended before its slot came: %w", err)
+	}
+	if grant.Wait > limit.Patience {
+		return g.Working(ctx)
+	}
+	return nil
+}
+
+// busy lets a job come again soon when the row could not be written: a row that others
+// write is free again in a moment, not in a minute.
+func busy(err error, jitter float64) error {
+	if coded, ok := errors.AsType[*job.Error](err); ok && coded.Code == job.Throttled {
+		coded.RetryAfter = time.Duration((1 + 4*jitter) * float64(time.Second))
+	}
+	return err
+}
+
+// Working returns nil unless the breaker is open. It is asked before a request that takes
+// no slot, because it does not go to the provider's interface: the fetch of a token.
+func (g *Gate) Working(ctx context.Context) error {
+	s, err := g.Look(ctx)
+	if err != nil {
+		return err
+	}
+	if s.Breaker == "open" {
+		return g.refusal(limit.Grant{Refusal: limit.Broken, Wait: s.Row.Breaker.Until.Sub(s.At)})
+	}
+	return nil
+}
+
+// giveBack has slots freed by the next write, in which no call was or will be made. A
+// booking without a time is none.
+func (g *Gate) giveBack(all ...limit.Booking) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, b := range all {
+		if !b.At.IsZero() {
+			g.reports = append(g.reports, report{undo: b})
+		}
+	}
+}
+
 // refusal returns why the caller has to come again, or nil if the grant's slot is
 // near enough to wait for.
-func (g *Gate) refusal(grant limit.Grant, pass *limit.Pass) error {
+func (g *Gate) refusal(grant limit.Grant) error {
 	switch grant.Refusal {
 	case limit.TooFull:
-		// Spread over half the horizon: they ask again at different times.
-		return refuse(job.Limited, time.Duration((1+g.Jitter())/2*float64(g.Policy.Horizon)), "every slot of the next minutes is booked")
+		return refuse(job.Limited, grant.Wait, "every slot of the limiter is taken, or other owners are first")
 	case limit.Broken:
 		return refuse(job.BreakerOpen, grant.Wait+time.Duration(g.Jitter()*float64(min(spread, g.Policy.Period))), "the provider failed too often; calls pause")
 	case limit.MonthOver:
 		return refuse(job.ProviderQuota, grant.Wait, "the month's budget of provider calls is used up")
 	case limit.Granted:
 	}
-	if grant.Wait > pass.Patience {
+	if grant.Booked.At.IsZero() { // its message came before its slot
 		e := refuse(job.Limited, grant.Wait, "waits for its slot at "+grant.Slot.UTC().Format(time.RFC3339))
 		e.Slot = grant.Slot
 		return e
@@ -166,7 +215,7 @@ func (g *Gate) Left(c limit.Call) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !c.Cached {
-		g.reports = append(g.reports, c)
+		g.reports = append(g.reports, report{call: &c})
 	}
 	c.Sequence = len(g.records)
 	g.records = append(g.records, c)
@@ -184,31 +233,52 @@ func (g *Gate) keep(records []limit.Call) {
 	g.records = g.records[max(0, len(g.records)-maxRecords):]
 }
 
-// Reserve books slots for messages that are about to be sent, as many of n as the
-// door allows.
-func (g *Gate) Reserve(ctx context.Context, high bool, n int) ([]time.Time, error) {
+// Reserve books slots for jobs in line, in their order; a job for which there is none gets
+// the zero time. The owners that wait are noted, so that others do not pass them.
+func (g *Gate) Reserve(ctx context.Context, wants []limit.Want, waiting []string) ([]time.Time, error) {
 	var slots []time.Time
 	err := g.ask(ctx, func(r limit.Row, now time.Time) limit.Row {
-		r, slots = g.Policy.Reserve(r, high, n, now)
+		r, slots = g.Policy.Reserve(r, wants, waiting, now)
 		return r
+	}, func() (taken []limit.Booking) {
+		for i, slot := range slots {
+			taken = append(taken, booked(wants[i], slot))
+		}
+		return taken
 	})
 	if err != nil {
-		return nil, err // what was not written is not booked
+		return nil, err
 	}
 	return slots, nil
 }
 
-// Room reports whether a message that is sent now would find a slot, and counts it
-// if so. It is a courtesy that saves receives, not a booking: without an answer it
-// says yes, and other processes are seen with a second's delay.
-func (g *Gate) Room(ctx context.Context, high bool) bool {
+// Opening says how many slots can be booked now for jobs in line; it is at most a second old.
+func (g *Gate) Opening(ctx context.Context) (limit.Opening, error) {
+	s, err := g.Look(ctx)
+	if err != nil {
+		return limit.Opening{}, err
+	}
+	return g.Policy.Opening(s.Row, s.At), nil
+}
+
+// Free gives a slot back that was booked for a job in line and is not needed.
+func (g *Gate) Free(w limit.Want, slot time.Time) { g.giveBack(booked(w, slot)) }
+
+// booked is the booking of a job in line; none for the zero time.
+func booked(w limit.Want, slot time.Time) limit.Booking {
+	return limit.Booking{At: slot, Job: limit.Tag(w.Job), Owner: limit.Tag(w.Owner)}
+}
+
+// Room reports whether a message of an owner that is sent now would find a slot, and
+// counts it if so. It saves receives and books nothing: without an answer it says yes,
+// and other processes are seen with a second's delay.
+func (g *Gate) Room(ctx context.Context, high bool, owner string) bool {
 	if _, err := g.Look(ctx); err != nil {
 		return true
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	now := g.Now()
-	if g.row.Breaker.State(now) == "open" || g.lent[high] >= g.Policy.Free(&g.row, high, now) {
+	if !g.Policy.Open(g.row, high, owner, g.lent[high], g.Now()) {
 		return false
 	}
 	g.lent[high]++
@@ -225,7 +295,7 @@ type Status struct {
 
 // Look returns the door's state, at most a second old.
 func (g *Gate) Look(ctx context.Context) (Status, error) {
-	if err := g.ask(ctx, func(r limit.Row, _ time.Time) limit.Row { return r }); err != nil {
+	if err := g.ask(ctx, func(r limit.Row, _ time.Time) limit.Row { return r }, nil); err != nil {
 		return Status{}, err
 	}
 	g.mu.Lock()
@@ -244,7 +314,7 @@ func (g *Gate) Flush(ctx context.Context) error {
 	if len(records) == 0 && !pending {
 		return nil
 	}
-	err := g.ask(ctx, func(r limit.Row, _ time.Time) limit.Row { return r })
+	err := g.ask(ctx, func(r limit.Row, _ time.Time) limit.Row { return r }, nil)
 	if recordErr := g.Store.RecordCalls(ctx, records); recordErr != nil && err == nil {
 		err = fmt.Errorf("record calls: %w", recordErr)
 		g.keep(records)

@@ -12,6 +12,24 @@ import (
 
 var _ gate.Store = (*shelf)(nil)
 
+// made are calls of another job that were allowed.
+func made(all ...time.Time) (lane []limit.Booking) {
+	for _, at := range all {
+		lane = append(lane, limit.Booking{At: at, Job: limit.Tag("other"), Owner: limit.Tag("other"), Made: true})
+	}
+	return lane
+}
+
+// booked is a slot of the job "j".
+func booked(at time.Time) []limit.Booking {
+	return []limit.Booking{{At: at, Job: limit.Tag("j"), Owner: limit.Tag("o")}}
+}
+
+// pass is what the job "j" shows.
+func pass(slot time.Time, patience time.Duration) limit.Pass {
+	return limit.Pass{Job: "j", Owner: "o", Slot: slot, Patience: patience}
+}
+
 func TestEnterWaitsForItsSlot(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -20,16 +38,19 @@ func TestEnterWaitsForItsSlot(t *testing.T) {
 		pass  limit.Pass
 		slept time.Duration
 	}{
-		{"a free door", limit.Row{}, limit.Pass{}, 0},
-		{"a slot within its patience", limit.Row{Shared: []time.Time{start().Add(-65 * time.Second)}}, limit.Pass{Patience: limit.Patience}, time.Second},
-		{"a slot that it booked before", limit.Row{Shared: []time.Time{start().Add(time.Second)}}, limit.Pass{Slot: start().Add(time.Second), Patience: limit.Patience}, time.Second},
-		{"its slot is now", limit.Row{Shared: []time.Time{start()}}, limit.Pass{Slot: start()}, 0},
-		{"a patient worker", limit.Row{Shared: []time.Time{start().Add(-56 * time.Second)}}, limit.Pass{Patience: 15 * time.Second}, 10 * time.Second},
+		{"an unused limiter", limit.Row{}, pass(time.Time{}, 0), 0},
+		{"a slot within its patience", limit.Row{Shared: made(start().Add(-60500 * time.Millisecond))}, pass(time.Time{}, limit.Patience), time.Second},
+		{"a slot that was booked for it", limit.Row{Shared: booked(start().Add(time.Second))}, pass(start().Add(time.Second), limit.Patience), time.Second},
+		{"its slot is now", limit.Row{Shared: booked(start())}, pass(start(), 0), 0},
+		{"a patient worker", limit.Row{Shared: made(start().Add(-51500 * time.Millisecond))}, pass(time.Time{}, 15*time.Second), 10 * time.Second},
 	} {
 		b := newBench(single)
 		b.shelf.put(t, c.row)
-		if err := b.Enter(t.Context(), &c.pass); err != nil || b.now.Sub(start()) != c.slept || !c.pass.Slot.IsZero() {
+		if err := b.Enter(t.Context(), &c.pass); err != nil || b.now.Sub(start()) != c.slept || !c.pass.Slot.IsZero() || c.pass.Calls != 1 {
 			t.Errorf("%s: %v after %v, pass %+v", c.name, err, b.now.Sub(start()), c.pass)
+		}
+		if got := b.shelf.row(t).Budget.Requests; got != 1 {
+			t.Errorf("%s: %d requests are counted", c.name, got)
 		}
 	}
 }
@@ -37,7 +58,6 @@ func TestEnterWaitsForItsSlot(t *testing.T) {
 // TestRefusals: each says when to come again, and only a booked slot is named.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
-	full := limit.Row{Shared: []time.Time{start().Add(20 * time.Minute)}}
 	for _, c := range []struct {
 		name string
 		row  limit.Row
@@ -46,13 +66,12 @@ func TestRefusals(t *testing.T) {
 		wait time.Duration
 		slot time.Duration // from start; zero for none
 	}{
-		{"its slot is later", limit.Row{Shared: []time.Time{start()}}, limit.Pass{Patience: limit.Patience}, job.Limited, 66 * time.Second, 66 * time.Second},
-		{"its slot is a little later than it would wait", limit.Row{Shared: []time.Time{start().Add(-64 * time.Second)}}, limit.Pass{Patience: limit.Patience}, job.Limited, 2 * time.Second, 2 * time.Second},
-		{"a booked slot is later", full, limit.Pass{Slot: start().Add(40 * time.Second), Patience: limit.Patience}, job.Limited, 40 * time.Second, 40 * time.Second},
-		{"no slot within the horizon: spread over half of it", full, limit.Pass{}, job.Limited, 675 * time.Second, 0},
-		{"the breaker is open: spread behind its end", limit.Row{Breaker: limit.Breaker{Until: start().Add(time.Minute)}}, limit.Pass{}, job.BreakerOpen, 75 * time.Second, 0},
-		{"a probe is under way", limit.Row{Breaker: limit.Breaker{Until: start(), Probe: start().Add(10 * time.Second)}}, limit.Pass{}, job.BreakerOpen, 25 * time.Second, 0},
-		{"the month is over", limit.Row{Budget: limit.Budget{Month: "2026-03", Closed: true}}, limit.Pass{}, job.ProviderQuota, limit.NextMonth(start()).Sub(start()), 0},
+		{"no slot", limit.Row{Shared: made(start())}, pass(time.Time{}, limit.Patience), job.Limited, 61500 * time.Millisecond, 0},
+		{"a slot a little later than it would wait", limit.Row{Shared: made(start().Add(-59500 * time.Millisecond))}, pass(time.Time{}, limit.Patience), job.Limited, 2 * time.Second, 0},
+		{"a booked slot is later", limit.Row{Shared: booked(start().Add(40 * time.Second))}, pass(start().Add(40*time.Second), limit.Patience), job.Limited, 40 * time.Second, 40 * time.Second},
+		{"the breaker is open: spread behind its end", limit.Row{Breaker: limit.Breaker{Until: start().Add(time.Minute)}}, pass(time.Time{}, 0), job.BreakerOpen, 75 * time.Second, 0},
+		{"a probe is under way", limit.Row{Breaker: limit.Breaker{Until: start(), Probe: start().Add(10 * time.Second)}}, pass(time.Time{}, 0), job.BreakerOpen, 25 * time.Second, 0},
+		{"the month is over", limit.Row{Budget: limit.Budget{Month: "2026-03", Closed: true}}, pass(time.Time{}, 0), job.ProviderQuota, limit.NextMonth(start()).Sub(start()), 0},
 	} {
 		b := newBench(single)
 		b.shelf.put(t, c.row)
@@ -60,9 +79,50 @@ func TestRefusals(t *testing.T) {
 		if e.RetryAfter != c.wait || e.Slot.IsZero() != (c.slot == 0) || c.slot > 0 && !e.Slot.Equal(start().Add(c.slot)) {
 			t.Errorf("%s: after %v at %v", c.name, e.RetryAfter, e.Slot)
 		}
-		if len(b.slept) != 0 {
-			t.Errorf("%s: slept %v", c.name, b.slept)
+		if len(b.slept) != 0 || c.pass.Calls != 0 {
+			t.Errorf("%s: slept %v, %d calls", c.name, b.slept, c.pass.Calls)
 		}
+		if err := b.Flush(t.Context()); err != nil || b.shelf.row(t).Budget.Requests != 0 {
+			t.Errorf("%s: %d requests are counted, %v", c.name, b.shelf.row(t).Budget.Requests, err)
+		}
+	}
+}
+
+// TestWorking: no token is fetched while the breaker is open, which costs no write.
+func TestWorking(t *testing.T) {
+	t.Parallel()
+	b := newBench(nil)
+	if err := b.Working(t.Context()); err != nil {
+		t.Error(err)
+	}
+	b.shelf.put(t, limit.Row{Breaker: limit.Breaker{Until: start().Add(time.Minute)}})
+	b.now = b.now.Add(time.Second)
+	if e := refused(t, b.Working(t.Context()), job.BreakerOpen); e.RetryAfter != 74*time.Second || b.shelf.writes != 0 {
+		t.Errorf("after %v, %d writes", e.RetryAfter, b.shelf.writes)
+	}
+	b.now = b.now.Add(time.Minute) // half open: one has to try
+	if err := b.Working(t.Context()); err != nil {
+		t.Error(err)
+	}
+	b.now, b.shelf.readErr = b.now.Add(time.Minute), errGone
+	refused(t, b.Working(t.Context()), job.Throttled)
+}
+
+// TestABreakerThatOpensMeanwhile: a call that has slept for long is not made, and its
+// request is given back.
+func TestABreakerThatOpensMeanwhile(t *testing.T) {
+	t.Parallel()
+	b := newBench(single)
+	b.shelf.put(t, limit.Row{Shared: made(start().Add(-51500 * time.Millisecond))})
+	b.onSleep = func() {
+		row := b.shelf.row(t)
+		row.Breaker = limit.Breaker{Until: b.now.Add(time.Minute)}
+		b.shelf.put(t, row)
+	}
+	p := pass(time.Time{}, 15*time.Second)
+	refused(t, b.Enter(t.Context(), &p), job.BreakerOpen)
+	if err := b.Flush(t.Context()); err != nil || b.shelf.row(t).Budget.Requests != 0 {
+		t.Errorf("%d requests are counted, %v", b.shelf.row(t).Budget.Requests, err)
 	}
 }
 
@@ -82,18 +142,18 @@ func TestTheSpreadIsShort(t *testing.T) {
 func TestALostSlotIsBookedAgain(t *testing.T) {
 	t.Parallel()
 	b := newBench(nil)
-	b.shelf.latency = 5001 * time.Millisecond
+	b.shelf.latency = 501 * time.Millisecond
 	b.shelf.between = func(n int) {
 		if n == 3 {
 			b.shelf.latency = 0
 		}
 	}
 	b.shelf.advance = func(time.Duration) { b.now = b.now.Add(b.shelf.latency) } // as it is after between
-	if err := b.Enter(t.Context(), &limit.Pass{}); err != nil || b.shelf.writes != 3 || len(b.shelf.row(t).Shared) != 3 {
-		t.Errorf("%v after %d writes, row %+v", err, b.shelf.writes, b.shelf.row(t))
+	if err := b.Enter(t.Context(), &limit.Pass{}); err != nil || b.shelf.writes != 3 || len(b.shelf.row(t).Shared) != 1 || b.shelf.row(t).Budget.Requests != 1 {
+		t.Errorf("%v after %d writes, row %+v: what was lost is given back", err, b.shelf.writes, b.shelf.row(t))
 	}
 	b = newBench(nil)
-	b.shelf.latency = 5001 * time.Millisecond
+	b.shelf.latency = 501 * time.Millisecond
 	e := refused(t, b.Enter(t.Context(), &limit.Pass{}), job.Limited)
 	if !e.Slot.IsZero() || e.RetryAfter != 30*time.Second || b.shelf.writes != 4 {
 		t.Errorf("after %v at %v, %d writes", e.RetryAfter, e.Slot, b.shelf.writes)
@@ -124,8 +184,8 @@ func TestWhatCannotBeWrittenIsNotTheJobsFault(t *testing.T) {
 			if !strings.Contains(e.Message, c.words) || !e.Slot.IsZero() || b.shelf.writes != c.writes {
 				t.Errorf("%d writes, %v", b.shelf.writes, e)
 			}
-			// Whoever books for others waits for no slot.
-			if slots, err := b.Reserve(t.Context(), false, 1); !strings.Contains(c.words, "slot") && (job.CodeOf(err) != job.Throttled || slots != nil) {
+			// The relay waits for no slot.
+			if slots, err := b.Reserve(t.Context(), []limit.Want{{Job: "k", Owner: "o"}}, nil); !strings.Contains(c.words, "slot") && (job.CodeOf(err) != job.Throttled || slots != nil) {
 				t.Errorf("reserve: %v, %v", slots, err)
 			}
 		})
@@ -138,7 +198,7 @@ func TestLostRacesAreTriedAgainFurtherApart(t *testing.T) {
 	b := newBench(nil)
 	b.shelf.between = func(n int) {
 		if n <= 3 { // another worker books in between
-			b.shelf.put(t, limit.Row{Shared: []time.Time{start()}})
+			b.shelf.put(t, limit.Row{Shared: made(start())})
 		}
 	}
 	if err := b.Enter(t.Context(), &limit.Pass{}); err != nil {
@@ -152,33 +212,59 @@ func TestLostRacesAreTriedAgainFurtherApart(t *testing.T) {
 	}
 }
 
-// TestALostReplyLosesASlotAndNoMore: what went through is seen at the next write, and
-// booked by nobody else.
-func TestALostReplyLosesASlotAndNoMore(t *testing.T) {
+// TestALostReplyCostsNothing: what may have gone through is given back by the next write, on
+// the row as it is.
+func TestALostReplyCostsNothing(t *testing.T) {
 	t.Parallel()
 	b := newBench(single)
 	b.shelf.replyErr = errGone
-	refused(t, b.Enter(t.Context(), &limit.Pass{}), job.Throttled)
+	p := pass(time.Time{}, 0)
+	refused(t, b.Enter(t.Context(), &p), job.Throttled)
+	if row := b.shelf.row(t); len(row.Shared) != 1 || row.Budget.Requests != 1 {
+		t.Fatalf("the write went through: %+v", row)
+	}
 	b.shelf.replyErr = nil
-	e := refused(t, b.Enter(t.Context(), &limit.Pass{}), job.Limited)
-	if want := start().Add(66 * time.Second); e.Slot.Sub(want).Abs() > time.Second || b.shelf.lost != 1 {
-		t.Errorf("slot %v, %d lost races", e.Slot, b.shelf.lost)
+	if err := b.Enter(t.Context(), &p); err != nil {
+		t.Error(err)
+	}
+	if row := b.shelf.row(t); len(row.Shared) != 1 || row.Budget.Requests != 1 {
+		t.Errorf("after another call: %+v", row)
 	}
 }
 
+// TestReserve books for jobs in line, gives back what is not needed, and what may have been
+// booked by a write whose reply was lost.
 func TestReserve(t *testing.T) {
 	t.Parallel()
 	b := newBench(nil)
-	slots, err := b.Reserve(t.Context(), false, 25)
-	if err != nil || len(slots) != 25 || !slots[23].Equal(start()) || !slots[24].Equal(start().Add(66*time.Second)) {
+	wants := []limit.Want{{Job: "a", Owner: "o"}, {Job: "b", Owner: "o", High: true}, {Job: "c", Owner: "o"}}
+	slots, err := b.Reserve(t.Context(), wants, []string{"o"})
+	if err != nil || len(slots) != 3 || !slots[0].Equal(start().Add(limit.Travel)) || !slots[1].Equal(slots[0]) || !slots[2].After(slots[0]) {
 		t.Errorf("got %v, %v", slots, err)
 	}
-	if high, err := b.Reserve(t.Context(), true, 3); err != nil || len(high) != 3 || !high[2].Equal(start()) {
-		t.Errorf("high got %v, %v", high, err)
+	if row := b.shelf.row(t); b.shelf.writes != 1 || row.Budget.Requests != 0 || row.Pending("o") != 3 {
+		t.Errorf("%d writes, %+v", b.shelf.writes, row)
 	}
-	if b.shelf.writes != 2 || b.shelf.row(t).Budget.Requests != 28 {
-		t.Errorf("%d writes, %+v", b.shelf.writes, b.shelf.row(t).Budget)
+	b.Free(wants[0], slots[0])
+	b.Free(wants[1], time.Time{}) // had none
+	err = b.Flush(t.Context())
+	if row := b.shelf.row(t); err != nil || row.Pending("o") != 2 {
+		t.Errorf("%v, row %+v", err, row)
 	}
+	b.shelf.replyErr = errGone
+	_, err = b.Reserve(t.Context(), []limit.Want{{Job: "d", Owner: "p"}}, nil)
+	refused(t, err, job.Throttled)
+	b.shelf.replyErr = nil
+	err = b.Flush(t.Context())
+	if row := b.shelf.row(t); err != nil || row.Pending("p") != 0 {
+		t.Errorf("%v, row %+v", err, row)
+	}
+	if o, err := b.Opening(t.Context()); err != nil || o.Shared != 2 || o.Reserved != 2 || !o.At.Equal(b.now) {
+		t.Errorf("opening %+v, %v", o, err)
+	}
+	b.now, b.shelf.readErr = b.now.Add(time.Minute), errGone
+	_, err = b.Opening(t.Context())
+	refused(t, err, job.Throttled)
 }
 
 // TestRoomIsCountedByLane: what was sent will come and book, so it counts until the
@@ -188,7 +274,7 @@ func TestRoomIsCountedByLane(t *testing.T) {
 	b := newBench(func(p *limit.Policy) { p.Shared, p.Reserved = 2, 1 })
 	room := func(high, want bool) {
 		t.Helper()
-		if got := b.Room(t.Context(), high); got != want {
+		if got := b.Room(t.Context(), high, "o"); got != want {
 			t.Errorf("room %v, want %v", got, want)
 		}
 	}

@@ -19,11 +19,11 @@ func TestTheTimeOfTheDecisionIsPartOfTheWait(t *testing.T) {
 	}{
 		{"a quick table", 0, 1200 * time.Millisecond},
 		{"a slow one", time.Second, 200 * time.Millisecond},
-		{"slower than the slot is far", 3 * time.Second, 0},
+		{"a little slower than the slot is far", 1500 * time.Millisecond, 0},
 	} {
 		b := newBench(single)
 		slot := start().Add(1200 * time.Millisecond)
-		b.shelf.put(t, limit.Row{Shared: []time.Time{slot.Add(-66 * time.Second)}})
+		b.shelf.put(t, limit.Row{Shared: made(slot.Add(-61500 * time.Millisecond))})
 		b.shelf.latency = c.latency
 		if err := b.Enter(t.Context(), &limit.Pass{Patience: limit.Patience}); err != nil {
 			t.Errorf("%s: %v", c.name, err)

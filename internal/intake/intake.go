@@ -50,6 +50,8 @@ type Config struct {
 	// Bulk: for DispatchMany only.
 	Bulk  BulkSender
 	Pacer Pacer
+	// AsksProvider reports whether an enrichment of a point will call the provider, as far as is known.
+	AsksProvider func(ctx context.Context, p *point.Point) bool
 	// Runner: for DispatchNow only.
 	Runner Runner
 	// Feeds: for SetQueue only.
@@ -71,8 +73,8 @@ type Config struct {
 
 // Pacer knows whether the provider's limiter is full.
 type Pacer interface {
-	// Room reports whether a message that is sent now would find a slot.
-	Room(ctx context.Context, high bool) bool
+	// Room reports whether a message of an owner that is sent now would find a slot.
+	Room(ctx context.Context, high bool, owner string) bool
 }
 
 // Runner runs an accepted job in this process.
@@ -163,7 +165,7 @@ func (in *Intake) CreatePoint(ctx context.Context, r Request, reading point.Inpu
 	}
 	p.Owner, p.BodyHash = r.Principal.Owner, job.BodyHash(r.Body)
 	p.ID = in.id(now, r, "POST /v1/data-points", "point")
-	j := in.job(ctx, now, r, Dispatch{Kind: "enrich", Point: p.ID, Queue: queue}, time.Time{}, p.Revision)
+	j := in.job(ctx, now, r, Dispatch{Kind: "enrich", Point: p.ID, Queue: queue}, time.Time{}, &p)
 	if !alone {
 		j.ID = in.id(now, r, "POST /v1/data-points", "job")
 	}
@@ -208,7 +210,7 @@ func (in *Intake) accept(ctx context.Context, r Request, route string, d Dispatc
 	if p.Owner != r.Principal.Owner {
 		return Accepted{}, job.Errorf(job.NotFound, "no data point %s", d.Point)
 	}
-	j := in.job(ctx, now, r, d, due, p.Revision)
+	j := in.job(ctx, now, r, d, due, &p)
 	j.ID = in.id(now, r, route, "job")
 	accepted, existed, err := in.Store.Accept(ctx, &j)
 	if err == nil && existed && accepted.ID != j.ID && r.Key != "" {
@@ -238,10 +240,10 @@ func (in *Intake) send(ctx context.Context, a Accepted) Accepted {
 	return a
 }
 
-// job returns the row of a job to be accepted. If its kind calls the provider and
-// the limiter is full, its message is left to the relay: it would only be received
-// to be sent away.
-func (in *Intake) job(ctx context.Context, now time.Time, r Request, d Dispatch, due time.Time, revision int) job.Job {
+// job returns the row of a job to be accepted. If it will call the provider and the
+// limiter has no slot for it, it stands in line: its message would only be received to
+// be sent away.
+func (in *Intake) job(ctx context.Context, now time.Time, r Request, d Dispatch, due time.Time, p *point.Point) job.Job {
 	policy := in.Policies[d.Kind]
 	tries := policy.Tries
 	if tries == 0 {
@@ -249,7 +251,7 @@ func (in *Intake) job(ctx context.Context, now time.Time, r Request, d Dispatch,
 	}
 	j := job.Job{
 		Kind: d.Kind, Owner: r.Principal.Owner, Tier: string(r.Principal.Tier), Anchor: r.Principal.Anchor, Limit: r.Principal.Tier.Limit(), Issued: r.Principal.Issued,
-		Queue: d.Queue, Point: d.Point, Revision: revision, Unique: d.Unique, Tags: d.Tags,
+		Queue: d.Queue, Point: d.Point, Revision: p.Revision, Unique: d.Unique, Tags: d.Tags,
 		BodyHash: job.BodyHash(r.Body), MaxAttempts: tries, Due: due,
 	}
 	if policy.Free {
@@ -263,8 +265,8 @@ func (in *Intake) job(ctx context.Context, now time.Time, r Request, d Dispatch,
 		j.StartBy = first.Add(time.Duration(*d.MaxWait) * time.Second)
 	}
 	j = job.Accepted(j, now, in.Deadline, in.Resend)
-	if policy.Paced && j.Due.IsZero() && !d.Now && !in.Pacer.Room(ctx, j.Queue == "high") {
-		return job.Held(j, now)
+	if policy.Paced && j.Due.IsZero() && !d.Now && !in.Pacer.Room(ctx, j.Queue == "high", j.Owner) && in.AsksProvider(ctx, p) {
+		return job.InLine(j, now)
 	}
 	return j
 }

@@ -12,6 +12,7 @@ import (
 	"orbitq/internal/faulty"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
+	"orbitq/internal/point"
 	"orbitq/internal/usage"
 )
 
@@ -22,7 +23,7 @@ type door struct {
 	asked []bool // whether for the high queue
 }
 
-func (d *door) Room(_ context.Context, high bool) bool {
+func (d *door) Room(_ context.Context, high bool, _ string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.asked = append(d.asked, high)
@@ -60,7 +61,22 @@ func (f *feeds) SetEnabled(_ context.Context, queue string, enabled bool) (strin
 func paced(room int) (*bench, *door) {
 	b, d := newBench(), &door{room: room}
 	b.Policies, b.Pacer = map[string]job.Policy{"enrich": {Paced: true}}, d
+	b.AsksProvider = func(_ context.Context, p *point.Point) bool { return p.Value != known }
 	return b, d
+}
+
+// known is the value of readings whose answer is known.
+const known = 77.0
+
+// TestAKnownAnswerWaitsForNoSlot: its job makes no call.
+func TestAKnownAnswerWaitsForNoSlot(t *testing.T) {
+	t.Parallel()
+	b, _ := paced(0)
+	r := reading()
+	*r.Value = known
+	if a, err := b.CreatePoint(t.Context(), by("u", "", "b"), r, "default", false); err != nil || a.Job.AwaitsSlot || b.depth() != 1 {
+		t.Errorf("%+v, %v, %d messages", a.Job, err, b.depth())
+	}
 }
 
 // mine makes a point of "u" and returns its id.
@@ -82,7 +98,7 @@ func TestAFullLimiterHoldsMessagesBack(t *testing.T) {
 		t.Errorf("without: %+v, %v, %d messages", second.Job, err, b.depth())
 	}
 	third, err := b.DispatchJob(t.Context(), by("u", "", "b"), intake.Dispatch{Kind: "enrich", Point: first.Point.ID})
-	if stored, e := b.store.Job(t.Context(), third.Job.ID); err != nil || e != nil || !stored.Parked() || !job.MayResend(&stored, b.now) {
+	if stored, e := b.store.Job(t.Context(), third.Job.ID); err != nil || e != nil || !stored.AwaitsSlot || !job.MayResend(&stored, b.now) {
 		t.Errorf("without: %+v, %v, %v", stored, err, e)
 	}
 	if !slices.Equal(d.asked, []bool{true, false, false}) {
@@ -300,6 +316,7 @@ func TestOfManyOnlyThoseWithRoomAreSent(t *testing.T) {
 	sent := &bulk{sent: map[string][]intake.Outgoing{}}
 	in, r, pointID := importer(t, sent)
 	in.Policies, in.Pacer = map[string]job.Policy{"enrich": {Paced: true}}, &door{room: 4}
+	in.AsksProvider = func(context.Context, *point.Point) bool { return true }
 	held := 0
 	for _, a := range in.DispatchMany(t.Context(), r, wishes(10, pointID)) {
 		if a.Err != nil || a.SendErr != nil {

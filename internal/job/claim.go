@@ -108,7 +108,7 @@ func Claimed(j Job, lease Lease, now time.Time) Job {
 			Number: j.Attempts, Started: j.Started, Ended: j.LeaseUntil, Code: AttemptLost,
 		})
 	}
-	j.State, j.Outcome = Running, ""
+	j.State, j.Outcome, j.AwaitsSlot = Running, "", false
 	j.Attempts++
 	j.Lease, j.LeaseUntil = lease.Token, lease.Until
 	j.Started = now

@@ -131,7 +131,7 @@ func Released(j Job, code Code, reason string, wait time.Duration, t Timing, now
 	}
 	j.State = Waiting
 	j.Code, j.Reason = code, reason
-	j.Slot = time.Time{}
+	j.Slot, j.AwaitsSlot = time.Time{}, false
 	j.Lease, j.LeaseUntil = "", time.Time{}
 	j.Ticket++
 	j.ValidTicket = j.Ticket
@@ -143,14 +143,15 @@ func Released(j Job, code Code, reason string, wait time.Duration, t Timing, now
 
 // GivenBack returns the row of a job that a failure of class Release sends away.
 // With a slot it comes back at its time. Without one, because no slot was free, it
-// waits in the table until the relay can book for it: any number of such jobs cost
-// nothing while they wait, where a message each would come to be refused again.
+// stands in line until the relay books for it: any number of such jobs cost nothing
+// while they wait, where a message each would come to be refused again. A step of a chain
+// or batch comes again by itself.
 func GivenBack(j Job, f *Error, t Timing, now time.Time) Job {
+	if f.Slot.IsZero() && j.Flow == "" && (f.Code == Limited || f.Code == BreakerOpen) {
+		return InLine(Released(j, f.Code, f.Message, 0, t, now), now)
+	}
 	j = Released(j, f.Code, f.Message, t.ReleaseFor(f).Truncate(time.Millisecond), t, now)
 	j.Slot = f.Slot
-	if f.Slot.IsZero() && (f.Code == Limited || f.Code == BreakerOpen) {
-		j.Look = j.Due
-	}
 	return j
 }
 
@@ -183,7 +184,7 @@ func MadeUp(j Job, t Timing, now time.Time) (Job, error) {
 	if j.State != Skipped || now.Before(j.Look) {
 		return j, Errorf(StateConflict, "the job is %s", j.State)
 	}
-	return Held(Revived(detached(j), t, now), now), nil
+	return InLine(Revived(detached(j), t, now), now), nil
 }
 
 // MadeUpLater returns the row of a skipped job that could not be made up, because an open job
@@ -279,6 +280,6 @@ func closed(j Job, now time.Time) Job {
 	j.Finished = now
 	j.Lease, j.LeaseUntil = "", time.Time{}
 	j.UsageKey = ""
-	j.Due, j.Slot, j.Look = time.Time{}, time.Time{}, time.Time{}
+	j.Due, j.Slot, j.Look, j.AwaitsSlot = time.Time{}, time.Time{}, time.Time{}, false
 	return j
 }

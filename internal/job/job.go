@@ -94,6 +94,9 @@ type Job struct {
 	Due time.Time
 	// Slot: of the limiter, booked for the next call to the provider.
 	Slot time.Time
+	// AwaitsSlot: the job has no message; it stands in line until the relay books a slot for
+	// it and sends it. Jobs of one owner and queue are sent in the order of their acceptance.
+	AwaitsSlot bool
 	// Deadline: no attempt starts after this.
 	Deadline time.Time
 	// StartBy: the first attempt starts before this, or none does; zero for no such promise.
@@ -166,10 +169,18 @@ func (j *Job) lookBy(look, now time.Time) time.Time {
 	return look
 }
 
-// Held returns the row of an accepted job whose message is left to the relay: the
-// limiter is full, and a message sent now would only come to be sent again.
-func Held(j Job, now time.Time) Job {
-	j.Due, j.Look = now, now
+// InLine returns the row of an open job without a message that waits until the relay has a
+// slot of the limiter for it: a message that came without one would only be sent away.
+// The relay looks at it otherwise only when its time is over.
+func InLine(j Job, now time.Time) Job {
+	if j.State == Scheduled {
+		j.State = Queued
+	}
+	if j.Due.IsZero() || j.Due.After(now) {
+		j.Due = now
+	}
+	j.AwaitsSlot = true
+	j.Look = j.lookBy(j.Deadline, now)
 	return j
 }
 
@@ -178,8 +189,8 @@ func Held(j Job, now time.Time) Job {
 const MaxDelay = 15 * time.Minute
 
 // Parked reports whether the job waits in the table alone: the relay sends its
-// message, because it looks at the job no later than when it is due.
-func (j *Job) Parked() bool { return !j.Due.IsZero() && !j.Look.After(j.Due) }
+// message, when it has a slot or when the job is due.
+func (j *Job) Parked() bool { return j.AwaitsSlot || !j.Due.IsZero() && !j.Look.After(j.Due) }
 
 // lookAfter returns when the relay looks at a job that is due at a time: then, if
 // nobody else sends its message, else a while later.

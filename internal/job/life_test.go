@@ -179,7 +179,7 @@ func (l *life) released(next job.Job, attempts int) {
 // others lets everybody but a worker act.
 func (l *life) others() {
 	t := job.DefaultTiming()
-	switch rapid.IntRange(0, 9).Draw(l.t, "actor") {
+	switch rapid.IntRange(0, 10).Draw(l.t, "actor") {
 	case 0:
 		if !job.MayResend(&l.row, l.now) {
 			return
@@ -229,6 +229,18 @@ func (l *life) others() {
 	case 9:
 		may := l.row.State == job.Dead || l.row.State == job.Cancelled
 		l.person("restart, stopped", may, "", func() (job.Job, error) { return job.Stopped(l.row, t, l.now) })
+	case 10:
+		if !job.MayResend(&l.row, l.now) {
+			return
+		}
+		next, event := job.InLine(l.row, l.now), "line up"
+		if l.row.State == job.Scheduled {
+			event = "line up, due"
+		}
+		if next.Ticket != l.row.Ticket || !next.Parked() || next.Due.After(l.now) {
+			l.t.Fatalf("lined up %+v\nbefore %+v", next, l.row)
+		}
+		l.become(event, next)
 	}
 }
 

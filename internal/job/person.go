@@ -10,7 +10,7 @@ func Upgraded(j Job, p Plan, t Timing, now time.Time) (Job, error) {
 	if !j.Issued.After(p.Issued) {
 		j = under(j, p)
 	}
-	return Held(Revived(detached(j), t, now), now), nil
+	return InLine(Revived(detached(j), t, now), now), nil
 }
 
 // Cancel returns the row of a job that its owner took back. A running worker is

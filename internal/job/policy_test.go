@@ -49,7 +49,7 @@ func TestWaitingForASlotCostsNoDeadline(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 15, 12, 0, 0, 0, time.UTC)
 	timing := job.DefaultTiming()
-	j := job.Held(job.Accepted(job.Job{ID: "j", Kind: "enrich", MaxAttempts: 3, Limit: job.Unlimited}, now, 24*time.Hour, 15*time.Minute), now)
+	j := job.InLine(job.Accepted(job.Job{ID: "j", Kind: "enrich", MaxAttempts: 3, Limit: job.Unlimited}, now, 24*time.Hour, 15*time.Minute), now)
 	first := j.Deadline
 	turn := now.Add(16 * 24 * time.Hour) // the 1st
 	j = job.Resent(j, turn.Add(10*time.Second), timing, turn)

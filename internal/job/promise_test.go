@@ -33,7 +33,7 @@ func TestMaxWait(t *testing.T) {
 		look time.Time
 	}{
 		{"not started", promised(nil), job.Late, by},
-		{"given back by a full limiter: that was no start", job.GivenBack(claimedAt(promised(nil), at), &job.Error{Code: job.Limited, RetryAfter: time.Hour}, timing, at), job.Late, at.Add(time.Hour)},
+		{"given back by a full limiter: that was no start", job.GivenBack(claimedAt(promised(nil), at), &job.Error{Code: job.Limited, RetryAfter: time.Hour}, timing, at), job.Late, by},
 		{"sent away by the provider", job.Released(claimedAt(promised(nil), at), job.ProviderRateLimit, "429", time.Minute, timing, at), job.Late, by},
 		{"put off by its owner", job.Released(promised(nil), job.Snoozed, "", 10*time.Second, timing, at), job.Late, by},
 		{"sent again", job.Resent(promised(nil), time.Time{}, timing, at), job.Late, by},
@@ -77,15 +77,32 @@ func TestTheLastPass(t *testing.T) {
 	}
 }
 
-// TestHeldJobsAreTheRelays: their message was not sent, and nobody waits for it.
-func TestHeldJobsAreTheRelays(t *testing.T) {
+// TestJobsInLineAreTheRelays: their message was not sent, and the relay sends it when there
+// is a slot, or when max_wait or the deadline is over.
+func TestJobsInLineAreTheRelays(t *testing.T) {
 	t.Parallel()
-	j := job.Held(promised(nil), start())
-	if !j.Parked() || !job.MayResend(&j, start()) || j.State != job.Queued || !j.Deadline.Equal(start().Add(24*time.Hour)) {
-		t.Errorf("held %+v", j)
+	j := job.InLine(promised(func(j *job.Job) { j.StartBy = time.Time{} }), start())
+	if !j.AwaitsSlot || !j.Parked() || !job.MayResend(&j, start()) || j.State != job.Queued || !j.Look.Equal(j.Deadline) || !j.Due.Equal(start()) {
+		t.Errorf("in line %+v", j)
 	}
-	if sent := job.Resent(j, start().Add(40*time.Second), job.DefaultTiming(), start()); !sent.Slot.Equal(start().Add(40*time.Second)) || sent.Parked() || sent.Ticket != 2 || sent.ValidTicket != 1 {
+	if hasty := job.InLine(promised(nil), start()); !hasty.Look.Equal(hasty.StartBy) {
+		t.Errorf("with max_wait it is looked at %v, want %v", hasty.Look, hasty.StartBy)
+	}
+	if sent := job.Resent(j, start().Add(40*time.Second), job.DefaultTiming(), start()); !sent.Slot.Equal(start().Add(40*time.Second)) || sent.Parked() || sent.AwaitsSlot || sent.Ticket != 2 || sent.ValidTicket != 1 {
 		t.Errorf("sent %+v", sent)
+	}
+	if claimed := claimedAt(j, start()); claimed.AwaitsSlot {
+		t.Errorf("claimed by an older message: %+v", claimed)
+	}
+	later := job.InLine(job.Accepted(job.Job{ID: "j", Due: start().Add(time.Hour)}, start(), time.Hour, time.Minute), start().Add(2*time.Hour))
+	if later.State != job.Queued || !later.Due.Equal(start().Add(time.Hour)) {
+		t.Errorf("a scheduled job whose time has come: %+v", later)
+	}
+	if cancelled, err := job.Cancel(j, start()); err != nil || cancelled.AwaitsSlot {
+		t.Errorf("cancelled %+v, %v", cancelled, err)
+	}
+	if snoozed, err := job.Snooze(j, time.Minute, job.DefaultTiming(), start()); err != nil || snoozed.AwaitsSlot {
+		t.Errorf("snoozed %+v, %v", snoozed, err)
 	}
 }
 
@@ -101,8 +118,8 @@ func TestGivenBack(t *testing.T) {
 	}{
 		{"a slot: a whole second early at most", job.Error{Code: job.Limited, RetryAfter: 61_999 * time.Millisecond, Slot: start().Add(61_999 * time.Millisecond)}, 61 * time.Second, true, false},
 		{"a slot within the second", job.Error{Code: job.Limited, RetryAfter: 999 * time.Millisecond, Slot: start().Add(999 * time.Millisecond)}, 0, true, false},
-		{"no slot: it waits in the table", job.Error{Code: job.Limited, RetryAfter: 5 * time.Minute}, 5 * time.Minute, false, true},
-		{"the breaker is open", job.Error{Code: job.BreakerOpen, RetryAfter: 90 * time.Second}, 90 * time.Second, false, true},
+		{"no slot: it stands in line", job.Error{Code: job.Limited, RetryAfter: 5 * time.Minute}, 0, false, true},
+		{"the breaker is open", job.Error{Code: job.BreakerOpen, RetryAfter: 90 * time.Second}, 0, false, true},
 		{"the table is throttled: its message comes back", job.Error{Code: job.Throttled}, time.Minute, false, false},
 		{"a 429 of the provider", job.Error{Code: job.ProviderRateLimit, RetryAfter: 3 * time.Second}, 3 * time.Second, false, false},
 		{"the month is over", job.Error{Code: job.ProviderQuota, RetryAfter: 200 * time.Hour}, 200 * time.Hour, false, true},
@@ -113,9 +130,16 @@ func TestGivenBack(t *testing.T) {
 		if next.State != job.Waiting || next.Attempts != 0 || !next.Due.Equal(start().Add(c.wait)) || next.Parked() != c.parked || next.Slot.IsZero() == c.slot {
 			t.Errorf("%s: parked %v, %+v", c.name, next.Parked(), next)
 		}
+		if line := c.parked && c.wait == 0; next.AwaitsSlot != line {
+			t.Errorf("%s: in line %v", c.name, next.AwaitsSlot)
+		}
 		if next.Code != c.fault.Code || !next.Deadline.Equal(held.Deadline.Add(c.wait)) {
 			t.Errorf("%s: %+v", c.name, next)
 		}
+	}
+	step := claimedAt(promised(func(j *job.Job) { j.Flow = job.ChainFlow("c") }), start())
+	if next := job.GivenBack(step, &job.Error{Code: job.Limited, RetryAfter: 40 * time.Second}, timing, start()); next.AwaitsSlot || !next.Due.Equal(start().Add(40*time.Second)) {
+		t.Errorf("a step of a chain comes again by itself: %+v", next)
 	}
 }
 

@@ -21,6 +21,9 @@ func Resent(j Job, slot time.Time, t Timing, now time.Time) Job {
 		// deadline is for attempts, not for that.
 		j.Deadline = j.Deadline.Add(from.Sub(j.Due))
 	}
+	if j.AwaitsSlot {
+		j.AwaitsSlot, j.Due = false, time.Time{} // it was due since it joined the line
+	}
 	j.Look = j.lookBy(from.Add(ResendAfter(t.Resend, j.Resends)), now)
 	return j
 }
@@ -36,9 +39,10 @@ func HeldBy(row, held *Job) bool {
 	return row.State == Running && row.Generation == held.Generation && row.Lease == held.Lease
 }
 
-// MayResend reports whether the relay may act on the row.
+// MayResend reports whether the relay may act on the row: its look has passed, or it stands
+// in line for a slot.
 func MayResend(j *Job, now time.Time) bool {
-	return j.State.Open() && j.Flow == "" && !now.Before(j.Look) && !j.LeaseLive(now)
+	return j.State.Open() && j.Flow == "" && (j.AwaitsSlot || !now.Before(j.Look)) && !j.LeaseLive(now)
 }
 
 // MayBury reports whether a dead letter with message m ends the job: only the

@@ -59,6 +59,7 @@ func Transitions() []Transition {
 		{"", "accept, due later", Scheduled, "the id is new"},
 		{"", "accept, stopped", Cancelled, "the id is new, its chain or batch was taken back before the step began"},
 		{Scheduled, "relay, due", Queued, "look passed, no live lease"},
+		{Scheduled, "line up, due", Queued, "look passed, no live lease, it will call the provider"},
 	}
 	table = append(table,
 		Transition{Dead, "redrive", Queued, "the message that carried the job to death was sent anew"},
@@ -90,7 +91,9 @@ func Transitions() []Transition {
 			table = append(table, Transition{from, "snooze", Waiting, "its owner asks"})
 		}
 		if from != Scheduled { // becomes queued, above
-			table = append(table, Transition{from, "relay", from, "look passed, no live lease"})
+			table = append(table,
+				Transition{from, "relay", from, "look passed or a slot is booked for it, no live lease"},
+				Transition{from, "line up", from, "look passed, no live lease, it will call the provider"})
 		}
 		if from != Retrying && from != Running { // these hold a unit already
 			table = append(table,

@@ -34,6 +34,8 @@ type Imagery interface {
 	// Statistics returns the indices of an area for each acquisition day; the pass
 	// admits its calls to the provider.
 	Statistics(ctx context.Context, pass *limit.Pass, a satellite.Area, w satellite.Window) (satellite.Series, error)
+	// Known returns statistics that are known without a call to the provider.
+	Known(ctx context.Context, a satellite.Area, w satellite.Window) (satellite.Series, bool)
 	// Seen reports whether the catalog has any image of the area in the window.
 	Seen(ctx context.Context, pass *limit.Pass, a satellite.Area, w satellite.Window) (bool, error)
 }
@@ -59,7 +61,7 @@ func (e *Enrich) pass(j *job.Job) *limit.Pass {
 		patience = limit.Patience
 	}
 	return &limit.Pass{
-		High: j.Queue == "high", Slot: j.Slot, Patience: patience,
+		High: j.Queue == "high", Slot: j.Slot, Patience: patience, Returns: j.Flow != "",
 		Job: j.ID, Owner: j.Owner, Point: j.Point, Attempt: j.Attempts,
 	}
 }
@@ -82,6 +84,35 @@ func (e *Enrich) Run(ctx context.Context, j *job.Job) (worker.Result, error) {
 		return worker.Result{Outcome: outcome, Again: outcome == job.NotYetAvailable}, nil
 	}
 	return e.ask(ctx, e.pass(j), &p, now)
+}
+
+// NeedsCall reports whether a job will call the provider: not if its point is gone or
+// analysed already, if its outcome is clear from the point alone, or if the answer is kept.
+func (e *Enrich) NeedsCall(ctx context.Context, j *job.Job) (bool, error) {
+	p, existing, err := e.Points.Subject(ctx, j.Point, j.Revision)
+	if job.CodeOf(err) == job.NotFound {
+		return false, nil
+	}
+	if err != nil {
+		return true, fmt.Errorf("read point: %w", err)
+	}
+	return existing == nil && e.AsksProvider(ctx, &p), nil
+}
+
+// AsksProvider reports whether an enrichment of a point will call the provider: not if its
+// outcome is clear from the point alone, or if the answer is kept.
+func (e *Enrich) AsksProvider(ctx context.Context, p *point.Point) bool {
+	now := e.Now()
+	if satellite.Before(p, now) != "" {
+		return false
+	}
+	area := satellite.AreaAround(*p.Latitude, *p.Longitude, p.Accuracy)
+	known, ok := e.Imagery.Known(ctx, area, satellite.Windows(p.CollectedAt, now)[0])
+	if !ok {
+		return true
+	}
+	_, usable := satellite.Choose(known.Days, p.CollectedAt) // else it asks for the wider window
+	return !usable
 }
 
 // ask looks for an image in widening windows.

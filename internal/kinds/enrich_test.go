@@ -50,6 +50,11 @@ func (i *imagery) Statistics(_ context.Context, _ *limit.Pass, a satellite.Area,
 	return next.series, next.err
 }
 
+// Known implements kinds.Imagery: nothing is.
+func (i *imagery) Known(context.Context, satellite.Area, satellite.Window) (satellite.Series, bool) {
+	return satellite.Series{}, false
+}
+
 func (i *imagery) Seen(context.Context, *limit.Pass, satellite.Area, satellite.Window) (bool, error) {
 	i.catalogs++
 	return i.seen, i.seenErr

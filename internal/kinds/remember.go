@@ -27,6 +27,15 @@ type Cache interface {
 	Keep(ctx context.Context, key string, s satellite.Series, until time.Time) error
 }
 
+// Provider answers questions by calls.
+type Provider interface {
+	// Statistics returns the indices of an area for each acquisition day; the pass
+	// admits its calls to the provider.
+	Statistics(ctx context.Context, pass *limit.Pass, a satellite.Area, w satellite.Window) (satellite.Series, error)
+	// Seen reports whether the catalog has any image of the area in the window.
+	Seen(ctx context.Context, pass *limit.Pass, a satellite.Area, w satellite.Window) (bool, error)
+}
+
 // Remembering is Imagery that asks the provider only once about the same place, the
 // same window and the same script. What it remembers needs no slot, charges no
 // budget and costs no credits. Readings of several metrics at one place and day are
@@ -34,11 +43,17 @@ type Cache interface {
 //
 // It never fails by itself: a cache that cannot be read is an empty one.
 type Remembering struct {
-	Imagery
+	Provider
 
 	Cache Cache
 	Left  func(limit.Call) // takes note of a call that was saved
 	Now   func() time.Time
+}
+
+// Known implements Imagery. A cache that cannot be read knows nothing.
+func (r *Remembering) Known(ctx context.Context, a satellite.Area, w satellite.Window) (satellite.Series, bool) {
+	s, ok, err := r.Cache.Cached(ctx, keyOf(a, w), r.Now())
+	return s, err == nil && ok
 }
 
 // Statistics implements Imagery.
@@ -52,7 +67,7 @@ func (r *Remembering) Statistics(ctx context.Context, pass *limit.Pass, a satell
 		})
 		return s, nil
 	}
-	s, err := r.Imagery.Statistics(ctx, pass, a, w)
+	s, err := r.Provider.Statistics(ctx, pass, a, w)
 	if err != nil {
 		return satellite.Series{}, fmt.Errorf("ask for statistics: %w", err)
 	}

@@ -50,7 +50,7 @@ func newMemory(answers ...answer) *memory {
 		imagery: &imagery{answers: answers}, clock: now(),
 	}
 	m.Remembering = kinds.Remembering{
-		Imagery: m.imagery, Cache: m.shelf, Now: func() time.Time { return m.clock },
+		Provider: m.imagery, Cache: m.shelf, Now: func() time.Time { return m.clock },
 		Left: func(c limit.Call) { m.saved = append(m.saved, c) },
 	}
 	return m

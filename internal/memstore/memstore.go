@@ -48,6 +48,7 @@ var (
 	_ outbox.Store          = (*Store)(nil)
 	_ outbox.Receivers      = (*Store)(nil)
 	_ relay.Skipped         = (*Store)(nil)
+	_ relay.Line            = (*Store)(nil)
 	_ gate.Store            = (*Store)(nil)
 	_ kinds.Points          = (*Store)(nil)
 	_ kinds.Cache           = (*Store)(nil)
@@ -99,6 +100,7 @@ type Store struct {
 	flags     map[string]map[string]quality.Flag // by point
 	zones     map[zonesKey][]quality.Zone
 	door      limit.Row
+	lines     map[lineKey]*line
 	calls     []limit.Call
 	cache     map[string]cached
 	ops       map[string]deadletter.Operation
@@ -131,6 +133,7 @@ func NewWith(t job.Timing, r Rules) *Store {
 		flows:     newFlows(), notices: map[noticeKey]job.Notice{}, wishes: map[string]job.Preferences{},
 		qualities: map[revision]quality.Record{}, flags: map[string]map[string]quality.Flag{}, zones: map[zonesKey][]quality.Zone{},
 		cache: map[string]cached{},
+		lines: map[lineKey]*line{},
 		ops:   map[string]deadletter.Operation{},
 	}
 }

@@ -219,6 +219,7 @@ func (s *Store) put(next *job.Job) {
 	}
 	s.jobs[next.ID] = next
 	s.written++
+	s.join(next)
 	if next.Unique == "" {
 		return
 	}

@@ -14,10 +14,11 @@
 //
 //  1. each shard of the open index is asked for rows whose look passed, the rows
 //     themselves are read in one request, and those that may be resent are kept;
-//  2. those of the high queue first, slots are booked for all that call the provider,
-//     in one write; who gets none is left for a later sweep and costs nothing more;
-//  3. each of the others takes a ticket, and its message is sent;
-//  4. jobs that were skipped until their owner had new units get a new generation.
+//  2. those that call the provider join the line for a slot; each of the others takes a
+//     ticket, and its message is sent;
+//  3. jobs that were skipped until their owner had new units get a new generation.
+//
+// Pace serves the line beside it: slots go round between the owners that wait.
 package relay
 
 import (
@@ -27,6 +28,7 @@ import (
 	"time"
 
 	"orbitq/internal/job"
+	"orbitq/internal/limit"
 )
 
 // Shards is the number of partitions of the open index.
@@ -63,22 +65,22 @@ type Sender interface {
 	Send(ctx context.Context, queue string, m job.Message, delay time.Duration) error
 }
 
-// Pacer books slots of the provider's limiter.
-type Pacer interface {
-	// Reserve books up to n slots; fewer mean that the rest must wait.
-	Reserve(ctx context.Context, high bool, n int) ([]time.Time, error)
-}
-
 // Config has the parts of a Relay.
 type Config struct {
 	Store    Store
 	Skipped  Skipped
 	Sender   Sender
+	Line     Line
 	Pacer    Pacer
 	Policies map[string]job.Policy // of the kinds, by name: whose messages need a slot
-	Now      func() time.Time
-	Timing   job.Timing
-	PerTurn  int // most sends per shard and sweep; default 50
+	// NeedsCall reports whether a job will call the provider, as far as is known.
+	NeedsCall func(ctx context.Context, j *job.Job) (bool, error)
+	Limit     limit.Policy
+	PaceFor   time.Duration // how long Pace serves the line; the next sweep begins meanwhile
+	Sleep     func(ctx context.Context, d time.Duration) error
+	Now       func() time.Time
+	Timing    job.Timing
+	PerTurn   int // most sends per shard and sweep; default 50
 }
 
 // Relay sweeps the open index.
@@ -98,22 +100,21 @@ func New(c Config) *Relay {
 type Swept struct {
 	Seen   int           // index rows whose look passed
 	Sent   int           // messages sent
-	Paced  int           // jobs left for a later sweep, because the limiter has no slot for them
+	Lined  int           // jobs that joined the line for a slot of the limiter
 	MadeUp int           // skipped jobs that run again
-	Oldest time.Duration // how late the latest look came, of jobs that need no slot or had one
+	Oldest time.Duration // how late the latest look came, of jobs that need no slot
 }
 
 // sweep is the state of one Sweep.
 type sweep struct {
 	total Swept
-	full  map[bool]bool // lanes without a slot left, by "high"
 	errs  []error
 }
 
 // Sweep looks at every shard once. One broken shard or send does not keep the
 // others back; the errors come together at the end.
 func (r *Relay) Sweep(ctx context.Context) (Swept, error) {
-	s := &sweep{full: map[bool]bool{}}
+	s := &sweep{}
 	// Not always the same shard first: when slots are few, the last would starve.
 	first := int(r.Now().Unix()/60) % Shards
 	for i := range Shards {
@@ -142,60 +143,64 @@ func (r *Relay) shard(ctx context.Context, s *sweep, n int) {
 		s.errs = append(s.errs, fmt.Errorf("read due jobs of shard %d: %w", n, err))
 		return
 	}
-	for _, high := range []bool{true, false} {
-		r.lane(ctx, s, high, seen)
-	}
-}
-
-// lane sends the jobs of one lane of the limiter: those that call the provider as
-// far as there are slots, the others at once, and so those that will only be buried.
-func (r *Relay) lane(ctx context.Context, s *sweep, high bool, seen []job.Job) {
-	var paced []*job.Job
 	for i := range seen {
-		switch j := &seen[i]; {
-		case (j.Queue == "high") != high:
-		case r.Policies[j.Kind].Paced && !j.Doomed(r.Now()):
-			paced = append(paced, j)
-		default:
-			r.resend(ctx, s, j, time.Time{})
-		}
-	}
-	var slots []time.Time
-	if len(paced) > 0 && !s.full[high] {
-		var err error
-		if slots, err = r.Pacer.Reserve(ctx, high, len(paced)); err != nil {
-			s.errs = append(s.errs, fmt.Errorf("book slots: %w", err))
-		}
-	}
-	s.full[high] = s.full[high] || len(slots) < len(paced)
-	for i, j := range paced {
-		if i < len(slots) {
-			r.resend(ctx, s, j, slots[i])
+		j := &seen[i]
+		if r.Policies[j.Kind].Paced && !j.Doomed(now) {
+			r.line(ctx, s, j)
 			continue
 		}
-		s.total.Paced++
+		s.total.Oldest = max(s.total.Oldest, now.Sub(j.Look))
+		sent, err := r.resend(ctx, j, time.Time{})
+		if err != nil {
+			s.errs = append(s.errs, err)
+		}
+		if sent {
+			s.total.Sent++
+		}
 	}
 }
 
-// resend takes a ticket and sends the message that carries it, so that it arrives
-// at its slot.
-func (r *Relay) resend(ctx context.Context, s *sweep, seen *job.Job, slot time.Time) {
+// line lets a job stand in line for a slot of the limiter, unless its row has moved on.
+func (r *Relay) line(ctx context.Context, s *sweep, seen *job.Job) {
 	now := r.Now()
-	s.total.Oldest = max(s.total.Oldest, now.Sub(seen.Look))
+	_, err := r.Skipped.Amend(ctx, seen.ID, func(j job.Job) (job.Job, error) {
+		if j.AwaitsSlot || !j.Look.Equal(seen.Look) || !job.MayResend(&j, now) {
+			return j, job.Errorf(job.StateConflict, "the job has moved on")
+		}
+		return job.InLine(j, now), nil
+	})
+	switch job.CodeOf(err) {
+	case job.StateConflict, job.NotFound:
+	default:
+		if err != nil {
+			s.errs = append(s.errs, fmt.Errorf("let job %s stand in line: %w", seen.ID, err))
+			return
+		}
+		s.total.Lined++
+	}
+}
+
+// lead is how long before its slot a message comes at least. Delays are whole seconds, so it
+// comes up to a second earlier: a worker waits for no longer than that.
+const lead = limit.Patience - time.Second
+
+// resend takes a ticket and sends the message that carries it, so that it arrives
+// at its slot. False means that no message was sent.
+func (r *Relay) resend(ctx context.Context, seen *job.Job, slot time.Time) (bool, error) {
+	now := r.Now()
 	j, ok, err := r.Store.Retake(ctx, seen, slot, r.Timing, now)
 	if err != nil {
-		s.errs = append(s.errs, fmt.Errorf("take ticket of job %s: %w", seen.ID, err))
+		return false, fmt.Errorf("take ticket of job %s: %w", seen.ID, err)
 	}
-	if err != nil || !ok {
-		return
+	if !ok {
+		return false, nil
 	}
-	// Whole seconds, rounded down: early is waited for, late loses the slot.
-	delay := max(slot.Sub(now), 0).Truncate(time.Second)
+	// Whole seconds, and at least lead before the slot: early is waited for, late loses it.
+	delay := max(slot.Add(-lead).Sub(now), 0).Truncate(time.Second)
 	if err := r.Sender.Send(ctx, j.Queue, j.Message(), delay); err != nil {
-		s.errs = append(s.errs, fmt.Errorf("send job %s: %w", j.ID, err))
-		return
+		return false, fmt.Errorf("send job %s: %w", j.ID, err)
 	}
-	s.total.Sent++
+	return true, nil
 }
 
 // makeUp lets skipped jobs run whose owners have new units. They are sent like all

@@ -14,7 +14,7 @@ import (
 // skip stores a job that was skipped, as the row of a claim is.
 func (r *road) skip(t *testing.T, name string, edit func(*job.Job)) job.Job {
 	t.Helper()
-	r.hold(t, name, "paced", "default", edit)
+	r.hold(t, name, "default", edit)
 	j, err := r.store.Amend(t.Context(), job.DerivedID(name), func(j job.Job) (job.Job, error) {
 		return job.SkippedByQuota(j, r.now.Add(24*time.Hour), r.now), nil
 	})
@@ -31,17 +31,31 @@ func TestSkippedJobsAreMadeUpWithTheirNewUnits(t *testing.T) {
 	a, b := r.skip(t, "a", nil), r.skip(t, "b", nil)
 	r.now = a.Look.Add(-time.Millisecond)
 	r.sweep(t, relay.Swept{})
-	r.now = a.Look
-	r.lanes.other = []time.Time{r.now}
-	// Behind those that wait already: they are sent by the next sweep.
+	r.now = b.Look
 	r.sweep(t, relay.Swept{MadeUp: 2})
-	r.sweep(t, relay.Swept{Seen: 2, Sent: 1, Paced: 1})
+	r.give(0, 1)
+	r.PaceFor = 0
+	r.pace(t, 1, 0)
 	states := []job.State{r.row(t, a.ID).State, r.row(t, b.ID).State}
 	if !slices.Equal(states, []job.State{job.Queued, job.Queued}) || r.row(t, a.ID).Generation != 1 || r.queues.Depth("default") != 1 {
 		t.Errorf("made up %v, %d messages", states, r.queues.Depth("default"))
 	}
-	r.lanes.other = []time.Time{r.now}
-	r.sweep(t, relay.Swept{Seen: 1, Sent: 1})
+	r.give(0, 1)
+	r.pace(t, 1, 0)
+}
+
+// TestOneSweepMakesUpSoManyJobs: on the 1st there are many, and the next sweeps take what one
+// leaves.
+func TestOneSweepMakesUpSoManyJobs(t *testing.T) {
+	t.Parallel()
+	r := newRoad()
+	r.PerTurn = 1
+	names := sameShard(2)
+	r.skip(t, names[0], nil)
+	r.now = r.skip(t, names[1], nil).Look
+	r.sweep(t, relay.Swept{MadeUp: 1})
+	r.sweep(t, relay.Swept{MadeUp: 1})
+	r.sweep(t, relay.Swept{})
 }
 
 // TestWhatIsInNoStateToBeMadeUpIsPassedOver: the list is a hint, and somebody may have
@@ -50,9 +64,9 @@ func TestWhatIsInNoStateToBeMadeUpIsPassedOver(t *testing.T) {
 	t.Parallel()
 	r := newRoad()
 	held := r.skip(t, "a", func(j *job.Job) { j.Unique = "k" })
-	r.hold(t, "b", "plain", "default", func(j *job.Job) { j.Unique = "k" })
+	r.hold(t, "b", "default", func(j *job.Job) { j.Unique = "k" })
 	r.now = held.Look
-	r.sweep(t, relay.Swept{Seen: 1, Sent: 1})
+	r.sweep(t, relay.Swept{Seen: 1, Sent: 1}) // the other one, whose time is over
 	if got := r.row(t, held.ID); got.State != job.Skipped {
 		t.Errorf("row %+v", got)
 	}
@@ -70,7 +84,7 @@ func TestJobsWhoseKeysAreHeldHideNobody(t *testing.T) {
 	r.PerTurn = 2
 	for _, key := range []string{"k", "l"} {
 		r.skip(t, "skipped "+key, func(j *job.Job) { j.Unique = key })
-		r.hold(t, "holder "+key, "paced", "default", func(j *job.Job) { j.Unique = key })
+		r.hold(t, "holder "+key, "default", func(j *job.Job) { j.Unique = key })
 	}
 	r.now = r.now.Add(time.Second)
 	free := r.skip(t, "free", nil)
@@ -102,8 +116,8 @@ func TestSideFaultsAreReportedAndStopNobodyElse(t *testing.T) {
 			r := newRoad()
 			name := sameShard(2)
 			j := r.skip(t, name[0], nil)
-			r.hold(t, name[1], "plain", "default", nil)
-			r.now = j.Look.Add(-time.Hour) // the held job has not expired
+			r.queued(t, name[1], "plain")
+			r.now = j.Look.Add(-time.Hour) // the other job has not expired
 			if _, err := r.store.Amend(t.Context(), j.ID, func(j job.Job) (job.Job, error) { j.Look = r.now; return j, nil }); err != nil {
 				t.Fatal(err)
 			}

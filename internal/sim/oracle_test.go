@@ -82,7 +82,7 @@ func operation(event string) string {
 		return "claim"
 	case "fail", "release":
 		return "settle"
-	case "cancel", "retry", "restart", "forget", "snooze":
+	case "cancel", "retry", "restart", "forget", "snooze", "line":
 		return "amend"
 	default:
 		return name

@@ -68,13 +68,16 @@ func newProcess() *process {
 	p.Pause = func() { p.w.pause() }
 	p.worker, p.inline = p.newWorker(limit.Patience), p.newWorker(15*time.Second)
 	p.flow, p.step = p.newFlow()
+	known := &kinds.Enrich{Points: &p.store, Imagery: &kinds.Remembering{Cache: &p.cache, Now: p.now}, Now: p.now}
 	p.intake = intake.New(intake.Config{
-		Store: &p.store, Plans: &p.store, Sender: &p.queue, Pacer: pacer{}, Runner: p.inline, Policies: kinds.Policies(), Now: p.now, Entropy: p.entropy,
+		Store: &p.store, Plans: &p.store, Sender: &p.queue, Pacer: pacer{}, AsksProvider: known.AsksProvider, Runner: p.inline, Policies: kinds.Policies(), Now: p.now, Entropy: p.entropy,
 		Deadline: timing().RetryUntil, Resend: timing().Resend, Tries: tries,
 	})
 	p.relay = relay.New(relay.Config{
-		Store: &p.store, Skipped: &p.store, Sender: &p.queue, Pacer: pacer{}, Policies: kinds.Policies(),
-		Now: p.now, Timing: timing(),
+		Store: &p.store, Skipped: &p.store, Sender: &p.queue, Line: &p.store, Pacer: pacer{}, Policies: kinds.Policies(),
+		NeedsCall: known.NeedsCall, Limit: limit.DefaultPolicy(), PaceFor: 50 * time.Second,
+		Sleep: func(ctx context.Context, d time.Duration) error { return doorOf(ctx).sleep(ctx, d) },
+		Now:   p.now, Timing: timing(),
 	})
 	p.outbox = outbox.New(outbox.Config{Store: &p.store, Receivers: &p.store, Notifier: p.flow, Now: p.now, Together: p.together})
 	p.flow.Courier.Deliver = p.outbox.Deliver
@@ -91,7 +94,7 @@ func (p *process) newWorker(patience time.Duration) *worker.Worker {
 		Timing: timing(), LeaseMargin: leaseMargin, Version: "sim",
 		Kinds: []worker.Kind{&kinds.Enrich{
 			Points: &p.store, Now: p.now, Patience: patience,
-			Imagery: &kinds.Remembering{Imagery: &provider{p}, Cache: &p.cache, Left: left, Now: p.now},
+			Imagery: &kinds.Remembering{Provider: &provider{p}, Cache: &p.cache, Left: left, Now: p.now},
 		}, &kinds.Analyze{
 			Readings: &p.readings, Rules: quality.DefaultConfig(), Now: p.now,
 		}, &kinds.Notify{
@@ -166,7 +169,7 @@ func (p *process) spawn(d time.Duration, run func(context.Context)) {
 	p.w.spawn(func() {
 		run(ctx)
 		if door.gate != nil {
-			_ = door.begin().Flush(ctx)
+			door.flush(ctx)
 		}
 	}, p.done)
 }
@@ -227,6 +230,8 @@ func (w *world) relay() {
 	p := w.process(timeout)
 	if !w.sabotage.deafRelay {
 		calm := w.calm
+		p.relay.Limit = w.sabotage.policy()
+		p.spawn(timeout, func(ctx context.Context) { _, _ = p.relay.Pace(ctx) })
 		p.spawn(timeout, func(ctx context.Context) {
 			_, _ = p.relay.Sweep(ctx)
 			if calm {

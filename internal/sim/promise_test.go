@@ -7,6 +7,7 @@ import (
 
 	"orbitq/internal/faulty"
 	"orbitq/internal/job"
+	"orbitq/internal/limit"
 )
 
 // dispatch lets an application ask for another job, in its own way.
@@ -70,7 +71,7 @@ func TestASlotIsBookedBeforeItIsUsed(t *testing.T) {
 			t.Fatal(err)
 		}
 		j := s.oracle.rows[job.DerivedID("user", "POST /v1/data-points", "key", "job")]
-		if !j.Slot.IsZero() && !slices.ContainsFunc(door.Shared, j.Slot.Equal) {
+		if !j.Slot.IsZero() && !slices.ContainsFunc(door.Shared, func(b limit.Booking) bool { return b.At.Equal(j.Slot) }) {
 			t.Errorf("%v: the job has slot %v, booked are %v", f, j.Slot, door.Shared)
 		}
 	}

@@ -40,6 +40,9 @@ func (o *oracle) shape(j *job.Job) {
 	if o.broken(i11, j.State != job.Dead || j.Code != "" && j.Reason != "" && j.Print != "" && (j.DeadTicket > 0) == !j.DeadSent.IsZero()) {
 		o.failf(i11, "dead without a reason: %+v", *j)
 	}
+	if o.broken(rowKept, !j.AwaitsSlot || open && j.Flow == "" && !j.Due.IsZero()) {
+		o.failf(rowKept, "%s of %q stands in line, due %v", j.State, j.Flow, j.Due)
+	}
 	ended := j.State == job.Succeeded || j.State == job.Skipped
 	if o.broken(i4, ended == (j.Outcome != "") || j.State == job.Waiting) {
 		o.failf(i4, "%s with outcome %q", j.State, j.Outcome)
@@ -81,9 +84,16 @@ func (o *oracle) change(e *effect, old, next *job.Job) {
 			o.failf(i9, "a zombie wrote %s over %s", next.State, old.State)
 		}
 	case "relay":
-		if o.broken(resentRightly, !old.LeaseLive(e.at) && !e.at.Before(old.Look) && next.Look.After(e.at)) {
+		if o.broken(resentRightly, !old.LeaseLive(e.at) && (old.AwaitsSlot || !e.at.Before(old.Look)) && next.Look.After(e.at) && !next.AwaitsSlot) {
 			o.failf(resentRightly, "resent too early: %+v", *old)
 		}
+	}
+	if e.op == "amend" && next.AwaitsSlot && next.Generation == old.Generation {
+		// It joined the line, and that is all.
+		if o.broken(resentRightly, next.Ticket == old.Ticket && next.ValidTicket == old.ValidTicket && next.Attempts == old.Attempts && next.Deadline.Equal(old.Deadline)) {
+			o.failf(resentRightly, "joining the line changed %+v to %+v", *old, *next)
+		}
+		return
 	}
 	o.became(e, old, next)
 }
@@ -140,8 +150,9 @@ func (o *oracle) claimed(e *effect, old, next *job.Job) {
 	}
 	// At the end of max_wait a message is sent so that the job dies of it; whose clock
 	// is behind may find that it can still start.
-	late := !old.StartBy.IsZero() && !e.at.Before(old.StartBy.Add(-o.skew))
-	if o.broken(notBeforeDue, !e.at.Before(old.Due.Add(-o.skew)) || late && o.skew > 0) {
+	// A job in line is due since it joined, which may be after its worker looked at the clock.
+	late := old.AwaitsSlot || !old.StartBy.IsZero() && !e.at.Before(old.StartBy.Add(-o.skew))
+	if o.broken(notBeforeDue, !e.at.Before(old.Due.Add(-o.skew)) || late && (o.skew > 0 || old.AwaitsSlot)) {
 		o.failf(notBeforeDue, "a %s job ran at %v, due %v", old.State, e.at, old.Due)
 	}
 }

@@ -28,6 +28,7 @@ type sabotage struct {
 	shortWindow bool // the limiter counts a quarter of the window
 	spends      bool // the month's budget is not asked
 	blindDoor   bool // the door's row is written whoever was quicker
+	hoards      bool // requests that were counted and not made are not given back
 	silent      bool // events are removed untold
 	liar        bool // events are told with another reason each time
 	acksAll     bool // the platform deletes what the worker wants to keep
@@ -80,6 +81,9 @@ func (s *sabotage) Amend(ctx context.Context, id string, decide func(job.Job) (j
 func (s *sabotage) SaveDoor(ctx context.Context, next limit.Row) (limit.Row, bool, error) {
 	if row, err := s.Door(ctx); err == nil && s.blindDoor {
 		next.Version = row.Version + 1
+	}
+	if row, err := s.Door(ctx); err == nil && s.hoards && row.Budget.Month == next.Budget.Month {
+		next.Budget.Requests = max(next.Budget.Requests, row.Budget.Requests)
 	}
 	return s.Table.SaveDoor(ctx, next)
 }
@@ -161,9 +165,10 @@ func TestEverySabotageIsNoticed(t *testing.T) {
 		{"an API that does not compare owners", sabotage{anybody: true}, i25},
 		{"a reconciler that keeps no records", sabotage{losesPoison: true}, i12},
 		{"workers who ask nobody", sabotage{neverAsks: true}, budgetKept},
-		{"workers who use a slot twice", sabotage{twice: true}, i21},
+		{"workers who use a slot twice", sabotage{twice: true}, budgetKept},
 		{"a limiter with a short window", sabotage{shortWindow: true}, i21},
 		{"a limiter that overwrites others", sabotage{blindDoor: true}, i21},
+		{"a limiter that counts calls which were not made", sabotage{hoards: true}, budgetKept},
 		{"workers who do not mind the breaker", sabotage{deafWorker: true}, breakerKept},
 		{"a spender", sabotage{spends: true}, budgetKept},
 		{"a relay that keeps the news to itself", sabotage{silent: true}, i17},

@@ -116,7 +116,7 @@ func (w *world) deliverAll() bool {
 // every change of it; zero for nothing.
 func (w *world) overdue() (todo int) {
 	for _, j := range w.oracle.rows {
-		if (j.State.Open() && j.Flow == "" || j.State == job.Skipped) && !w.now.Before(j.Look) {
+		if (j.State.Open() && j.Flow == "" || j.State == job.Skipped) && (j.AwaitsSlot || !w.now.Before(j.Look)) {
 			todo += 1 + j.Ticket
 		}
 	}
@@ -195,6 +195,7 @@ func (w *world) quiet() {
 	}
 	w.oracle.rest(w.queues.Depth("dead") - len(w.poison))
 	w.oracle.flowsRest()
+	w.oracle.budgetTrue()
 	events := w.pending(w.now.AddDate(1, 0, 0))
 	w.oracle.mustf(i17, len(events) == 0 && w.oracle.untold == 0, "%d deaths were not told, %d events are left", w.oracle.untold, len(events))
 	recorded, err := w.table.Poisoned(context.Background(), 1000)

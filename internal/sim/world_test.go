@@ -111,7 +111,7 @@ func newWorld(l *lab, seed uint64, rules memstore.Rules) *world {
 		w.policy.Shared, w.policy.Reserved = 1+w.rand.IntN(6), w.rand.IntN(3)
 		w.policy.Exceptions = 2 + w.rand.IntN(4)
 		if w.chance(0.1) {
-			w.policy.Requests = 20 + w.rand.IntN(60)
+			w.policy.Requests = 8 + w.rand.IntN(40)
 		}
 	}
 	w.faults.Rand = w.rand

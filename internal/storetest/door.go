@@ -34,12 +34,13 @@ func doorIsVersioned(t *testing.T, s Store) {
 	}
 	at := func(n int) time.Time { return start().Add(time.Duration(n) * time.Millisecond) }
 	first := limit.Row{
-		Version: 1, Shared: []time.Time{at(1), at(2), at(2)}, Reserved: []time.Time{at(3)},
+		Version: 1, Shared: []limit.Booking{booked(at(1)), booked(at(2)), {At: at(2), Job: "job-01", Owner: "own-er"}}, Reserved: []limit.Booking{booked(at(3))},
+		Waiting: []limit.Waiter{{Owner: "own-er", Until: at(8)}, {Owner: "_other", Until: at(-7)}},
 		Breaker: limit.Breaker{Failures: []time.Time{at(4), at(5)}, Until: at(6), Probe: at(7)},
 		Budget:  limit.Budget{Month: "2026-03", Requests: 7, Units: 1.375, Closed: true},
 	}
 	saveDoor(t, s, first, true)
-	second := limit.Row{Version: 2, Shared: []time.Time{at(9)}}
+	second := limit.Row{Version: 2, Shared: []limit.Booking{booked(at(9))}}
 	saveDoor(t, s, second, true)
 	for _, version := range []int{1, 2, 4} { // behind, of the same version, ahead
 		lost := first
@@ -50,7 +51,7 @@ func doorIsVersioned(t *testing.T, s Store) {
 	}
 	// Two who decide the same in the same moment have not booked the same slot: only
 	// one of them has it.
-	same := limit.Row{Version: 3, Shared: []time.Time{at(9), at(10)}}
+	same := limit.Row{Version: 3, Shared: []limit.Booking{booked(at(9)), booked(at(10))}}
 	won := 0
 	for range 2 {
 		if _, ok, err := s.SaveDoor(ctx, same); err != nil {
@@ -65,6 +66,11 @@ func doorIsVersioned(t *testing.T, s Store) {
 	if won := crowdAtTheDoor(t, s, 4); won != 1 {
 		t.Errorf("%d of 10 wrote version 4", won)
 	}
+}
+
+// booked is an allowed call.
+func booked(at time.Time) limit.Booking {
+	return limit.Booking{At: at, Job: "abc-_9", Owner: "XYZ000", Made: true}
 }
 
 // saveDoor writes the row and demands an answer.
@@ -84,7 +90,7 @@ func crowdAtTheDoor(t *testing.T, s Store, version int) int {
 	var wg sync.WaitGroup
 	for i := range wrote {
 		wg.Go(func() {
-			_, ok, err := s.SaveDoor(context.Background(), limit.Row{Version: version, Shared: []time.Time{start()}})
+			_, ok, err := s.SaveDoor(context.Background(), limit.Row{Version: version, Shared: []limit.Booking{booked(start())}})
 			if err != nil {
 				t.Errorf("save: %v", err)
 			}

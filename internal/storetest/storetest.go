@@ -47,6 +47,7 @@ type jobs interface {
 	query.Store
 	relay.Store
 	relay.Skipped
+	relay.Line
 	kinds.Points
 }
 
@@ -82,7 +83,7 @@ func Run(t *testing.T, s Store) {
 	var all []rule
 	for _, group := range [][]rule{
 		acceptRules(), claimRules(), ticketRules(), quotaRules(), planRules(), entitlementRules(), settleRules(), buryRules(), relayRules(), readRules(), operateRules(), failureRules(),
-		uniqueRules(), keyRules(), eventRules(), promiseRules(), paceRules(), doorRules(), bookRules(), operationRules(),
+		uniqueRules(), keyRules(), eventRules(), promiseRules(), paceRules(), lineRules(), doorRules(), bookRules(), operationRules(),
 		chainRules(), drivenRules(), batchRules(), mailRules(), recordRules(), reviewRules(), findRules(),
 	} {
 		all = append(all, group...)

@@ -76,6 +76,24 @@ func (e *env) secondsList(name string) []time.Duration {
 	return all
 }
 
+// weights returns a variable that holds pairs such as "pro=2,enterprise=4"; it may be empty.
+func (e *env) weights(name string) map[string]int {
+	all := map[string]int{}
+	for part := range strings.SplitSeq(e.get(name), ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		tier, weight, _ := strings.Cut(part, "=")
+		n, err := strconv.Atoi(weight)
+		if err != nil || tier == "" || n < 1 || n > 100 {
+			e.add(fmt.Errorf("environment variable %s: %q is not a tier with a weight from 1 to 100, such as pro=2", name, part))
+			continue
+		}
+		all[tier] = n
+	}
+	return all
+}
+
 // add keeps what is wrong, once: several parts may read the same variable.
 func (e *env) add(err error) {
 	if !slices.ContainsFunc(e.errs, func(old error) bool { return old.Error() == err.Error() }) {

@@ -160,9 +160,9 @@ func (s *System) policy() limit.Policy {
 	return limit.Policy{
 		Shared: s.env.count("ORBITQ_LIMIT_SHARED"), Reserved: s.env.count("ORBITQ_LIMIT_RESERVED"),
 		Window: s.env.seconds("ORBITQ_LIMIT_WINDOW_SECONDS"), Usable: s.env.seconds("ORBITQ_LIMIT_USABLE_SECONDS"),
-		Horizon:    s.env.seconds("ORBITQ_LIMIT_HORIZON_SECONDS"),
 		Exceptions: s.env.count("ORBITQ_BREAKER_EXCEPTIONS"), Period: s.env.seconds("ORBITQ_BREAKER_PERIOD_SECONDS"),
 		Probe:    s.env.seconds("ORBITQ_BREAKER_PROBE_SECONDS"),
+		Weights:  s.env.weights("ORBITQ_LIMIT_WEIGHTS"),
 		Requests: s.env.count("ORBITQ_BUDGET_REQUESTS"), Units: float64(s.env.count("ORBITQ_BUDGET_UNITS")),
 	}
 }
@@ -195,7 +195,7 @@ const spare = 2
 // process, with a worker that waits for its slot rather than come again.
 func (s *System) Intake() *intake.Intake {
 	return intake.New(intake.Config{
-		Store: s.store(), Plans: s.store(), Sender: s.queues(), Bulk: s.queues(), Pacer: s.Gate(), Runner: s.workerWith(syncPatience), Feeds: s.feeds(), Reviews: s.store(), CheckURL: s.checkURL,
+		Store: s.store(), Plans: s.store(), Sender: s.queues(), Bulk: s.queues(), Pacer: s.Gate(), AsksProvider: s.known().AsksProvider, Runner: s.workerWith(syncPatience), Feeds: s.feeds(), Reviews: s.store(), CheckURL: s.checkURL,
 		Policies: s.policies(), Now: now, Entropy: entropy,
 		Deadline: s.env.seconds("ORBITQ_DEADLINE_SECONDS"), Resend: s.env.seconds("ORBITQ_RESEND_AFTER_SECONDS"), Tries: Tries,
 	})
@@ -235,22 +235,32 @@ func (s *System) Worker() *worker.Worker { return s.workerWith(limit.Patience) }
 // workerWith returns a worker whose jobs wait for a slot as long as patience.
 func (s *System) workerWith(patience time.Duration) *worker.Worker {
 	store := s.store()
+	return worker.New(worker.Config{
+		Store: store, Queue: s.queues(), Now: now, Token: token, Jitter: jitter, Timing: s.timing(),
+		LeaseMargin: s.env.seconds("ORBITQ_LEASE_MARGIN_SECONDS"), Version: s.Version(),
+		Kinds: []worker.Kind{
+			&kinds.Enrich{Points: store, Imagery: s.imagery(), Now: now, Patience: patience},
+			&kinds.Analyze{Readings: store, Rules: s.rules(), Now: now},
+			&kinds.Notify{Readings: store, Audience: store, Now: now},
+		},
+	})
+}
+
+// known returns the enrichment for those who only ask whether it would call the provider.
+func (s *System) known() *kinds.Enrich {
+	return &kinds.Enrich{Points: s.store(), Imagery: &kinds.Remembering{Cache: s.store(), Now: now}, Now: now}
+}
+
+// imagery returns the provider behind its cache.
+func (s *System) imagery() *kinds.Remembering {
+	store := s.store()
 	client := account.NewCredentials(secretsmanager.NewFromConfig(s.aws), s.env.text("COPERNICUS_SECRET_ARN"), now)
 	imagery := copernicus.New(copernicus.Config{
 		HTTP: &http.Client{Timeout: providerTimeout}, APIURL: s.env.text("COPERNICUS_API_URL"), TokenURL: s.env.text("COPERNICUS_TOKEN_URL"),
 		Secret: client.Get, Renew: client.Renew,
 		Tokens: store, Gate: s.Gate(), Now: now,
 	})
-	remembering := &kinds.Remembering{Imagery: imagery, Cache: store, Left: s.Gate().Left, Now: now}
-	return worker.New(worker.Config{
-		Store: store, Queue: s.queues(), Now: now, Token: token, Jitter: jitter, Timing: s.timing(),
-		LeaseMargin: s.env.seconds("ORBITQ_LEASE_MARGIN_SECONDS"), Version: s.Version(),
-		Kinds: []worker.Kind{
-			&kinds.Enrich{Points: store, Imagery: remembering, Now: now, Patience: patience},
-			&kinds.Analyze{Readings: store, Rules: s.rules(), Now: now},
-			&kinds.Notify{Readings: store, Audience: store, Now: now},
-		},
-	})
+	return &kinds.Remembering{Provider: imagery, Cache: store, Left: s.Gate().Left, Now: now}
 }
 
 // Operator returns the use case of a person's hand on a job.
@@ -266,13 +276,14 @@ func (s *System) Failures() *deadletter.Failures { return deadletter.NewFailures
 // RelayParts returns the use cases of the relay's schedule.
 func (s *System) RelayParts() entry.RelayParts {
 	flows := s.Flows() // before the operator, which would be content with less of it
-	return entry.RelayParts{Relay: s.Relay(), Operator: s.Operator(), Flow: flows, Outbox: s.outbox(flows)}
+	return entry.RelayParts{Relay: s.Relay(), Operator: s.Operator(), Flow: flows, Outbox: s.outbox(flows), Gate: s.Gate()}
 }
 
 // Relay returns the use case that repeats what a crash left undone.
 func (s *System) Relay() *relay.Relay {
 	return relay.New(relay.Config{
-		Store: s.store(), Skipped: s.store(), Sender: s.queues(), Pacer: s.Gate(), Policies: kinds.Policies(),
+		Store: s.store(), Skipped: s.store(), Sender: s.queues(), Line: s.store(), Pacer: s.Gate(), Policies: kinds.Policies(),
+		NeedsCall: s.known().NeedsCall, Limit: s.policy(), PaceFor: s.env.seconds("ORBITQ_PACE_SECONDS"), Sleep: sleep,
 		Now: now, Timing: s.timing(),
 	})
 }
