@@ -30,15 +30,15 @@ import (
 )
 
 // contract is loaded once per test binary; reading and validating the document takes longer than a check.
-var contract = sync.OnceValues(load) //nolint:gochecknoglobals // a cache nobody can write to
+var contract = sync.OnceValues(func() (*Contract, error) { return Load(openapi.YAML()) }) //nolint:gochecknoglobals // a cache nobody can write to
 
-// load reads the contract. It gives the format date-time its meaning of RFC 3339, where T and Z may be small: the library's
-// own is stricter, and global, so it is set here and once.
-func load() (*Contract, error) {
+// defineFormats gives the format date-time its meaning of RFC 3339, where T and Z may be small: the library's own is
+// stricter, and global.
+var defineFormats = sync.OnceFunc(dateTime) //nolint:gochecknoglobals // once, as the library's formats are global
+
+func dateTime() {
 	pattern := strings.NewReplacer("T(", "[Tt](", "(Z|", "([Zz]|").Replace(openapi3.FormatOfStringDateTime)
 	openapi3.DefineStringFormatValidator("date-time", openapi3.NewRegexpFormatValidator(pattern))
-
-	return Load(openapi.YAML())
 }
 
 // Check fails tb when the exchange breaks the contract. req is the request as the client made it; reqBody and
@@ -64,6 +64,8 @@ type Contract struct {
 // Load reads and validates a document, examples included, and closes its answers: an object without a word about
 // additional properties takes none.
 func Load(document []byte) (*Contract, error) {
+	defineFormats()
+
 	doc, err := openapi3.NewLoader().LoadFromData(document)
 	if err != nil {
 		return nil, fmt.Errorf("load document: %w", err)
