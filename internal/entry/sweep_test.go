@@ -213,8 +213,8 @@ func TestSlowReceiversDelayNoJobs(t *testing.T) {
 	clock := func() time.Time { return b.now }
 	m := &meeting{Sender: b.sender, sent: make(chan struct{}), asked: make(chan struct{})}
 	handle := entry.Relay(entry.RelayParts{
-		Relay:    relay.New(relay.Config{Store: b.store, Skipped: b.store, Sender: m, Now: clock, Timing: job.DefaultTiming()}),
-		Operator: b.operator, Flow: b.flows(),
+		Relay:    relay.New(relay.Config{Store: b.store, Skipped: b.store, Sender: m, Line: b.store, Pacer: b.door, Now: clock, Timing: job.DefaultTiming()}),
+		Operator: b.operator, Flow: b.flows(), Gate: b.door,
 		Outbox: outbox.New(outbox.Config{Store: b.store, Receivers: b.store, Notifier: m, Now: clock}),
 	}, b.logger)
 	before := len(b.log.all(t))
