@@ -57,7 +57,7 @@ type Operation struct {
 	Watched  []Watch // retried in the current step, not final yet
 	Retried  int
 	Mended   int // of those, ended well
-	Returned int // of those, dead again
+	Returned int // of those, dead again, or dead still
 	Created  time.Time
 	Updated  time.Time
 	Version  int // grows with every write
@@ -215,7 +215,9 @@ func (o *Operator) advance(ctx context.Context, op Operation) error {
 		return err
 	}
 	if op.State == OperationStopped {
-		op.Retried, next = op.Retried-len(next), nil // what a crash left undone stays so
+		// What a crash left undone stays so: those jobs are as dead as they were.
+		op.Watched = slices.DeleteFunc(op.Watched, func(w Watch) bool { return slices.Contains(next, w.Job) })
+		op.Returned, next = op.Returned+len(next), nil
 	}
 	if op.State == OperationRunning && (!op.Canary || len(op.Watched) == 0) {
 		chosen, err := o.choose(ctx, &op)
