@@ -82,6 +82,9 @@ func (a *api) dispatch(ctx context.Context, r *request) (response, error) {
 		// deployment, found by the test that compares the two.
 		return response{}, job.Errorf(job.NotFound, "no route %q", r.RouteKey)
 	}
+	if err := checkRepeated(r.RawQueryString); err != nil {
+		return response{}, err
+	}
 	composeParameters(r)
 	p, err := principal(r)
 	if err == nil && a.entitled != nil {
@@ -91,6 +94,23 @@ func (a *api) dispatch(ctx context.Context, r *request) (response, error) {
 		return response{}, err
 	}
 	return f(ctx, r, p)
+}
+
+// checkRepeated refuses a parameter that is given twice. API Gateway joins its values with a
+// comma, and a filter of that text would match nothing, or something else than was meant.
+func checkRepeated(rawQuery string) error {
+	seen := map[string]bool{}
+	for pair := range strings.SplitSeq(rawQuery, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		if plain, err := url.QueryUnescape(name); err == nil {
+			name = plain
+		}
+		if name != "" && seen[name] {
+			return job.Invalid(job.Violation{Field: clip(name, maxQuoted), Rule: "unique", Detail: "must be given once"})
+		}
+		seen[name] = true
+	}
+	return nil
 }
 
 // line writes the one log line of a request. The route is its pattern, never the

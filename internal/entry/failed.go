@@ -60,7 +60,8 @@ func (g *graveyard) failed(ctx context.Context, r *request, p intake.Principal) 
 		return response{}, err
 	}
 	meant.Queue = f.Queue
-	after, err := query.Position(f.Cursor)
+	list := failures("failed", p.Owner, meant)
+	after, err := list.Position(f.Cursor)
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
@@ -72,7 +73,7 @@ func (g *graveyard) failed(ctx context.Context, r *request, p intake.Principal) 
 	for i := range found {
 		items = append(items, viewJob(&found[i]))
 	}
-	return encode(http.StatusOK, listView{Items: items, Next: text(query.Cursor(next))})
+	return encode(http.StatusOK, listView{Items: items, Next: text(list.Cursor(next))})
 }
 
 // deathsBody says which dead jobs are meant.
@@ -122,11 +123,12 @@ func (o *operator) retryMany(ctx context.Context, r *request, p intake.Principal
 	if err != nil {
 		return response{}, err
 	}
-	after, err := position(b.Cursor)
+	op, wanted, err := b.operation()
 	if err != nil {
 		return response{}, err
 	}
-	op, wanted, err := b.operation()
+	list := failures("failed:retry", p.Owner, f)
+	after, err := position(list, b.Cursor)
 	if err != nil {
 		return response{}, err
 	}
@@ -139,11 +141,16 @@ func (o *operator) retryMany(ctx context.Context, r *request, p intake.Principal
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
-	return bulk("retried", done)
+	return bulk("retried", done, list)
+}
+
+// failures is the list of the dead jobs that a filter means, for the cursors of one verb.
+func failures(name, owner string, f deadletter.Filter) query.List {
+	return query.NewList(name, owner, string(f.Code), f.Print, f.Queue, f.Since.String(), f.Until.String())
 }
 
 // position reads the cursor of a body.
-func position(cursor *string) (string, error) {
+func position(list query.List, cursor *string) (string, error) {
 	page := query.Filter{}
 	if cursor != nil {
 		// An empty cursor would begin again, and a client's loop never end.
@@ -153,12 +160,12 @@ func position(cursor *string) (string, error) {
 			return "", e
 		}
 	}
-	return query.Position(page.Cursor) //nolint:wrapcheck // the edge maps the code
+	return list.Position(page.Cursor) //nolint:wrapcheck // the edge maps the code
 }
 
 // bulk answers with what was done with many.
-func bulk(verb string, b deadletter.Bulk) (response, error) {
-	return encode(http.StatusOK, map[string]any{"matched": b.Matched, verb: b.Done, "next_cursor": text(query.Cursor(b.Next))})
+func bulk(verb string, b deadletter.Bulk, list query.List) (response, error) {
+	return encode(http.StatusOK, map[string]any{"matched": b.Matched, verb: b.Done, "next_cursor": text(list.Cursor(b.Next))})
 }
 
 // maxCode is the longest code that a filter may name, in bytes.

@@ -70,16 +70,16 @@ func (r *reader) batch(ctx context.Context, req *request, p intake.Principal) (r
 type lister[T any] func(ctx context.Context, owner, after string, n int) ([]T, string, error)
 
 // listed answers with a page of a list that has no filter.
-func listed[T, V any](ctx context.Context, req *request, p intake.Principal, list lister[T], view func(*T) V, position func(cursor string) (string, error)) (response, error) {
+func listed[T, V any](ctx context.Context, req *request, p intake.Principal, list lister[T], view func(*T) V, at query.List) (response, error) {
 	// Any other parameter is refused: a filter that is ignored answers with too much, and
 	// nobody notices.
 	f, err := paging(req.QueryStringParameters, "limit", "cursor")
 	if err != nil {
 		return response{}, err
 	}
-	after, err := position(f.Cursor)
+	after, err := at.Position(f.Cursor)
 	if err != nil {
-		return response{}, err
+		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
 	all, next, err := list(ctx, p.Owner, after, f.Limit)
 	if err != nil {
@@ -90,17 +90,17 @@ func listed[T, V any](ctx context.Context, req *request, p intake.Principal, lis
 	for i := range all {
 		items = append(items, view(&all[i]))
 	}
-	return encode(http.StatusOK, listView{Items: items, Next: text(query.Cursor(next))})
+	return encode(http.StatusOK, listView{Items: items, Next: text(at.Cursor(next))})
 }
 
 // chains lists the caller's chains.
 func (r *reader) chains(ctx context.Context, req *request, p intake.Principal) (response, error) {
-	return listed(ctx, req, p, r.Flow.ListChains, func(c *job.Chain) chainView { return viewChain(c, nil) }, query.Position)
+	return listed(ctx, req, p, r.Flow.ListChains, func(c *job.Chain) chainView { return viewChain(c, nil) }, query.NewList("chains", p.Owner))
 }
 
 // batches lists the caller's batches.
 func (r *reader) batches(ctx context.Context, req *request, p intake.Principal) (response, error) {
-	return listed(ctx, req, p, r.Flow.ListBatches, viewBatch, query.Position)
+	return listed(ctx, req, p, r.Flow.ListBatches, viewBatch, query.NewList("batches", p.Owner))
 }
 
 // items lists the items of a batch.
@@ -110,12 +110,12 @@ func (r *reader) items(ctx context.Context, req *request, p intake.Principal) (r
 		_, page, next, err := r.Flow.ListItems(ctx, owner, req.PathParameters["id"], after, n)
 		return page, next, err //nolint:wrapcheck // the edge maps the code
 	}
-	return listed(ctx, req, p, list, viewItem, query.ItemPosition)
+	return listed(ctx, req, p, list, viewItem, query.NewItemList(p.Owner, req.PathParameters["id"]))
 }
 
 // notices lists the caller's messages.
 func (r *reader) notices(ctx context.Context, req *request, p intake.Principal) (response, error) {
-	return listed(ctx, req, p, r.Query.Notices, viewNotice, query.Position)
+	return listed(ctx, req, p, r.Query.Notices, viewNotice, query.NewList("notifications", p.Owner))
 }
 
 // preferences shows which messages the caller wants.

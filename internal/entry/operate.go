@@ -8,6 +8,7 @@ import (
 	"orbitq/internal/deadletter"
 	"orbitq/internal/intake"
 	"orbitq/internal/job"
+	"orbitq/internal/query"
 )
 
 // flushText is what a flush has to be confirmed with: it cannot be taken back.
@@ -37,7 +38,8 @@ func (o *operator) flush(ctx context.Context, r *request, p intake.Principal) (r
 	if !dry && b.Confirm != flushText {
 		return response{}, job.Invalid(job.Violation{Field: "confirm", Rule: "text", Detail: `must be "` + flushText + `"; try dry_run: true first`})
 	}
-	after, err := position(b.Cursor)
+	list := failures("failed:flush", p.Owner, f)
+	after, err := position(list, b.Cursor)
 	if err != nil {
 		return response{}, err
 	}
@@ -45,7 +47,7 @@ func (o *operator) flush(ctx context.Context, r *request, p intake.Principal) (r
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
-	return bulk("forgotten", done)
+	return bulk("forgotten", done, list)
 }
 
 // snoozeBody is the body of POST /v1/jobs/{id}/snooze.
@@ -81,7 +83,8 @@ func (o *operator) makeUp(ctx context.Context, r *request, p intake.Principal) (
 	if _, err := decode(r, &b); err != nil {
 		return response{}, err
 	}
-	after, err := position(b.Cursor)
+	list := query.NewList("usage:make-up", p.Owner)
+	after, err := position(list, b.Cursor)
 	if err != nil {
 		return response{}, err
 	}
@@ -89,7 +92,7 @@ func (o *operator) makeUp(ctx context.Context, r *request, p intake.Principal) (
 	if err != nil {
 		return response{}, err //nolint:wrapcheck // the edge maps the code
 	}
-	return bulk("made_up", done)
+	return bulk("made_up", done, list)
 }
 
 // operationView is an operation as the API shows it.

@@ -17,7 +17,7 @@ import (
 // Every refusal of the operator's routes names its field, and changes nothing.
 func TestOperatorsRefusals(t *testing.T) {
 	t.Parallel()
-	place := query.Cursor((&job.Job{ID: id(1), Finished: time.Unix(1_772_366_400, 0)}).Grave())
+	place := query.NewList("failed:retry", ann).Cursor((&job.Job{ID: id(1), Finished: time.Unix(1_772_366_400, 0)}).Grave())
 	for _, c := range []struct {
 		name, method, path, query, body string
 		status                          int

@@ -276,17 +276,35 @@ func TestListIsCutIntoPages(t *testing.T) {
 	}
 }
 
-// A cursor is a place, not a right: with another's cursor one sees one's own jobs.
-func TestCursorOfAnother(t *testing.T) {
+// A cursor belongs to the list that gave it: another owner, another filter and another list
+// refuse it, and so does any other spelling. An empty end would look as if there were no more.
+func TestCursorOfAnotherList(t *testing.T) {
 	t.Parallel()
 	b := start(t)
 	for i := range 3 {
 		b.put(t, job.Job{ID: id(i), Kind: "enrich", Owner: ann, Queue: "default", Point: id(9), State: job.Queued, MaxAttempts: 3, Created: b.now.Add(time.Duration(i) * time.Hour)})
 	}
 	b.put(t, job.Job{ID: id(50), Kind: "enrich", Owner: ben, Queue: "default", Point: id(9), State: job.Queued, MaxAttempts: 3, Created: b.now})
-	_, cursor := b.page(t, ann, "limit=1")
-	if ids, next := b.page(t, ben, "cursor="+cursor); !slices.Equal(ids, []string{id(50)}) || next != "" {
-		t.Errorf("got %v and %q", ids, next)
+	_, cursor := b.page(t, ann, "limit=1&state=queued")
+	if ids, _ := b.page(t, ann, "limit=2&state=queued&cursor="+cursor); len(ids) != 2 {
+		t.Errorf("the list itself, by another limit, shows %v", ids)
+	}
+	for _, c := range []struct{ owner, path, query string }{
+		{ben, "/v1/jobs", "state=queued&cursor=" + cursor},
+		{ann, "/v1/jobs", "cursor=" + cursor},
+		{ann, "/v1/jobs", "state=dead&cursor=" + cursor},
+		{ann, "/v1/jobs", "state=queued&queue=default&cursor=" + cursor},
+		{ann, "/v1/jobs", "state=queued&cursor=" + cursor[:8] + "%0D" + cursor[8:]},
+		{ann, "/v1/chains", "cursor=" + cursor},
+		{ann, "/v1/batches", "cursor=" + cursor},
+		{ann, "/v1/notifications", "cursor=" + cursor},
+		{ann, "/v1/failed", "cursor=" + cursor},
+	} {
+		var p problem
+		b.do(t, call{method: "GET", path: c.path, owner: c.owner, query: c.query}).into(t, http.StatusUnprocessableEntity, &p)
+		if p.Code != "INVALID_CURSOR" || p.Field != "cursor" {
+			t.Errorf("%s %s?%s: %+v", c.owner, c.path, c.query, p)
+		}
 	}
 }
 
@@ -300,7 +318,8 @@ func TestBadListsAreRefused(t *testing.T) {
 		{"limit=ten", "INVALID_FIELD", "limit", "range"},
 		{"limit=1.5", "INVALID_FIELD", "limit", "range"},
 		{"limit=", "INVALID_FIELD", "limit", "range"},
-		{"limit=5&limit=6", "INVALID_FIELD", "limit", "range"},
+		{"limit=5&limit=6", "INVALID_FIELD", "limit", "unique"},
+		{"kind=enrich&kin%64=enrich", "INVALID_FIELD", "kind", "unique"}, // a kind "enrich,enrich" would match nothing
 		{"limit=99999999999999999999", "INVALID_FIELD", "limit", "range"},
 		{"state=lost", "INVALID_FIELD", "state", "enum"},
 		{"state=DEAD", "INVALID_FIELD", "state", "enum"},

@@ -3,10 +3,7 @@ package query
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 
-	"orbitq/internal/job"
 	"orbitq/internal/limit"
 	"orbitq/internal/satellite"
 )
@@ -32,7 +29,9 @@ type Entries struct {
 // Ledger returns what the owner was billed for, the newest first: one entry for
 // each billed analysis.
 func (q *Query) Ledger(ctx context.Context, owner, cursor string, n int) (Entries, error) {
-	after, err := positionOf(cursor, entryPosition)
+	list := NewList("ledger", owner)
+	list.ours = entryPosition
+	after, err := list.Position(cursor)
 	if err != nil {
 		return Entries{}, err
 	}
@@ -40,19 +39,5 @@ func (q *Query) Ledger(ctx context.Context, owner, cursor string, n int) (Entrie
 	if err != nil {
 		return Entries{}, fmt.Errorf("read ledger: %w", err)
 	}
-	return Entries{Analyses: found, Next: Cursor(next)}, nil
-}
-
-// entryPosition reports whether s is what satellite.Analysis.Entry writes.
-func entryPosition(s string) bool {
-	place, revision, _ := strings.Cut(s[min(len(s), placeLength):], "#")
-	_, err := strconv.ParseUint(revision, 10, 31)
-	return err == nil && place == "" && jobPosition(s[:min(len(s), placeLength)])
-}
-
-// badCursor says that a cursor is not one of ours.
-func badCursor() error {
-	e := job.Errorf(job.InvalidCursor, "the cursor is not one that this API gave")
-	e.Violations = []job.Violation{{Field: "cursor", Rule: "opaque", Detail: "use next_cursor of the page before, unchanged"}}
-	return e
+	return Entries{Analyses: found, Next: list.Cursor(next)}, nil
 }

@@ -2,7 +2,6 @@ package query_test
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"slices"
 	"strconv"
@@ -79,14 +78,17 @@ func TestLedgerRefusals(t *testing.T) {
 	books := &shelf{entries: []string{"c", "b", "a"}}
 	q := query.New(query.Config{Store: memstore.New(job.DefaultTiming()), Books: books, Now: now})
 	good := (&satellite.Analysis{Point: job.DerivedID("point"), Revision: 2, CreatedAt: now()}).Entry()
-	encode := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
-	if _, err := q.Ledger(t.Context(), "me", encode("1"+good), 2); err != nil || books.after != good {
+	ledger := query.NewList("ledger", "me")
+	if _, err := q.Ledger(t.Context(), "me", ledger.Cursor(good), 2); err != nil || books.after != good {
 		t.Errorf("after %q: %v", books.after, err)
 	}
-	for _, garbage := range []string{
-		"!", "MQ==", encode("1")[:1], "M\n", encode("1"), encode("1\xff"), encode(good), encode("2" + good), encode("1" + good + "#1"), encode("1" + good + " "), encode("1" + strings.TrimSuffix(good, "#2") + "x#2"),
-		encode("1" + strings.TrimSuffix(good, "#2")), encode("1" + strings.TrimSuffix(good, "2")), encode("1" + good[1:]), encode("1" + strings.Repeat(good, 40)),
+	bad := []string{"!", "MQ==", "M\n", query.NewList("jobs", "me").Cursor(good), query.NewList("ledger", "them").Cursor(good)}
+	for _, position := range []string{
+		"\xff", good + "#1", good + " ", strings.TrimSuffix(good, "#2") + "x#2", strings.TrimSuffix(good, "#2"), strings.TrimSuffix(good, "2"), good[1:], strings.Repeat(good, 40),
 	} {
+		bad = append(bad, ledger.Cursor(position))
+	}
+	for _, garbage := range bad {
 		_, err := q.Ledger(t.Context(), "me", garbage, 2)
 		coded, ok := errors.AsType[*job.Error](err)
 		if !ok || coded.Code != job.InvalidCursor || len(coded.Violations) != 1 || coded.Violations[0].Field != "cursor" {

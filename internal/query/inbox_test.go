@@ -145,6 +145,7 @@ func TestInboxInPages(t *testing.T) {
 			}
 		}
 	}
+	list := query.NewList("notifications", "me")
 	for size := 1; size <= 8; size++ {
 		var got []string
 		for after, more := "", true; more; more = after != "" {
@@ -155,7 +156,7 @@ func TestInboxInPages(t *testing.T) {
 			for _, n := range page {
 				got = append(got, n.ID)
 			}
-			if after, err = query.Position(query.Cursor(next)); err != nil {
+			if after, err = list.Position(list.Cursor(next)); err != nil {
 				t.Fatalf("a position does not survive its cursor: %v", err)
 			}
 		}
@@ -174,30 +175,6 @@ func TestPreferencesOfEach(t *testing.T) {
 	for owner, want := range map[string]string{"me": "https://a.example", "them": ""} {
 		if got, err := inbox(s).Preferences(t.Context(), owner); err != nil || got.URL != want || (len(got.Muted) == 1) != (owner == "me") {
 			t.Errorf("%s: got %+v, %v, want %q", owner, got, err, want)
-		}
-	}
-}
-
-func TestItemPosition(t *testing.T) {
-	t.Parallel()
-	id := job.DerivedID("p")
-	for _, c := range []struct {
-		name, in, want string
-		bad            bool
-	}{
-		{"start", "", "", false},
-		{"ours", query.Cursor(id), id, false},
-		{"of another list", query.Cursor("1772366400000#" + id), "", true},
-		{"cut", query.Cursor(id)[:20], "", true},
-		{"padded", query.Cursor(id) + "==", "", true},
-		{"in small letters", query.Cursor(strings.ToLower(id)), "", true},
-		{"with more behind", query.Cursor(id + "#"), "", true},
-		{"garbage", "\x00\xff", "", true},
-		{"endless", strings.Repeat("A", 100_000), "", true},
-	} {
-		got, err := query.ItemPosition(c.in)
-		if got != c.want || (err != nil) != c.bad || c.bad && job.CodeOf(err) != job.InvalidCursor {
-			t.Errorf("%s: got %q, %v, want %q", c.name, got, err, c.want)
 		}
 	}
 }

@@ -2,17 +2,14 @@
 //
 // It promises that an owner sees exactly their own points, jobs and usage:
 // whatever belongs to somebody else answers as if it did not exist, with the
-// same error and the same shape. A cursor is only a position; the owner whose
+// same error and the same shape. A cursor is a position in one list; the owner whose
 // jobs are listed always comes from the token.
 package query
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"orbitq/internal/job"
@@ -140,7 +137,8 @@ type Page struct {
 
 // Jobs returns a page of the owner's jobs, newest first.
 func (q *Query) Jobs(ctx context.Context, owner string, f Filter) (Page, error) {
-	after, err := Position(f.Cursor)
+	list := NewList("jobs", owner, string(f.State), f.Queue, f.Kind, f.Point, f.Tag)
+	after, err := list.Position(f.Cursor)
 	if err != nil {
 		return Page{}, err
 	}
@@ -160,7 +158,7 @@ func (q *Query) Jobs(ctx context.Context, owner string, f Filter) (Page, error) 
 			break
 		}
 	}
-	page.Next = Cursor(after)
+	page.Next = list.Cursor(after)
 	return page, nil
 }
 
@@ -204,43 +202,3 @@ func (q *Query) Usage(ctx context.Context, owner string, said job.Plan) (Usage, 
 	}
 	return u, nil
 }
-
-// Cursor hides a position from clients, so that its form may change.
-func Cursor(position string) string {
-	if position == "" {
-		return ""
-	}
-	return base64.RawURLEncoding.EncodeToString([]byte("1" + position))
-}
-
-// Position reads a cursor back; one that Cursor did not make is InvalidCursor. Only what job.Position writes passes: any other
-// text would be a place in the list too, only not one that means anything.
-func Position(cursor string) (string, error) {
-	return positionOf(cursor, jobPosition)
-}
-
-// positionOf reads a cursor of a list whose positions have a form.
-func positionOf(cursor string, ours func(string) bool) (string, error) {
-	if cursor == "" {
-		return "", nil
-	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(raw) == 0 || raw[0] != '1' || !ours(string(raw[1:])) {
-		return "", badCursor()
-	}
-	return string(raw[1:]), nil
-}
-
-// placeLength is the length of a time and an id with a mark between them.
-const placeLength = 13 + 1 + job.IDLength
-
-// jobPosition reports whether s is what job.Position writes.
-func jobPosition(s string) bool {
-	millis, id, _ := strings.Cut(s, "#")
-	_, err := strconv.ParseUint(millis, 10, 64)
-	return err == nil && len(millis) == 13 && job.ValidID(id)
-}
-
-// ItemPosition reads the cursor of a list of items back; their positions are ids of data
-// points.
-func ItemPosition(cursor string) (string, error) { return positionOf(cursor, job.ValidID) }
