@@ -27,6 +27,7 @@ import (
 	"orbitq/internal/local/cdse"
 	"orbitq/internal/local/issuer"
 	"orbitq/internal/memstore"
+	"orbitq/internal/outbox"
 	"orbitq/internal/quality"
 	"orbitq/internal/query"
 	"orbitq/internal/worker"
@@ -85,8 +86,9 @@ func newWorld(t *testing.T) *world {
 		},
 	})
 	w.flow = w.flows(store, now)
+	w.flow.Courier.Deliver = outbox.New(outbox.Config{Store: store, Receivers: store, Notifier: w.flow, Now: now}).Deliver
 	in := intake.New(intake.Config{
-		Store: store, Sender: w, Pacer: door, AsksProvider: enrich.AsksProvider, Runner: w.worker, Feeds: w, Reviews: store, CheckURL: checkURL, Policies: kinds.Policies(), Now: now, Deadline: time.Hour, Resend: time.Minute, Tries: 3,
+		Store: store, Plans: store, Sender: w, Pacer: door, AsksProvider: enrich.AsksProvider, Runner: w.worker, Feeds: w, Reviews: store, CheckURL: checkURL, Policies: kinds.Policies(), Now: now, Deadline: time.Hour, Resend: time.Minute, Tries: 3,
 		Entropy: func() (b [10]byte) { _, _ = rand.Read(b[:]); return b },
 	})
 	w.operator = deadletter.NewOperator(deadletter.OperatorConfig{
