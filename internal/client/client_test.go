@@ -201,11 +201,39 @@ func TestDispatchAndWait(t *testing.T) {
 	}
 }
 
+// readTransport calls a function when an answer was read to its end and closed.
+type readTransport struct {
+	http.RoundTripper
+
+	read func()
+}
+
+func (r readTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := r.RoundTripper.RoundTrip(req)
+	if err == nil {
+		resp.Body = readBody{resp.Body, r.read}
+	}
+	return resp, err
+}
+
+type readBody struct {
+	io.ReadCloser
+
+	read func()
+}
+
+func (b readBody) Close() error {
+	defer b.read()
+	return b.ReadCloser.Close()
+}
+
 func TestWaitEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	c, _ := serve(t, reply{status: http.StatusOK, body: queuedJSON})
+	server := httptest.NewServer(&scripted{replies: []reply{{status: http.StatusOK, body: queuedJSON}}})
+	t.Cleanup(server.Close)
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(20*time.Millisecond, cancel)
+	defer cancel()
+	c := client.New(client.Config{BaseURL: server.URL, HTTP: &http.Client{Transport: readTransport{contracted{t}, cancel}}})
 	if j, err := c.Wait(ctx, jobID, time.Hour); !errors.Is(err, context.Canceled) || j.State != job.Queued {
 		t.Errorf("got %v with the job %s, want canceled and what was seen last", err, j.State)
 	}
