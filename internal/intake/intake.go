@@ -50,8 +50,8 @@ type Config struct {
 	// Bulk: for DispatchMany only.
 	Bulk  BulkSender
 	Pacer Pacer
-	// AsksProvider reports whether an enrichment of a point will call the provider, as far as is known.
-	AsksProvider func(ctx context.Context, p *point.Point) bool
+	// AsksProvider reports whether a job of a kind will call the provider for a point, as far as is known.
+	AsksProvider func(ctx context.Context, kind string, p *point.Point) bool
 	// Runner: for DispatchNow only.
 	Runner Runner
 	// Feeds: for SetQueue only.
@@ -265,7 +265,7 @@ func (in *Intake) job(ctx context.Context, now time.Time, r Request, d Dispatch,
 		j.StartBy = first.Add(time.Duration(*d.MaxWait) * time.Second)
 	}
 	j = job.Accepted(j, now, in.Deadline, in.Resend)
-	if policy.Paced && j.Due.IsZero() && !d.Now && !in.Pacer.Room(ctx, j.Queue == "high", j.Owner) && in.AsksProvider(ctx, p) {
+	if policy.Paced && j.Due.IsZero() && !d.Now && !in.Pacer.Room(ctx, j.Queue == "high", j.Owner) && in.AsksProvider(ctx, j.Kind, p) {
 		return job.InLine(j, now)
 	}
 	return j

@@ -61,7 +61,7 @@ func (f *feeds) SetEnabled(_ context.Context, queue string, enabled bool) (strin
 func paced(room int) (*bench, *door) {
 	b, d := newBench(), &door{room: room}
 	b.Policies, b.Pacer = map[string]job.Policy{"enrich": {Paced: true}}, d
-	b.AsksProvider = func(_ context.Context, p *point.Point) bool { return p.Value != known }
+	b.AsksProvider = func(_ context.Context, _ string, p *point.Point) bool { return p.Value != known }
 	return b, d
 }
 
@@ -316,7 +316,7 @@ func TestOfManyOnlyThoseWithRoomAreSent(t *testing.T) {
 	sent := &bulk{sent: map[string][]intake.Outgoing{}}
 	in, r, pointID := importer(t, sent)
 	in.Policies, in.Pacer = map[string]job.Policy{"enrich": {Paced: true}}, &door{room: 4}
-	in.AsksProvider = func(context.Context, *point.Point) bool { return true }
+	in.AsksProvider = func(context.Context, string, *point.Point) bool { return true }
 	held := 0
 	for _, a := range in.DispatchMany(t.Context(), r, wishes(10, pointID)) {
 		if a.Err != nil || a.SendErr != nil {

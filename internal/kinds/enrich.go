@@ -88,7 +88,11 @@ func (e *Enrich) Run(ctx context.Context, j *job.Job) (worker.Result, error) {
 
 // NeedsCall reports whether a job will call the provider: not if its point is gone or
 // analysed already, if its outcome is clear from the point alone, or if the answer is kept.
+// Of jobs of another kind nothing is known: they do.
 func (e *Enrich) NeedsCall(ctx context.Context, j *job.Job) (bool, error) {
+	if j.Kind != EnrichName {
+		return true, nil
+	}
 	p, existing, err := e.Points.Subject(ctx, j.Point, j.Revision)
 	if job.CodeOf(err) == job.NotFound {
 		return false, nil
@@ -96,13 +100,16 @@ func (e *Enrich) NeedsCall(ctx context.Context, j *job.Job) (bool, error) {
 	if err != nil {
 		return true, fmt.Errorf("read point: %w", err)
 	}
-	return existing == nil && e.AsksProvider(ctx, &p), nil
+	return existing == nil && e.AsksProvider(ctx, EnrichName, &p), nil
 }
 
-// AsksProvider reports whether an enrichment of a point will call the provider: not if its
-// outcome is clear from the point alone, or if the answer is kept.
-func (e *Enrich) AsksProvider(ctx context.Context, p *point.Point) bool {
+// AsksProvider reports whether a new job of a kind will call the provider for its point: an
+// enrichment does not if its outcome is clear from the point alone, or if the answer is kept.
+func (e *Enrich) AsksProvider(ctx context.Context, kind string, p *point.Point) bool {
 	now := e.Now()
+	if kind != EnrichName {
+		return true
+	}
 	if satellite.Before(p, now) != "" {
 		return false
 	}

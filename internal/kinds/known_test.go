@@ -42,16 +42,20 @@ func TestWhatNeedsNoCall(t *testing.T) {
 			}
 			m.shelf.getErr = c.getErr
 			e := &kinds.Enrich{Points: &c.points, Imagery: m, Now: now}
-			got, err := e.NeedsCall(t.Context(), &job.Job{Point: "p", Revision: 3})
+			got, err := e.NeedsCall(t.Context(), &job.Job{Kind: kinds.EnrichName, Point: "p", Revision: 3})
 			if got != c.want || !errors.Is(err, c.err) {
 				t.Errorf("needs a call: %v, %v; want %v, %v", got, err, c.want, c.err)
 			}
-			if c.points.err == nil && c.points.analysis == nil && e.AsksProvider(t.Context(), &c.points.point) != c.want {
+			if c.points.err == nil && c.points.analysis == nil && e.AsksProvider(t.Context(), kinds.EnrichName, &c.points.point) != c.want {
 				t.Error("the point alone says otherwise")
 			}
 		})
 	}
-	if (&kinds.Enrich{Now: now}).AsksProvider(t.Context(), &point.Point{CollectedAt: now().Add(-time.Hour)}) {
+	e := &kinds.Enrich{Now: now}
+	if e.AsksProvider(t.Context(), kinds.EnrichName, &point.Point{CollectedAt: now().Add(-time.Hour)}) {
 		t.Error("a reading without a place asks the provider")
+	}
+	if some, err := e.NeedsCall(t.Context(), &job.Job{Kind: "another"}); !some || err != nil || !e.AsksProvider(t.Context(), "another", &point.Point{}) {
+		t.Errorf("nothing is known of another kind: %v, %v", some, err)
 	}
 }
