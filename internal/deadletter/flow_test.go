@@ -92,6 +92,43 @@ func TestASnoozedStepGetsNoMessage(t *testing.T) {
 	}
 }
 
+// TestAnOperationWatchesAStepThatWasRestartedMeanwhile: its retry was refused because its
+// execution was quicker, and it has died again since. It has moved on, and counts when the
+// next step looks at it.
+func TestAnOperationWatchesAStepThatWasRestartedMeanwhile(t *testing.T) {
+	t.Parallel()
+	d := newDesk()
+	id := d.driven(t, "a")
+	d.Flows = refusing{func() {
+		for _, change := range []func(j job.Job) (job.Job, error){
+			func(j job.Job) (job.Job, error) { return job.Restarted(j, job.DefaultTiming(), d.now) },
+			func(j job.Job) (job.Job, error) {
+				return job.Buried(j, job.Internal, "again", job.Carried{}, d.now), nil
+			},
+		} {
+			if _, err := d.store.Amend(t.Context(), id, change); err != nil {
+				t.Error(err)
+			}
+		}
+	}}
+	d.now = d.now.Add(time.Second)
+	op := d.begin(t, deadletter.Operation{Rate: 10})
+	if op = d.advance(t, op.ID); len(op.Watched) != 1 || op.Returned != 0 {
+		t.Errorf("after the first step %+v", op)
+	}
+	if op = d.advance(t, op.ID); len(op.Watched) != 0 || op.Returned != 1 {
+		t.Errorf("after the second step %+v", op)
+	}
+}
+
+// refusing does something, and takes no restart.
+type refusing struct{ do func() }
+
+func (r refusing) Restart(context.Context, string, job.Flow) error {
+	r.do()
+	return job.Errorf(job.StateConflict, "it goes on")
+}
+
 // TestAnOperationEndsWithoutTheStepsThatTakeNoRestart: it would wait for them for ever.
 func TestAnOperationEndsWithoutTheStepsThatTakeNoRestart(t *testing.T) {
 	t.Parallel()

@@ -91,6 +91,10 @@ func TestJobsInLineAreTheRelays(t *testing.T) {
 	if sent := job.Resent(j, start().Add(40*time.Second), job.DefaultTiming(), start()); !sent.Slot.Equal(start().Add(40*time.Second)) || sent.Parked() || sent.AwaitsSlot || sent.Ticket != 2 || sent.ValidTicket != 1 {
 		t.Errorf("sent %+v", sent)
 	}
+	timing := job.DefaultTiming()
+	if sent := job.Resent(j, start().Add(time.Hour), timing, start()); !sent.Look.Equal(start().Add(time.Hour + job.ResendAfter(timing.Resend, 1))) {
+		t.Errorf("the relay looks again %v after it sent the job to a slot an hour away", sent.Look.Sub(start()))
+	}
 	if claimed := claimedAt(j, start()); claimed.AwaitsSlot {
 		t.Errorf("claimed by an older message: %+v", claimed)
 	}

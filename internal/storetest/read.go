@@ -72,6 +72,7 @@ func relayRules() []rule {
 	return []rule{
 		{"an accepted job is due at its look and not before", dueAtLook},
 		{"retake takes one ticket, once, and keeps older ones valid", retakesOnce},
+		{"retake refuses a row whose look has moved, though its ticket has not", retakesSeenLook},
 		{"a parked job is due at its time, and retake queues it", parks},
 		{"retake leaves a job with a live lease alone", retakesNoRunning},
 		{"an attempt that ends after the relay sent again keeps the new ticket", lateEnd},
@@ -95,6 +96,22 @@ func retakesOnce(t *testing.T, s Store) {
 	}
 	// The first message was not lost, only slow: its ticket stays valid beside the new one.
 	claim(t, s, request(j.Message(), "x", j.Look), job.Run)
+}
+
+// retakesSeenLook lets another relay put the job into line meanwhile, which takes no ticket.
+func retakesSeenLook(t *testing.T, s Store) {
+	seen := accepted(t, s, nil)
+	now := seen.Look
+	inLine, err := s.Amend(context.Background(), seen.ID, func(j job.Job) (job.Job, error) { return job.InLine(j, now), nil })
+	if err != nil || inLine.Ticket != seen.Ticket {
+		t.Fatal(inLine.Ticket, err)
+	}
+	if _, ok, err := s.Retake(context.Background(), &seen, time.Time{}, Timing(), now); ok || err != nil {
+		t.Errorf("retaken: %v, %v", ok, err)
+	}
+	if got := row(t, s, seen.ID); !reflect.DeepEqual(got, inLine) {
+		t.Errorf("row %+v\nwant %+v", got, inLine)
+	}
 }
 
 // late returns a job whose lease is over and whose message the relay has sent

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"orbitq/internal/job"
+	"orbitq/internal/usage"
 	"orbitq/internal/worker"
 )
 
@@ -20,6 +21,7 @@ func quotaRules() []rule {
 		{"a limit of zero skips without a meter", skipsZero},
 		{"a reserved limit waits with a new ticket and without an attempt", waitsForUnit},
 		{"ten claims at limit minus one reserve one unit", tenAtTheLimit},
+		{"a unit is billed in the cycle that it was taken in", billsItsCycle},
 		{"an end without a bill gives the unit back", givesBack},
 		{"a failed attempt keeps the unit, death gives it back", deathGivesBack},
 	}
@@ -205,6 +207,21 @@ func waitsForUnit(t *testing.T, s Store) {
 	got := row(t, s, second.ID)
 	if !reflect.DeepEqual(waits, got) || got.State != job.Waiting || got.Attempts != 0 || got.Ticket != 2 || got.ValidTicket != 2 {
 		t.Errorf("claimed %+v\nstored %+v", waits, got)
+	}
+}
+
+// billsItsCycle takes a unit in March and settles in April.
+func billsItsCycle(t *testing.T, s Store) {
+	held := running(t, s, limited("u-"+id(t), 3))
+	april := start().AddDate(0, 1, 0)
+	settle(t, s, &held, april, worker.Written)
+	taken, err := s.Meter(context.Background(), held.Owner, held.UsageKey)
+	if want := (job.Meter{Taken: 1, Used: 1}); err != nil || taken != want {
+		t.Errorf("the meter of March is %+v, %v, want %+v", taken, err, want)
+	}
+	now, err := s.Meter(context.Background(), held.Owner, usage.KeyOf(&held, april))
+	if err != nil || now != (job.Meter{}) {
+		t.Errorf("the meter of April is %+v, %v, want none", now, err)
 	}
 }
 
