@@ -47,6 +47,7 @@ func allowedActions() map[string][]string {
 			on("Table.Arn", "dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:Query", "dynamodb:ConditionCheckItem"),
 			on("${Table.Arn}/index/open", "dynamodb:Query"),
 			on("${Table.Arn}/index/owner", "dynamodb:Query"),
+			on("${Table.Arn}/index/group", "dynamodb:Query"),
 			onWorkQueues("sqs:SendMessage"),
 			on("CopernicusSecret", "secretsmanager:GetSecretValue"),
 			onFeeds("lambda:UpdateEventSourceMapping"),
@@ -55,6 +56,7 @@ func allowedActions() map[string][]string {
 		"QueryFunction": slices.Concat(
 			on("Table.Arn", "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"),
 			on("${Table.Arn}/index/owner", "dynamodb:Query"),
+			on("${Table.Arn}/index/group", "dynamodb:Query"),
 			on("${Table.Arn}/index/open", "dynamodb:Query"),
 			onWorkQueues("sqs:GetQueueAttributes"),
 			on("DeadLetterQueue.Arn", "sqs:GetQueueAttributes"),

@@ -199,7 +199,7 @@ func TestMakeUpPassesOver(t *testing.T) {
 // endless has pages of open jobs without end.
 type endless struct{ deadletter.Rows }
 
-func (endless) Jobs(_ context.Context, _, after string, _ int) ([]job.Job, string, error) {
+func (endless) Jobs(_ context.Context, _ string, _ job.Group, after string, _ int) ([]job.Job, string, error) {
 	if after == "fails" {
 		return nil, "", job.Errorf(job.Throttled, "slow down")
 	}

@@ -56,7 +56,7 @@ func (d *desk) find(t *testing.T, id string) deadletter.Operation {
 // all returns every job of "me".
 func (d *desk) all(t *testing.T) []job.Job {
 	t.Helper()
-	jobs, _, err := d.store.Jobs(t.Context(), "me", "", 2000)
+	jobs, _, err := d.store.Jobs(t.Context(), "me", "", "", 2000)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ type Rows interface {
 	Dead(ctx context.Context, owner, after string, n int) ([]job.Job, string, error)
 	// Jobs returns up to n of an owner's jobs after a position, the newest first,
 	// and the position after the last one.
-	Jobs(ctx context.Context, owner, after string, n int) ([]job.Job, string, error)
+	Jobs(ctx context.Context, owner string, group job.Group, after string, n int) ([]job.Job, string, error)
 }
 
 // Sender sends a job's message to its queue.
@@ -205,7 +205,7 @@ func (o *Operator) Flush(ctx context.Context, owner string, f Filter, after stri
 // made up page by page: the rest has a position.
 func (o *Operator) MakeUp(ctx context.Context, owner string, p job.Plan, after string, dryRun bool) (Bulk, error) {
 	skipped := func(after string, n int) ([]job.Job, string, error) {
-		found, next, err := o.Rows.Jobs(ctx, owner, after, n)
+		found, next, err := o.Rows.Jobs(ctx, owner, job.Skipped.Group(), after, n)
 		if err != nil {
 			return nil, "", fmt.Errorf("list jobs: %w", err)
 		}

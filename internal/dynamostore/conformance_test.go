@@ -63,9 +63,9 @@ func createTable(t *testing.T, db *dynamodb.Client, name string) {
 	_, err := db.CreateTable(context.Background(), &dynamodb.CreateTableInput{
 		TableName: &name, BillingMode: types.BillingModePayPerRequest, KeySchema: keys("pk", "sk"),
 		AttributeDefinitions: []types.AttributeDefinition{
-			attribute("pk", "S"), attribute("sk", "S"), attribute("ok", "S"), attribute("look", "N"), attribute("own", "S"), attribute("os", "S"), attribute("wk", "S"), attribute("wt", "N"),
+			attribute("pk", "S"), attribute("sk", "S"), attribute("ok", "S"), attribute("look", "N"), attribute("own", "S"), attribute("os", "S"), attribute("wk", "S"), attribute("wt", "N"), attribute("gk", "S"),
 		},
-		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{index("open", "ok", "look"), index("owner", "own", "os"), index("line", "wk", "wt")},
+		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{index("open", "ok", "look"), index("owner", "own", "os"), index("line", "wk", "wt"), index("group", "gk", "os")},
 	})
 	if err != nil {
 		t.Fatalf("create table: %v", err)

@@ -125,7 +125,7 @@ func (c *crowd) attempt(ctx context.Context, r *rand.Rand, m job.Message, lease 
 // what is billed. The jobs come out of the owner's list, which must have each once.
 func (c *crowd) audit(owner string) int {
 	ctx := context.Background()
-	listed, _, err := c.store.Jobs(ctx, owner, "", crowdJobs+1)
+	listed, _, err := c.store.Jobs(ctx, owner, "", "", crowdJobs+1)
 	if err != nil || len(listed) != crowdJobs {
 		c.Errorf("%s has %d jobs, %v", owner, len(listed), err)
 	}

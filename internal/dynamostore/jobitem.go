@@ -73,6 +73,9 @@ func (w writer) index(j *job.Job) {
 	if j.AwaitsSlot {
 		w["wk"], w["wt"] = str(inLineKey(j.Queue, j.Owner)), num(ms(j.Created))
 	}
+	if group := j.State.Group(); group != job.AllJobs {
+		w["gk"] = str(groupKey(group, j.Owner))
+	}
 	if j.State.Open() && j.Flow != "" {
 		w.time("look", j.Look) // its chain or batch is looked at, not it
 		return

@@ -158,6 +158,9 @@ func graveKey(owner string) string { return joined("dead", owner) }
 // shardKey returns the partition of the open index.
 func shardKey(shard int) string { return joined("open", strconv.Itoa(shard)) }
 
+// groupKey returns the partition of an owner's jobs of a group in the group index.
+func groupKey(group job.Group, owner string) string { return joined(string(group), owner) }
+
 // Partitions of the line index: an owner's jobs in line at a queue, and the owners in line.
 func inLineKey(queue, owner string) string { return joined("job", queue, owner) }
 func waitersKey(queue string) string       { return joined("owner", queue) }

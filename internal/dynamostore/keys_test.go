@@ -72,6 +72,7 @@ func indexForms() []keyForm {
 		{"itemRows", 2, func(p []string) string { return itemRows(&job.Batch{ID: p[0], BodyHash: p[1]}) }},
 		{"inLineKey", 2, func(p []string) string { return inLineKey(p[0], p[1]) }},
 		one("waitersKey", waitersKey),
+		one("groupKey", func(owner string) string { return groupKey(job.OpenJobs, owner) }),
 		{"shardKey", 0, func([]string) string { return shardKey(1) }},
 		{"laneKey", 0, func([]string) string { return laneKey(1) }},
 	}

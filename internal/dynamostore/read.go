@@ -2,6 +2,7 @@ package dynamostore
 
 import (
 	"context"
+	"slices"
 	"sort"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -11,8 +12,11 @@ import (
 	"orbitq/internal/satellite"
 )
 
-// ownerIndex lists an owner's jobs by acceptance.
-const ownerIndex = "owner"
+// Indexes that list what an owner has: all jobs by acceptance, and those of one group.
+const (
+	ownerIndex = "owner"
+	groupIndex = "group"
+)
 
 // Point implements intake.Store and query.Store.
 func (s *Store) Point(ctx context.Context, id string) (point.Point, error) {
@@ -104,19 +108,33 @@ func (s *Store) partition(ctx context.Context, pk string, forward bool, n int32)
 
 // Jobs implements query.Store: positions from the index, rows from the table. The
 // index holds keys only, so that a job's many writes do not write it again.
-func (s *Store) Jobs(ctx context.Context, owner, after string, n int) ([]job.Job, string, error) {
-	keys, next, err := s.owned(ctx, jobsOf(owner), after, n)
+func (s *Store) Jobs(ctx context.Context, owner string, group job.Group, after string, n int) ([]job.Job, string, error) {
+	if group == job.AllJobs {
+		keys, next, err := s.owned(ctx, jobsOf(owner), after, n)
+		if err != nil {
+			return nil, "", err
+		}
+		jobs, err := s.jobs(ctx, keys, (*job.Job).Position)
+		return jobs, next, err
+	}
+	keys, next, err := s.listed(ctx, groupIndex, "gk", groupKey(group, owner), after, n)
 	if err != nil {
 		return nil, "", err
 	}
 	jobs, err := s.jobs(ctx, keys, (*job.Job).Position)
-	return jobs, next, err
+	// The index is a little behind the rows, and the rows decide.
+	return slices.DeleteFunc(jobs, func(j job.Job) bool { return j.State.Group() != group }), next, err
 }
 
 // owned returns the keys of up to n rows of a partition of the owner index after a
 // position, the newest first, and the position after the last one.
 func (s *Store) owned(ctx context.Context, partition, after string, n int) ([]item, string, error) {
-	index, expr, newestFirst := ownerIndex, "own = :own", false
+	return s.listed(ctx, ownerIndex, "own", partition, after, n)
+}
+
+// listed does what owned does, in the index whose partition key is an attribute.
+func (s *Store) listed(ctx context.Context, index, attribute, partition, after string, n int) ([]item, string, error) {
+	expr, newestFirst := attribute+" = :own", false
 	limit := int32(min(n, 100)) //nolint:gosec // G115: at most 100
 	values := item{":own": str(partition)}
 	if after != "" {
@@ -128,7 +146,7 @@ func (s *Store) owned(ctx context.Context, partition, after string, n int) ([]it
 		ScanIndexForward: &newestFirst, ExpressionAttributeValues: values,
 	})
 	if err != nil {
-		return nil, "", coded("query owner index", err)
+		return nil, "", coded("query "+index+" index", err)
 	}
 	return keysOf(out.Items), reader(out.LastEvaluatedKey).str("os"), nil
 }

@@ -176,11 +176,11 @@ func TestWhatATableLeavesUndoneIsAskedForAgain(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	p = &partial{each: 3}
-	if got, _, err := on(p).Jobs(t.Context(), "u", "", 10); err != nil || len(got) != 10 || p.read != 4 {
+	if got, _, err := on(p).Jobs(t.Context(), "u", "", "", 10); err != nil || len(got) != 10 || p.read != 4 {
 		t.Errorf("%d of 10 read in %d requests, %v", len(got), p.read, err)
 	}
 	for name, read := range map[string]func(*dynamostore.Store) error{
-		"jobs":   func(s *dynamostore.Store) error { _, _, err := s.Jobs(t.Context(), "u", "", 10); return err },
+		"jobs":   func(s *dynamostore.Store) error { _, _, err := s.Jobs(t.Context(), "u", "", "", 10); return err },
 		"ledger": func(s *dynamostore.Store) error { _, _, err := s.Ledger(t.Context(), "u", "", 10); return err },
 		"poison": func(s *dynamostore.Store) error { _, err := s.Poisoned(t.Context(), 10); return err },
 		"events": func(s *dynamostore.Store) error {

@@ -37,6 +37,8 @@
 //	             ok ("flow"), look           chains and batches that go on
 //	index line   wk ("job#<queue>#<owner>"), wt    an owner's jobs in line, by acceptance
 //	             wk ("owner#<queue>"), wt          owners with jobs in line, by their last turn
+//	index group  gk ("<group>#<owner>"), os  an owner's jobs that have not succeeded: open, dead,
+//	                                         skipped, cancelled and forgotten ones apart
 //	index owner  own ("USER#<owner>"), os    an owner's jobs by acceptance
 //	             own ("LEDGER#<owner>"), os  an owner's billed analyses by time
 //	             own ("CHAINS#<owner>"), os  chains; BATCHES#, NOTICES#: batches and messages
@@ -63,6 +65,7 @@
 //	dtk dsent               ticket and SentTimestamp of the message that carried it to death
 //	dup                     of an answer alone, besides bh and ttl: the job that was named
 //	hist rm ok ttl          last attempts, the relay's mark, partition of the open index, expiry
+//	gk                      partition of the group index; absent for a job that succeeded
 //	wk wt                   place in line for a slot of the limiter; absent for a job that is not
 //
 // # What is written together

@@ -198,7 +198,7 @@ func TestUnreachableTable(t *testing.T) {
 				"Settle":       func() error { _, err := s.Settle(ctx, &j, &next, &satellite.Analysis{}); return err },
 				"Conclude":     func() error { _, err := s.Conclude(ctx, &j, &next); return err },
 				"Job":          func() error { _, err := s.Job(ctx, j.ID); return err },
-				"Jobs":         func() error { _, _, err := s.Jobs(ctx, "u", "", 1); return err },
+				"Jobs":         func() error { _, _, err := s.Jobs(ctx, "u", "", "", 1); return err },
 				"Dead":         func() error { _, _, err := s.Dead(ctx, "u", "", 1); return err },
 				"Amend":        func() error { _, err := s.Amend(ctx, j.ID, nil); return err },
 				"Point":        func() error { _, err := s.Point(ctx, j.ID); return err },

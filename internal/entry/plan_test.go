@@ -19,7 +19,7 @@ func analysed(_ context.Context, j *job.Job) (worker.Result, error) {
 // states counts the jobs of an owner by state.
 func (b *bench) states(t *testing.T, owner string) map[job.State]int {
 	t.Helper()
-	all, next, err := b.store.Jobs(t.Context(), owner, "", 100)
+	all, next, err := b.store.Jobs(t.Context(), owner, "", "", 100)
 	if err != nil || next != "" {
 		t.Fatal(next, err)
 	}
@@ -72,7 +72,7 @@ func TestWaitingJobsRunUnderThePlanOfNow(t *testing.T) {
 	}
 	// Any write tells it, whatever it is about.
 	b.do(t, call{method: "POST", path: "/v1/usage:make-up", owner: ann, tier: "free", issued: "1772366460", body: `{"dry_run":true}`}).into(t, http.StatusOK, &object{})
-	jobs, _, err := b.store.Jobs(t.Context(), ann, "", 100)
+	jobs, _, err := b.store.Jobs(t.Context(), ann, "", "", 100)
 	if err != nil {
 		t.Fatal(err)
 	}

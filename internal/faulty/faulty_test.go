@@ -76,7 +76,7 @@ func ports(ctx context.Context, p *faulty.Process) map[string]func() error {
 		"CountOperations": func() error { _, err := o.CountOperations(ctx, "u", 1); return err },
 		"OpenOperations":  func() error { _, err := o.OpenOperations(ctx, 1); return err },
 		"Job":             func() error { _, err := o.Job(ctx, ""); return err },
-		"Jobs":            func() error { _, _, err := s.Jobs(ctx, "", "", 1); return err },
+		"Jobs":            func() error { _, _, err := s.Jobs(ctx, "", "", "", 1); return err },
 		"Dead":            func() error { _, _, err := s.Dead(ctx, "", "", 1); return err },
 		"Send":            func() error { return q.Send(ctx, "default", job.Message{}, 0) },
 		"Hide":            func() error { return q.Hide(ctx, "default", "r", 0) },

@@ -154,9 +154,9 @@ func (s *Store) Amend(ctx context.Context, id string, decide func(job.Job) (job.
 }
 
 // Jobs implements deadletter.Rows.
-func (s *Store) Jobs(ctx context.Context, owner, after string, n int) ([]job.Job, string, error) {
+func (s *Store) Jobs(ctx context.Context, owner string, group job.Group, after string, n int) ([]job.Job, string, error) {
 	got, err := read(s.Process, "Jobs", func() (p page[job.Job], err error) {
-		p.rows, p.next, err = s.Table.Jobs(ctx, owner, after, n)
+		p.rows, p.next, err = s.Table.Jobs(ctx, owner, group, after, n)
 		return p, err //nolint:wrapcheck // a decorator hands errors on as they are
 	})
 	return got.rows, got.next, err

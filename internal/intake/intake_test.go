@@ -169,7 +169,7 @@ func TestDispatchJob(t *testing.T) {
 	if b.depth() != messages {
 		t.Errorf("a refused request sent %d messages", b.depth()-messages)
 	}
-	if all, _, err := b.store.Jobs(t.Context(), "u", "", 100); err != nil || len(all) != 1 {
+	if all, _, err := b.store.Jobs(t.Context(), "u", "", "", 100); err != nil || len(all) != 1 {
 		t.Errorf("a refused request left %d jobs, %v", len(all)-1, err)
 	}
 }
@@ -239,7 +239,7 @@ func TestFaults(t *testing.T) {
 			if code := job.CodeOf(err); err != nil && code != c.code || err == nil && (c.code != "" || got.SendErr == nil) {
 				t.Errorf("got %+v, %v", got, err)
 			}
-			all, _, err := b.store.Jobs(t.Context(), "u", "", 100)
+			all, _, err := b.store.Jobs(t.Context(), "u", "", "", 100)
 			if err != nil || len(all) != c.jobs || (b.depth() == 1) != c.sent {
 				t.Errorf("%d jobs, %d messages, %v", len(all), b.depth(), err)
 			}
@@ -263,7 +263,7 @@ func TestRefusedReadingsLeaveNothing(t *testing.T) {
 	if !ok || coded.Code != job.InvalidField || len(coded.Violations) != 3 {
 		t.Errorf("got %v", err)
 	}
-	if all, _, err := b.store.Jobs(t.Context(), "u", "", 10); err != nil || len(all) != 0 || b.depth() != 0 {
+	if all, _, err := b.store.Jobs(t.Context(), "u", "", "", 10); err != nil || len(all) != 0 || b.depth() != 0 {
 		t.Errorf("%d jobs, %d messages, %v", len(all), b.depth(), err)
 	}
 }

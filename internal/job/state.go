@@ -36,6 +36,30 @@ func (s State) Open() bool {
 	}
 }
 
+// Group is a part of an owner's jobs that is listed without a walk over the others: the open
+// ones, or those in one final state. The zero value is all jobs.
+type Group string
+
+// The groups that have names of their own.
+const (
+	AllJobs  Group = ""
+	OpenJobs Group = "open"
+)
+
+// Group returns the group that a job in the state is in. Succeeded jobs, which are nearly all of
+// a long history, are in no group but AllJobs: a place of their own would cost a write for each
+// job, and save a walk over few others.
+func (s State) Group() Group {
+	switch {
+	case s == Succeeded:
+		return AllJobs
+	case s.Open():
+		return OpenJobs
+	default:
+		return Group(s) // dead, skipped, cancelled, forgotten; no state is in AllJobs
+	}
+}
+
 // Known reports whether s is one of States.
 func (s State) Known() bool { return slices.Contains(States(), s) }
 

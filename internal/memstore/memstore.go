@@ -220,13 +220,13 @@ func (s *Store) Job(_ context.Context, id string) (job.Job, error) {
 
 // Jobs implements query.Store, by looking at all of the owner's: a model may be slow
 // where that makes it plain.
-func (s *Store) Jobs(_ context.Context, owner, after string, n int) ([]job.Job, string, error) {
+func (s *Store) Jobs(_ context.Context, owner string, group job.Group, after string, n int) ([]job.Job, string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []job.Job
 	for _, id := range s.owners[owner] {
 		j := s.jobs[id]
-		if after == "" || j.Position() < after {
+		if (group == job.AllJobs || j.State.Group() == group) && (after == "" || j.Position() < after) {
 			all = append(all, *j)
 		}
 	}

@@ -25,18 +25,20 @@ const (
 	MaxLimit     = 100
 )
 
-// maxScans bounds how many index pages one request reads when a filter matches
-// little; the rest is behind the cursor.
-const maxScans = 5
+// maxScans bounds how many index pages one request reads when a filter matches little; the rest
+// is behind the cursor. With a filter a page is MaxLimit rows, so that an empty answer with a
+// cursor has looked at a thousand rows.
+const maxScans = 10
 
 // Store reads rows.
 type Store interface {
 	Point(ctx context.Context, id string) (point.Point, error)
 	Analyses(ctx context.Context, pointID string) ([]satellite.Analysis, error)
 	Job(ctx context.Context, id string) (job.Job, error)
-	// Jobs returns up to n of the owner's jobs, newest first, after a position
-	// ("" for the start), and the position after the last one ("" at the end).
-	Jobs(ctx context.Context, owner, after string, n int) ([]job.Job, string, error)
+	// Jobs returns up to n of the owner's jobs of a group, newest first, after a position
+	// ("" for the start), and the position after the last one ("" at the end). It reads no
+	// rows of other groups.
+	Jobs(ctx context.Context, owner string, group job.Group, after string, n int) ([]job.Job, string, error)
 	Meter(ctx context.Context, owner, key string) (job.Meter, error)
 }
 
@@ -144,22 +146,37 @@ func (q *Query) Jobs(ctx context.Context, owner string, f Filter) (Page, error) 
 	}
 	page := Page{Jobs: []job.Job{}}
 	for range maxScans {
-		found, next, err := q.Store.Jobs(ctx, owner, after, f.Limit-len(page.Jobs))
+		found, next, err := q.Store.Jobs(ctx, owner, f.State.Group(), after, f.scan(len(page.Jobs)))
 		if err != nil {
 			return Page{}, fmt.Errorf("list jobs: %w", err)
 		}
+		after = next
 		for i := range found {
-			if f.matches(&found[i]) {
-				page.Jobs = append(page.Jobs, found[i])
+			if !f.matches(&found[i]) {
+				continue
+			}
+			page.Jobs = append(page.Jobs, found[i])
+			if len(page.Jobs) == f.Limit && i < len(found)-1 {
+				after = found[i].Position() // what else was found is for the next page
+				break
 			}
 		}
-		after = next
-		if next == "" || len(page.Jobs) == f.Limit {
+		if after == "" || len(page.Jobs) == f.Limit {
 			break
 		}
 	}
 	page.Next = list.Cursor(after)
 	return page, nil
+}
+
+// scan returns how many rows to look at for a page that has some jobs already. Without a filter,
+// or where the group is the state, each row is a job of the page.
+func (f Filter) scan(has int) int {
+	whole := Filter{State: f.State, Limit: f.Limit, Cursor: f.Cursor}
+	if f == whole && f.State.Group() == job.Group(f.State) {
+		return f.Limit - has
+	}
+	return MaxLimit
 }
 
 // matches reports whether the filter shows the job.

@@ -174,7 +174,10 @@ func listedAllTheSame(t *testing.T, s Store) {
 	held := running(t, s, driven)
 	dead := job.Failed(held, job.Errorf(job.InvalidRequest, "400"), Timing(), 0, job.Carried{}, report(start()))
 	conclude(t, s, &held, dead, worker.Written)
-	if got := pages(t, s.Jobs, dead.Owner, func(j *job.Job) string { return j.ID }); !slices.Equal(got, []string{dead.ID}) {
+	all := func(ctx context.Context, owner, after string, n int) ([]job.Job, string, error) {
+		return s.Jobs(ctx, owner, job.AllJobs, after, n)
+	}
+	if got := pages(t, all, dead.Owner, func(j *job.Job) string { return j.ID }); !slices.Equal(got, []string{dead.ID}) {
 		t.Errorf("listed %v", got)
 	}
 	if got := pages(t, s.Dead, dead.Owner, func(j *job.Job) string { return j.ID }); !slices.Equal(got, []string{dead.ID}) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -159,6 +160,7 @@ func readRules() []rule {
 		{"a missing row is NOT_FOUND", missingRows},
 		{"the subject is the point with the analysis of the revision", subjectOfRevision},
 		{"a list is one owner's, newest first, page by page, each job once", pagesOfAnOwner},
+		{"a group of an owner's jobs is listed without the others", groupsOfAnOwner},
 		{"the shared token is stored, and its lock is exclusive until its end", tokenLock},
 	}
 }
@@ -179,7 +181,7 @@ func pagesOfAnOwner(t *testing.T, s Store) {
 	}
 	var got []string
 	for after := ""; ; {
-		page, next, err := s.Jobs(context.Background(), owner, after, 2)
+		page, next, err := s.Jobs(context.Background(), owner, job.AllJobs, after, 2)
 		if err != nil || len(page) > 2 {
 			t.Fatalf("page of %d, %v", len(page), err)
 		}
@@ -193,6 +195,47 @@ func pagesOfAnOwner(t *testing.T, s Store) {
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %v\nwant %v", got, want)
+	}
+}
+
+// groupsOfAnOwner is the rule that a group is listed alone, through every way into and out of it.
+func groupsOfAnOwner(t *testing.T, s Store) {
+	ctx, owner := context.Background(), "u-"+id(t)
+	var ids []string
+	for i := range 3 {
+		j := newJob(t, func(j *job.Job) { j.Owner = owner })
+		j.Created = start().Add(time.Duration(i) * time.Second)
+		if _, _, err := s.Accept(ctx, &j); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, j.ID)
+	}
+	holds := func(group job.Group, want ...string) {
+		t.Helper()
+		page, next, err := s.Jobs(ctx, owner, group, "", 10)
+		var got []string
+		for i := range page {
+			got = append(got, page[i].ID)
+		}
+		if err != nil || next != "" || !slices.Equal(got, want) {
+			t.Errorf("group %q is %v, then %q, %v, want %v", group, got, next, err, want)
+		}
+	}
+	holds(job.OpenJobs, ids[2], ids[1], ids[0])
+	cancel := func(j job.Job) (job.Job, error) { return job.Cancel(j, start()) }
+	if _, err := s.Amend(ctx, ids[1], cancel); err != nil {
+		t.Fatal(err)
+	}
+	holds(job.OpenJobs, ids[2], ids[0])
+	holds(job.Cancelled.Group(), ids[1])
+	holds(job.Dead.Group())
+	holds(job.AllJobs, ids[2], ids[1], ids[0])
+	page, next, err := s.Jobs(ctx, owner, job.OpenJobs, "", 1)
+	if err != nil || len(page) != 1 || page[0].ID != ids[2] || next == "" {
+		t.Fatalf("first page is %v, then %q, %v", page, next, err)
+	}
+	if page, _, err = s.Jobs(ctx, owner, job.OpenJobs, next, 1); err != nil || len(page) != 1 || page[0].ID != ids[0] {
+		t.Errorf("second page is %v, %v", page, err)
 	}
 }
 

@@ -118,7 +118,7 @@ func answerIsNoJob(t *testing.T, s Store) {
 	amend(t, s, asked.ID, cancelAt(start()), job.NotFound)
 	claim(t, s, request(asked.Message(), "x", start()), job.Orphan)
 	bury(t, s, asked.Message(), later(), deadletter.Orphan)
-	if all, _, err := s.Jobs(context.Background(), first.Owner, "", 10); err != nil || len(all) != 1 {
+	if all, _, err := s.Jobs(context.Background(), first.Owner, "", "", 10); err != nil || len(all) != 1 {
 		t.Errorf("listed %+v, %v", all, err)
 	}
 	amend(t, s, first.ID, cancelAt(start()), "")
@@ -159,7 +159,7 @@ func oneOfTenAccepted(t *testing.T, s Store) {
 			t.Errorf("two jobs: %v", ids)
 		}
 	}
-	if all, _, err := s.Jobs(context.Background(), owner, "", 20); news != 1 || err != nil || len(all) != 1 {
+	if all, _, err := s.Jobs(context.Background(), owner, "", "", 20); news != 1 || err != nil || len(all) != 1 {
 		t.Errorf("%d are new, %d stored, %v", news, len(all), err)
 	}
 }
