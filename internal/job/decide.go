@@ -62,7 +62,9 @@ func (t Timing) BackoffFor(n int, jitter float64) time.Duration {
 
 // ReleaseFor returns the wait of a release: the provider's wish, at least a
 // second and at most MaxDelay, or ReleaseWait when it gave none. Waits of our own
-// making, and the end of a used up quota, are waited for exactly.
+// making, and the end of a used up quota, have no upper limit. The second keeps a job from
+// going round at once, again and again, in the last millisecond of a month: a row has no
+// shorter times, and a wait of less than one would be none.
 func (t Timing) ReleaseFor(fault *Error) time.Duration {
 	switch {
 	case !fault.Slot.IsZero():
@@ -72,7 +74,7 @@ func (t Timing) ReleaseFor(fault *Error) time.Duration {
 	case fault.RetryAfter <= 0:
 		return t.ReleaseWait
 	case fault.Code != ProviderRateLimit:
-		return fault.RetryAfter
+		return max(fault.RetryAfter, time.Second)
 	default:
 		return min(max(fault.RetryAfter, time.Second), MaxDelay)
 	}

@@ -56,6 +56,7 @@ func TestReleaseFor(t *testing.T) {
 		{"a wish", job.Error{Code: job.ProviderRateLimit, RetryAfter: 3398 * time.Millisecond}, 3398 * time.Millisecond},
 		{"too short", job.Error{Code: job.ProviderRateLimit, RetryAfter: time.Millisecond}, time.Second},
 		{"too long", job.Error{Code: job.ProviderRateLimit, RetryAfter: time.Hour}, job.MaxDelay},
+		{"the last moment of a month", job.Error{Code: job.ProviderQuota, RetryAfter: time.Microsecond}, time.Second},
 		{"a month's quota is waited for", job.Error{Code: job.ProviderQuota, RetryAfter: 200 * time.Hour}, 200 * time.Hour},
 		{"a quota without a time", job.Error{Code: job.ProviderQuota}, time.Minute},
 	} {
