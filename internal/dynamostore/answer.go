@@ -4,7 +4,6 @@ import (
 	"context"
 	"reflect"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"orbitq/internal/job"
@@ -42,18 +41,6 @@ func (s *Store) ifFree(row item, j *job.Job) *types.Put {
 		ExpressionAttributeValues:           item{":now": num(j.Created.Unix())},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
-}
-
-// putUnder sends a put that stands alone, again while it only loses races.
-func (s *Store) putUnder(ctx context.Context, p *types.Put) error {
-	return s.repeat(ctx, func() error {
-		_, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{
-			TableName: p.TableName, Item: p.Item, ConditionExpression: p.ConditionExpression,
-			ExpressionAttributeNames: p.ExpressionAttributeNames, ExpressionAttributeValues: p.ExpressionAttributeValues,
-			ReturnValuesOnConditionCheckFailure: p.ReturnValuesOnConditionCheckFailure,
-		})
-		return err //nolint:wrapcheck // the callers decide by the error's type and wrap it
-	})
 }
 
 // first returns the answer to the first request with j's id, from the row under it, and whether

@@ -69,5 +69,5 @@ func (s *Store) AmendBatch(ctx context.Context, id string, decide func(job.Batch
 
 // OwnBatches implements flow.Batches.
 func (s *Store) OwnBatches(ctx context.Context, owner, after string, n int) ([]job.Batch, string, error) {
-	return listDocs(ctx, s, batchesOf(owner), after, n, func(b *job.Batch) string { return b.ID })
+	return listDocs[job.Batch](ctx, s, batchesOf(owner), after, n)
 }

@@ -66,6 +66,22 @@ func (s *Store) readAll(ctx context.Context, keys []item, consistent bool) ([]it
 	return all, nil
 }
 
+// ordered returns rows that were read by their keys in the order of the keys.
+func ordered(rows, keys []item) []item {
+	nameOf := func(r item) [2]string { return [2]string{reader(r).str("pk"), reader(r).str("sk")} }
+	found := make(map[[2]string]item, len(rows))
+	for _, row := range rows {
+		found[nameOf(row)] = row
+	}
+	all := make([]item, 0, len(rows))
+	for _, k := range keys {
+		if row, ok := found[nameOf(k)]; ok {
+			all = append(all, row)
+		}
+	}
+	return all
+}
+
 // writeAll writes rows without a condition. A request that is throttled as a whole is
 // repeated like any other write.
 func (s *Store) writeAll(ctx context.Context, what string, puts []types.WriteRequest) error {

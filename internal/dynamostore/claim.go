@@ -81,15 +81,11 @@ func (s *Store) write(ctx context.Context, v job.Verdict, old *job.Job, next job
 
 // run claims a job that may run, under its owner's plan: with a limit it takes a unit.
 func (s *Store) run(ctx context.Context, old *job.Job, row item, r job.ClaimRequest) (*job.Claim, item, error) {
-	j := *old
-	if j.NeedsPlan() {
-		known, err := s.Plan(ctx, j.Owner)
-		if err != nil {
-			return nil, nil, fmt.Errorf("read plan: %w", err)
-		}
-		j = job.Entitled(j, known)
+	j, err := s.entitled(ctx, old)
+	if err != nil {
+		return nil, nil, err
 	}
-	if j.Limit == job.Unlimited || j.UsageKey != "" {
+	if !j.NeedsUnit() {
 		return s.write(ctx, job.Run, old, job.Claimed(j, r.Lease, r.Now), row)
 	}
 	return s.reserve(ctx, old, j, row, r)

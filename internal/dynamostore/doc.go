@@ -67,12 +67,9 @@ func acceptDoc[T any](ctx context.Context, s *Store, d kept[T], v *T) (T, bool, 
 	}
 	guard := absent
 	mark := s.mark(w, nil)
-	err = s.repeat(ctx, func() error {
-		_, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{
-			TableName: &s.table, Item: item(w), ConditionExpression: &guard,
-			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-		})
-		return err //nolint:wrapcheck // decided and wrapped below
+	err = s.putUnder(ctx, &types.Put{
+		TableName: &s.table, Item: item(w), ConditionExpression: &guard,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
 	row, exists := oldImage(err)
 	switch {
@@ -156,7 +153,7 @@ func replaceDoc[T any](ctx context.Context, s *Store, d kept[T], seen item, next
 	if len(with) > 0 {
 		err = s.transact(ctx, append([]types.TransactWriteItem{{Put: put}}, with...)...)
 	} else {
-		err = s.repeat(ctx, func() error { return s.put(ctx, put) })
+		err = s.putUnder(ctx, put)
 	}
 	row, moved := firstRefused(err)
 	if moved || err != nil && !anyRefused(err) {
@@ -171,10 +168,16 @@ func replaceDoc[T any](ctx context.Context, s *Store, d kept[T], seen item, next
 // put sends a put that stands alone.
 func (s *Store) put(ctx context.Context, p *types.Put) error {
 	_, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: p.TableName, Item: p.Item, ConditionExpression: p.ConditionExpression, ExpressionAttributeValues: p.ExpressionAttributeValues,
+		TableName: p.TableName, Item: p.Item, ConditionExpression: p.ConditionExpression,
+		ExpressionAttributeNames: p.ExpressionAttributeNames, ExpressionAttributeValues: p.ExpressionAttributeValues,
 		ReturnValuesOnConditionCheckFailure: p.ReturnValuesOnConditionCheckFailure,
 	})
 	return err //nolint:wrapcheck // the callers decide by the error's type and wrap it
+}
+
+// putUnder sends a put that stands alone, again while it only loses races.
+func (s *Store) putUnder(ctx context.Context, p *types.Put) error {
+	return s.repeat(ctx, func() error { return s.put(ctx, p) })
 }
 
 // ours settles a write that was refused, or whose reply was lost: if the row has the mark

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"orbitq/internal/flow"
@@ -70,14 +69,9 @@ func (s *Store) Pending(ctx context.Context, lane int, now time.Time, after stri
 	if err != nil {
 		return nil, "", err
 	}
-	found := make(map[string]item, len(rows))
-	for _, row := range rows {
-		found[reader(row).str("pk")] = row
-	}
 	events := make([]job.Event, 0, len(rows))
-	for _, k := range out.Items { // rows that are read by their keys come in no order
-		// The index may still show one that was delivered.
-		if row := found[reader(k).str("pk")]; row["ok"] != nil {
+	for _, row := range ordered(rows, out.Items) {
+		if row["ok"] != nil { // the index may still show one that was delivered
 			events = append(events, decodeEvent(row))
 		}
 	}
@@ -140,11 +134,7 @@ func (s *Store) SaveReceivers(ctx context.Context, owner string, b outbox.Breake
 	w := writer(receiversKey(owner))
 	w.str("hosts", string(text))
 	w["ttl"] = num(now.Add(keepReceivers).Unix())
-	err = s.repeat(ctx, func() error {
-		_, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.table, Item: item(w)})
-		return err //nolint:wrapcheck // wrapped below
-	})
-	if err != nil {
+	if err := s.putUnder(ctx, &types.Put{TableName: &s.table, Item: item(w)}); err != nil {
 		return coded("save receivers", err)
 	}
 	return nil
@@ -156,21 +146,8 @@ const pendingEvent = "attribute_exists(ok)"
 // mailed changes the row of an event under a condition; if that fails, there is nothing to
 // change any more.
 func (s *Store) mailed(ctx context.Context, id, guard, expr string, values item) error {
-	names := map[string]string(nil)
-	if strings.Contains(expr, "#ttl") {
-		names = map[string]string{"#ttl": "ttl"}
-	}
-	err := s.repeat(ctx, func() error {
-		_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-			TableName: &s.table, Key: eventRow(id), UpdateExpression: &expr, ConditionExpression: &guard,
-			ExpressionAttributeNames: names, ExpressionAttributeValues: values,
-		})
-		return err //nolint:wrapcheck // decided and wrapped below
-	})
-	if _, gone := oldImage(err); err == nil || gone {
-		return nil
-	}
-	return coded("change event", err)
+	_, err := s.changeIf(ctx, "event", eventRow(id), guard, expr, values)
+	return err
 }
 
 // Deliveries implements flow.Mail. It reads consistently: the callbacks of a batch are

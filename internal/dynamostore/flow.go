@@ -58,11 +58,11 @@ func alone[T any](decide func(T) (T, error)) func(T) (T, []types.TransactWriteIt
 
 // OwnChains implements flow.Chains.
 func (s *Store) OwnChains(ctx context.Context, owner, after string, n int) ([]job.Chain, string, error) {
-	return listDocs(ctx, s, chainsOf(owner), after, n, func(c *job.Chain) string { return c.ID })
+	return listDocs[job.Chain](ctx, s, chainsOf(owner), after, n)
 }
 
 // listDocs returns a page of a partition of the owner index, the newest first.
-func listDocs[T any](ctx context.Context, s *Store, partition, after string, n int, id func(*T) string) ([]T, string, error) {
+func listDocs[T any](ctx context.Context, s *Store, partition, after string, n int) ([]T, string, error) {
 	keys, next, err := s.owned(ctx, partition, after, n)
 	if err != nil {
 		return nil, "", err
@@ -71,19 +71,13 @@ func listDocs[T any](ctx context.Context, s *Store, partition, after string, n i
 	if err != nil {
 		return nil, "", err
 	}
-	found := map[string]T{}
-	for _, row := range rows {
+	all := make([]T, 0, len(rows))
+	for _, row := range ordered(rows, keys) {
 		v, err := undocument[T](row)
 		if err != nil {
 			return nil, "", err
 		}
-		found[id(&v)] = v
-	}
-	all := make([]T, 0, len(keys))
-	for _, k := range keys { // rows that are read by their keys come in no order
-		if v, ok := found[nameIn(reader(k).str("pk"))]; ok {
-			all = append(all, v)
-		}
+		all = append(all, v)
 	}
 	return all, next, nil
 }

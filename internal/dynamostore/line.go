@@ -3,7 +3,6 @@ package dynamostore
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -28,12 +27,11 @@ func (s *Store) join(ctx context.Context, j *job.Job) error {
 	}
 	expr := "SET wk = :line, wt = if_not_exists(wt, :first) REMOVE #ttl, gone"
 	err := s.repeat(ctx, func() error {
-		_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		return s.single(ctx, &types.Update{
 			TableName: &s.table, Key: ownerInLine(j.Queue, j.Owner), UpdateExpression: &expr,
 			ExpressionAttributeNames:  map[string]string{"#ttl": "ttl"},
 			ExpressionAttributeValues: item{":line": str(waitersKey(j.Queue)), ":first": num(0)},
 		})
-		return err //nolint:wrapcheck // wrapped below
 	})
 	if err != nil {
 		return coded("enter owner in line", err)
@@ -109,38 +107,16 @@ func (s *Store) Emptied(ctx context.Context, queue, owner string, next, now time
 // inLine changes the row of an owner in line under a condition; false means that it did not
 // hold.
 func (s *Store) inLine(ctx context.Context, queue, owner, guard, expr string, values item) (bool, error) {
-	names := map[string]string(nil)
-	if _, ends := values[":ttl"]; ends {
-		names = map[string]string{"#ttl": "ttl"}
-	}
-	err := s.repeat(ctx, func() error {
-		_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-			TableName: &s.table, Key: ownerInLine(queue, owner), UpdateExpression: &expr, ConditionExpression: &guard,
-			ExpressionAttributeNames: names, ExpressionAttributeValues: values,
-			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-		})
-		return err //nolint:wrapcheck // decided and wrapped below
-	})
-	if _, refused := oldImage(err); refused {
-		return false, nil
-	}
-	if err != nil {
-		return false, coded("change owner in line", err)
-	}
-	return true, nil
+	return s.changeIf(ctx, "owner in line", ownerInLine(queue, owner), guard, expr, values)
 }
 
 // Units implements relay.Line.
 func (s *Store) Units(ctx context.Context, j *job.Job, now time.Time) (m job.Meter, limit int, err error) {
-	next := *j
-	if j.NeedsPlan() {
-		known, err := s.Plan(ctx, j.Owner)
-		if err != nil {
-			return m, 0, fmt.Errorf("read plan: %w", err)
-		}
-		next = job.Entitled(next, known)
+	next, err := s.entitled(ctx, j)
+	if err != nil {
+		return m, 0, err
 	}
-	if next.Limit == job.Unlimited || next.UsageKey != "" {
+	if !next.NeedsUnit() {
 		return m, job.Unlimited, nil
 	}
 	m, err = s.Meter(ctx, j.Owner, usage.KeyOf(&next, now))

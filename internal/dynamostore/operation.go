@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"orbitq/internal/deadletter"
@@ -37,7 +36,7 @@ func (s *Store) SaveOperation(ctx context.Context, o *deadletter.Operation) (boo
 	if o.Version == 1 {
 		guard, values = absent, nil
 	}
-	_, err = s.db.PutItem(ctx, &dynamodb.PutItemInput{
+	err = s.put(ctx, &types.Put{
 		TableName: &s.table, Item: item(w), ConditionExpression: &guard, ExpressionAttributeValues: values,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})

@@ -2,6 +2,7 @@ package dynamostore
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -43,6 +44,18 @@ func (s *Store) NotePlan(ctx context.Context, owner string, p job.Plan) (job.Pla
 func (s *Store) Plan(ctx context.Context, owner string) (job.Plan, error) {
 	row, err := s.get(ctx, planKey(owner))
 	return decodePlan(row), err
+}
+
+// entitled returns a job under the newest plan of its owner, which is read if it may count.
+func (s *Store) entitled(ctx context.Context, j *job.Job) (job.Job, error) {
+	if !j.NeedsPlan() {
+		return *j, nil
+	}
+	known, err := s.Plan(ctx, j.Owner)
+	if err != nil {
+		return *j, fmt.Errorf("read plan: %w", err)
+	}
+	return job.Entitled(*j, known), nil
 }
 
 // encodePlan returns the row of an owner's plan. It has no expiry: an owner who does not come for a

@@ -109,21 +109,17 @@ func (s *Store) partition(ctx context.Context, pk string, forward bool, n int32)
 // Jobs implements query.Store: positions from the index, rows from the table. The
 // index holds keys only, so that a job's many writes do not write it again.
 func (s *Store) Jobs(ctx context.Context, owner string, group job.Group, after string, n int) ([]job.Job, string, error) {
-	if group == job.AllJobs {
-		keys, next, err := s.owned(ctx, jobsOf(owner), after, n)
-		if err != nil {
-			return nil, "", err
-		}
-		jobs, err := s.jobs(ctx, keys, (*job.Job).Position)
-		return jobs, next, err
+	index, attribute, partition := ownerIndex, "own", jobsOf(owner)
+	if group != job.AllJobs {
+		index, attribute, partition = groupIndex, "gk", groupKey(group, owner)
 	}
-	keys, next, err := s.listed(ctx, groupIndex, "gk", groupKey(group, owner), after, n)
+	keys, next, err := s.listed(ctx, index, attribute, partition, after, n)
 	if err != nil {
 		return nil, "", err
 	}
 	jobs, err := s.jobs(ctx, keys, (*job.Job).Position)
 	// The index is a little behind the rows, and the rows decide.
-	return slices.DeleteFunc(jobs, func(j job.Job) bool { return j.State.Group() != group }), next, err
+	return slices.DeleteFunc(jobs, func(j job.Job) bool { return !group.Has(j.State) }), next, err
 }
 
 // owned returns the keys of up to n rows of a partition of the owner index after a

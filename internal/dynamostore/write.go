@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -113,6 +114,23 @@ func (s *Store) single(ctx context.Context, u *types.Update) error {
 		ReturnValuesOnConditionCheckFailure: u.ReturnValuesOnConditionCheckFailure,
 	})
 	return err //nolint:wrapcheck // the callers decide by the error's type and wrap it
+}
+
+// changeIf changes a row under a condition, again while it only loses races, and reports whether
+// the condition held. what names the row in errors.
+func (s *Store) changeIf(ctx context.Context, what string, key item, guard, expr string, values item) (bool, error) {
+	u := &types.Update{TableName: &s.table, Key: key, UpdateExpression: &expr, ConditionExpression: &guard, ExpressionAttributeValues: values}
+	if strings.Contains(expr, "#ttl") {
+		u.ExpressionAttributeNames = map[string]string{"#ttl": "ttl"}
+	}
+	err := s.repeat(ctx, func() error { return s.single(ctx, u) })
+	if _, refused := oldImage(err); refused {
+		return false, nil
+	}
+	if err != nil {
+		return false, coded("change "+what, err)
+	}
+	return true, nil
 }
 
 // transact writes all items or none, and repeats what only lost a race.

@@ -71,11 +71,7 @@ func (g *Gate) answer(asked []*question, reports []report, err error) {
 	}
 	for _, q := range asked {
 		if q.booked != nil && (err != nil || q.left) {
-			for _, b := range q.booked() {
-				if !b.At.IsZero() {
-					g.reports = append(g.reports, report{undo: b})
-				}
-			}
+			g.undo(q.booked()...)
 		}
 		q.err = err
 		close(q.done)

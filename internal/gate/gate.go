@@ -171,11 +171,15 @@ func (g *Gate) Working(ctx context.Context) error {
 	return nil
 }
 
-// giveBack has slots freed by the next write, in which no call was or will be made. A
-// booking without a time is none.
+// giveBack has slots freed by the next write, in which no call was or will be made.
 func (g *Gate) giveBack(all ...limit.Booking) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.undo(all...)
+}
+
+// undo does what giveBack does for a caller that holds mu. A booking without a time is none.
+func (g *Gate) undo(all ...limit.Booking) {
 	for _, b := range all {
 		if !b.At.IsZero() {
 			g.reports = append(g.reports, report{undo: b})

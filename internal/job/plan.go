@@ -62,6 +62,9 @@ func (j *Job) NeedsPlan() bool {
 	return !j.Free && j.UsageKey == "" && (j.State == Scheduled || j.State == Queued || j.State == Waiting)
 }
 
+// NeedsUnit reports whether a claim of the job has to take a unit of its owner.
+func (j *Job) NeedsUnit() bool { return j.Limit != Unlimited && j.UsageKey == "" }
+
 // plan returns the plan in a job's row.
 func (j *Job) plan() Plan {
 	return Plan{Tier: j.Tier, Limit: j.Limit, Anchor: j.Anchor, Issued: j.Issued}

@@ -60,6 +60,9 @@ func (s State) Group() Group {
 	}
 }
 
+// Has reports whether jobs in a state are in the group.
+func (g Group) Has(s State) bool { return g == AllJobs || s.Group() == g }
+
 // Known reports whether s is one of States.
 func (s State) Known() bool { return slices.Contains(States(), s) }
 

@@ -27,6 +27,19 @@ func (b *bookings) add(one Booking) {
 	*b = slices.Insert(slices.Clone(*b), at, one)
 }
 
+// count returns how many bookings of the lane are of a kind.
+func (b *bookings) count(is func(Booking) bool) (n int) {
+	for _, one := range *b {
+		if is(one) {
+			n++
+		}
+	}
+	return n
+}
+
+// pending reports whether a booking's call is still to be allowed.
+func (b Booking) pending() bool { return !b.Made }
+
 // lanes of a row.
 type laneName bool
 
@@ -57,7 +70,7 @@ func (r *Row) pending(job string, at time.Time) *placed {
 	}
 	for _, n := range []laneName{sharedLane, reservedLane} {
 		for _, b := range *r.lane(n) {
-			if !b.Made && b.Job == job && b.At.Equal(at) {
+			if b.pending() && b.Job == job && b.At.Equal(at) {
 				return &placed{b, n}
 			}
 		}
@@ -66,19 +79,15 @@ func (r *Row) pending(job string, at time.Time) *placed {
 }
 
 // pendings returns how many calls are booked and not yet allowed.
-func (r *Row) pendings() (n int) {
-	for _, lane := range [][]Booking{r.Shared, r.Reserved} {
-		for _, b := range lane {
-			if !b.Made {
-				n++
-			}
-		}
-	}
-	return n
+func (r *Row) pendings() int { return r.count(Booking.pending) }
+
+// count returns how many bookings of both lanes are of a kind.
+func (r *Row) count(is func(Booking) bool) int {
+	return r.lane(sharedLane).count(is) + r.lane(reservedLane).count(is)
 }
 
-// without returns the row without one booking that is equal to b.
-func (r *Row) without(b placed) Row {
+// without returns the row without one booking that is equal to b, and whether it had one.
+func (r *Row) without(b Booking) (Row, bool) {
 	next := *r
 	for _, n := range []laneName{sharedLane, reservedLane} {
 		lane := *next.lane(n)
@@ -87,10 +96,10 @@ func (r *Row) without(b placed) Row {
 		})
 		if i >= 0 {
 			*next.lane(n) = slices.Delete(slices.Clone(lane), i, i+1)
-			return next
+			return next, true
 		}
 	}
-	return next
+	return next, false
 }
 
 // remember is how much longer than needed a call stays in the log: the clock of the next
@@ -145,7 +154,7 @@ func (p Policy) size(n laneName) int {
 // clip.
 func (p Policy) next(r *Row, n laneName, now time.Time) time.Time {
 	if free := p.free(r, n, now); free.After(now) {
-		return p.steady(r, n, now)
+		return p.steady(r, n, free)
 	}
 	return now
 }
@@ -153,20 +162,19 @@ func (p Policy) next(r *Row, n laneName, now time.Time) time.Time {
 // booking returns the next slot of a lane for a job in line, whose message needs a moment to
 // be there.
 func (p Policy) booking(r *Row, n laneName, now time.Time) time.Time {
-	return p.steady(r, n, now.Add(Travel))
+	return p.steady(r, n, p.free(r, n, now.Add(Travel)))
 }
 
-// steady returns the next slot of a lane, not before now, and not all at once even where
-// several are free.
-func (p Policy) steady(r *Row, n laneName, now time.Time) time.Time {
-	slot := later(p.free(r, n, now), now)
+// steady returns the next slot of a lane that is free from a time on: not all at once even
+// where several are free.
+func (p Policy) steady(r *Row, n laneName, free time.Time) time.Time {
 	if lane := *r.lane(n); len(lane) > 0 {
-		return later(slot, lane[len(lane)-1].At.Add(p.gap(n)))
+		return later(free, lane[len(lane)-1].At.Add(p.gap(n)))
 	}
-	return slot
+	return free
 }
 
-// free returns the time from which a lane has room for another call.
+// free returns the time, not before now, from which a lane has room for another call.
 func (p Policy) free(r *Row, n laneName, now time.Time) time.Time {
 	lane, size := *r.lane(n), p.size(n)
 	if size == 0 {
@@ -180,25 +188,15 @@ func (p Policy) free(r *Row, n laneName, now time.Time) time.Time {
 		latest = append(latest, p.latest(b))
 	}
 	slices.SortFunc(latest, func(x, y time.Time) int { return y.Compare(x) })
-	return latest[size-1].Add(p.apart())
+	return later(latest[size-1].Add(p.apart()), now)
 }
 
-// firstBooking returns the lane of the next slot for a job in line, and the slot.
-func (p Policy) firstBooking(r *Row, high bool, now time.Time) (laneName, time.Time) {
-	slot := p.booking(r, sharedLane, now)
+// first returns the lane of the first slot that a queue may have, and the slot. What a lane's
+// slot is, slotOf says: next for a call, booking for a job in line.
+func (p Policy) first(r *Row, high bool, now time.Time, slotOf func(*Row, laneName, time.Time) time.Time) (laneName, time.Time) {
+	slot := slotOf(r, sharedLane, now)
 	if high && p.Reserved > 0 {
-		if s := p.booking(r, reservedLane, now); !s.After(slot) {
-			return reservedLane, s
-		}
-	}
-	return sharedLane, slot
-}
-
-// first returns the lane of the next free slot of a queue, and the slot.
-func (p Policy) first(r *Row, high bool, now time.Time) (laneName, time.Time) {
-	slot := p.next(r, sharedLane, now)
-	if high {
-		if s := p.next(r, reservedLane, now); !s.After(slot) {
+		if s := slotOf(r, reservedLane, now); !s.After(slot) {
 			return reservedLane, s
 		}
 	}
@@ -208,7 +206,7 @@ func (p Policy) first(r *Row, high bool, now time.Time) (laneName, time.Time) {
 // Wait returns how long the next slot of a queue is away.
 func (p Policy) Wait(r Row, high bool, now time.Time) time.Duration {
 	r = p.at(r, now)
-	_, slot := p.first(&r, high, now)
+	_, slot := p.first(&r, high, now, p.next)
 	return slot.Sub(now)
 }
 

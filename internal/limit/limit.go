@@ -101,13 +101,7 @@ func (p Policy) mayBook(r *Row, n laneName, slot, now time.Time) bool {
 	if !slot.After(now.Add(2 * Travel)) {
 		return true
 	}
-	pending := 0
-	for _, b := range *r.lane(n) {
-		if !b.Made {
-			pending++
-		}
-	}
-	return pending < ahead && !slot.After(now.Add(ahead*p.apart()/time.Duration(max(1, p.size(n)))))
+	return r.lane(n).count(Booking.pending) < ahead && !slot.After(now.Add(ahead*p.apart()/time.Duration(max(1, p.size(n)))))
 }
 
 // Booking is one slot of a lane.
@@ -201,10 +195,10 @@ func (p Policy) Enter(r Row, pass *Pass, now time.Time) (Row, Grant) {
 	booked := Booking{Job: pass.call(), Owner: Tag(pass.Owner), Made: true}
 	if held != nil {
 		booked.At = later(held.At, now)
-		r = r.without(*held)
+		r, _ = r.without(held.Booking)
 		r.lane(held.lane).add(booked)
 	} else {
-		lane, slot := p.first(&r, pass.High, now)
+		lane, slot := p.first(&r, pass.High, now, p.next)
 		if slot.Sub(now) > p.patience(pass) || pass.Calls == 0 && !p.turn(&r, lane, booked.Owner, slot, now) {
 			return p.refuse(r, pass, slot, now)
 		}
@@ -252,10 +246,10 @@ func (p Policy) Open(r Row, high bool, owner string, sent int, now time.Time) bo
 	}
 	r.Shared, r.Reserved = slices.Clone(r.Shared), slices.Clone(r.Reserved)
 	for range sent {
-		lane, slot := p.first(&r, high, now)
+		lane, slot := p.first(&r, high, now, p.next)
 		r.lane(lane).add(Booking{At: slot, Made: true})
 	}
-	lane, slot := p.first(&r, high, now)
+	lane, slot := p.first(&r, high, now, p.next)
 	return slot.Sub(now) <= Patience && p.turn(&r, lane, Tag(owner), slot, now)
 }
 
@@ -263,8 +257,8 @@ func (p Policy) Open(r Row, high bool, owner string, sent int, now time.Time) bo
 // window and its request are free again. A booking that is not there was never written.
 func (p Policy) Undo(r Row, b Booking, now time.Time) Row {
 	r = p.at(r, now)
-	next := r.without(placed{Booking: b})
-	if len(next.Shared)+len(next.Reserved) < len(r.Shared)+len(r.Reserved) && b.Made && next.Budget.Requests > 0 {
+	next, had := r.without(b)
+	if had && b.Made && next.Budget.Requests > 0 {
 		next.Budget.Requests--
 	}
 	return next

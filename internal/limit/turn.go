@@ -60,13 +60,8 @@ func (p Policy) turn(r *Row, lane laneName, owner string, slot, now time.Time) b
 }
 
 // held returns how many slots of a lane an owner has after a time.
-func (r *Row) held(lane laneName, owner string, after time.Time) (n int) {
-	for _, b := range *r.lane(lane) {
-		if b.Owner == owner && b.At.After(after) {
-			n++
-		}
-	}
-	return n
+func (r *Row) held(lane laneName, owner string, after time.Time) int {
+	return r.lane(lane).count(func(b Booking) bool { return b.Owner == owner && b.At.After(after) })
 }
 
 // Want is a job that waits in line for a slot.
@@ -141,7 +136,7 @@ func (p Policy) Reserve(r Row, wants []Want, waiting []string, now time.Time) (R
 	most, _ := p.bookable(&r, now)
 	slots := make([]time.Time, len(wants))
 	for i, w := range wants {
-		lane, slot := p.firstBooking(&r, w.High, now)
+		lane, slot := p.first(&r, w.High, now, p.booking)
 		if most == 0 || !p.mayBook(&r, lane, slot, now) {
 			continue
 		}
@@ -153,16 +148,9 @@ func (p Policy) Reserve(r Row, wants []Want, waiting []string, now time.Time) (R
 }
 
 // Pending returns how many slots are booked for jobs of an owner and not used yet.
-func (r *Row) Pending(owner string) (n int) {
+func (r *Row) Pending(owner string) int {
 	tag := Tag(owner)
-	for _, lane := range [][]Booking{r.Shared, r.Reserved} {
-		for _, b := range lane {
-			if !b.Made && b.Owner == tag {
-				n++
-			}
-		}
-	}
-	return n
+	return r.count(func(b Booking) bool { return b.pending() && b.Owner == tag })
 }
 
 // Weight returns how many slots an owner of a tier gets in a turn.

@@ -93,7 +93,7 @@ func (s *Store) Units(_ context.Context, j *job.Job, now time.Time) (m job.Meter
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	next := s.rules.Entitled(*j, s.plans[j.Owner])
-	if next.Limit == job.Unlimited || next.UsageKey != "" {
+	if !next.NeedsUnit() {
 		return m, job.Unlimited, nil
 	}
 	return s.meters[meterOf(&next, now)], next.Limit, nil

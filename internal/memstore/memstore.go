@@ -226,7 +226,7 @@ func (s *Store) Jobs(_ context.Context, owner string, group job.Group, after str
 	var all []job.Job
 	for _, id := range s.owners[owner] {
 		j := s.jobs[id]
-		if (group == job.AllJobs || j.State.Group() == group) && (after == "" || j.Position() < after) {
+		if group.Has(j.State) && (after == "" || j.Position() < after) {
 			all = append(all, *j)
 		}
 	}

@@ -46,7 +46,7 @@ func (s *Store) Claim(_ context.Context, r job.ClaimRequest) (job.Claim, error) 
 // reserve claims a job that may run, if its owner has a unit for it.
 func (s *Store) reserve(row *job.Job, r *job.ClaimRequest) job.Claim {
 	j := s.rules.Entitled(*row, s.plans[row.Owner])
-	if j.Limit != job.Unlimited && j.UsageKey == "" {
+	if j.NeedsUnit() {
 		k := meterOf(&j, r.Now)
 		m := s.meters[k]
 		switch s.rules.JudgeQuota(m, j.Limit) {

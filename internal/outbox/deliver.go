@@ -121,7 +121,9 @@ func (o *Outbox) answered(s *sweep, owner, host string, cause error) {
 	b := s.receivers[owner]
 	switch code := job.CodeOf(cause); {
 	case cause == nil || code == job.WebhookRefused: // who refuses has answered
-		s.changed[owner] = b.answered(host) || s.changed[owner]
+		if b.answered(host) {
+			s.changed[owner] = true
+		}
 	case code == job.WebhookFailed:
 		b.failed(host, o.Now())
 		s.changed[owner] = true
@@ -131,7 +133,7 @@ func (o *Outbox) answered(s *sweep, owner, host string, cause error) {
 // save keeps what the sweep learned of receivers. Two sweeps at once may each lose what the
 // other learned, which costs a delivery that fails once more.
 func (o *Outbox) save(ctx context.Context, s *sweep) {
-	owners := slices.DeleteFunc(slices.Sorted(maps.Keys(s.changed)), func(owner string) bool { return !s.changed[owner] })
+	owners := slices.Sorted(maps.Keys(s.changed))
 	o.each(len(owners), func(i int) bool {
 		if err := o.Receivers.SaveReceivers(ctx, owners[i], s.receivers[owners[i]], o.Now()); err != nil {
 			s.fail(fmt.Errorf("save receivers: %w", err))

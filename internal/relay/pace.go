@@ -295,7 +295,7 @@ func (t *turn) read(ctx context.Context, o *inLine) (some bool, err error) {
 		o.weight = t.Limit.Weight(o.jobs[0].Tier)
 		return true, nil
 	}
-	if o.queues = slices.Clone(o.queues[1:]); len(o.queues) == 0 {
+	if o.queues = o.queues[1:]; len(o.queues) == 0 {
 		o.over = true
 	}
 	if o.picked[queue] > 0 {
