@@ -41,10 +41,10 @@ run_tests() {
     (
       trap - INT # the shell lets background jobs ignore Ctrl-C
       # shellcheck disable=SC2086 # package paths have no spaces
-      exec nice -n 5 go test -json -race -p 1 -count=1 -shuffle=on -timeout 25m $racy >"$races"
+      exec nice -n 5 go test -json -race -p 1 -count=1 -shuffle=on -timeout 20m $racy >"$races"
     ) &
     # shellcheck disable=SC2086
-    go test -json -count=1 -parallel "$abreast" -shuffle=on -timeout 25m $plain || status=1
+    go test -json -count=1 -parallel "$abreast" -shuffle=on -timeout 20m $plain || status=1
     wait "$!" || status=1
     cat "$races"
     exit "$status"

@@ -113,10 +113,8 @@ func TestABacklogUnderTheLimiter(t *testing.T) {
 	busiest := w.busiest(time.Minute / speed)
 	t.Logf("%d jobs accepted in %v, done in %v: %d receives (%.3f each) %v, %d provider calls, at most %d in a window of 60 s",
 		jobs, accepted.Round(time.Millisecond), took.Round(time.Millisecond), received, float64(received)/jobs, got, calls, busiest)
-	// A slot may be used for 5 s, here 83 ms: a worker that the machine holds up longer comes twice (1.03 receives each on
-	// an idle machine, 1.21 beside all other tests). Jobs that went round in circles would come at every slot of others.
-	if float64(received) > 1.5*jobs {
-		t.Errorf("%d receives for %d jobs, at most 1.5 each", received, jobs)
+	if float64(received) > 1.2*jobs {
+		t.Errorf("%d receives for %d jobs, at most 1.2 each", received, jobs)
 	}
 	if busiest > 30 {
 		t.Errorf("%d provider calls in one window", busiest)

@@ -114,7 +114,7 @@ func (p Policy) at(r Row, now time.Time) Row {
 		if b.Made {
 			return !b.At.Add(p.apart() + remember).After(now)
 		}
-		return b.At.Add(p.Usable).Before(now)
+		return b.At.Add(p.usable()).Before(now)
 	}
 	if slices.ContainsFunc(r.Shared, over) {
 		r.Shared = slices.DeleteFunc(slices.Clone(r.Shared), over)
@@ -134,7 +134,7 @@ func (p Policy) latest(b Booking) time.Time {
 	if b.Made {
 		return b.At
 	}
-	return b.At.Add(p.Usable)
+	return b.At.Add(p.usable())
 }
 
 // size returns how many calls a lane may hold in a window.

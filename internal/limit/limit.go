@@ -44,7 +44,7 @@ type Policy struct {
 	Shared   int            // calls per window that every queue may make
 	Reserved int            // calls per window for the high queue alone
 	Window   time.Duration  // any stretch of this length
-	Usable   time.Duration  // a pending booking may be used this long after its time
+	Usable   time.Duration  // a pending booking may be used this long after its time, and at least Travel
 	Weights  map[string]int // slots per turn by tier; 1 for a tier that is not there
 
 	Exceptions int           // failures that open the breaker
@@ -74,6 +74,11 @@ const Travel = time.Second
 // Lag returns the longest time from a granted slot to its call: half a second for a window
 // of a minute, and at least a tenth of one. A caller that is later has to ask again.
 func (p Policy) Lag() time.Duration { return max(p.Window/120, 100*time.Millisecond) }
+
+// usable returns how long after its time a pending booking may be used: as long as the policy
+// says, and at least Travel. A message is late by what the machine does, which does not shrink
+// either when a deployment's times are compressed.
+func (p Policy) usable() time.Duration { return max(p.Usable, Travel) }
 
 // apart is how far bookings are apart that lie one lane size from each other.
 func (p Policy) apart() time.Duration { return p.Window + p.Lag() + Travel }

@@ -13,7 +13,7 @@ type Waiter struct {
 
 // known is how long an owner with a job in line is known to wait: until the relay has said
 // so again, with the second in which other processes do not see it.
-func (p Policy) known() time.Duration { return ahead*p.Spacing() + p.Usable + 2*Travel }
+func (p Policy) known() time.Duration { return ahead*p.Spacing() + p.usable() + 2*Travel }
 
 // maxWaiters bounds the owners that the row knows to wait, so that the row stays small. With
 // more owners than that each one's equal share is about one slot anyway.
