@@ -61,9 +61,9 @@ func TestEveryOperationHasItsStep(t *testing.T) {
 	}
 }
 
-// TestOneOwnersOperationsDelayNobodyElses: an owner with a hundred of them has one step before
+// TestOneOwnersOperationsDelayNoOtherOwners: an owner with a hundred of them has one step before
 // another owner has its own.
-func TestOneOwnersOperationsDelayNobodyElses(t *testing.T) {
+func TestOneOwnersOperationsDelayNoOtherOwners(t *testing.T) {
 	t.Parallel()
 	d := newDesk()
 	for i := range 100 {

@@ -260,9 +260,9 @@ func TestASweepIsOvertaken(t *testing.T) {
 	}
 }
 
-// TestFlowsThatCannotBeAskedAfterHideNobody: as many of them as a sweep looks at stand in front
+// TestFlowsThatCannotBeAskedAfterHideNoOthers: as many of them as a sweep looks at stand in front
 // of one that has lost its execution.
-func TestFlowsThatCannotBeAskedAfterHideNobody(t *testing.T) {
+func TestFlowsThatCannotBeAskedAfterHideNoOthers(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.points(owner, 1, flow.PerSweep+1)

@@ -74,7 +74,7 @@ func Judge(j *Job, r *ClaimRequest) Verdict {
 	}
 }
 
-// NeverSent reports whether no send of the job had the message's number: whoever sends takes the
+// NeverSent reports whether no send of the job had the message's number: each sender takes the
 // ticket from the row first, so a message above its row is forged, or older than the table, which
 // was restored from a backup. It must not run: its job may be scheduled for tomorrow.
 func (j *Job) NeverSent(m Message) bool {

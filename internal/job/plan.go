@@ -22,7 +22,7 @@ func (p Plan) same(q Plan) bool {
 }
 
 // Newer reports whether p overrides q. Tokens of an owner may differ for as long as the older one
-// is valid, and whoever has both must not be able to choose: the later issue wins. Of two that were
+// is valid, and an owner who has both must not be able to choose: the later issue wins. Of two that were
 // issued at the same moment the smaller limit does.
 func (p Plan) Newer(q Plan) bool {
 	if !p.Issued.Equal(q.Issued) {
@@ -33,7 +33,7 @@ func (p Plan) Newer(q Plan) bool {
 
 // NotePlan returns which plan is in force for an owner whose token says p, and whether that must
 // be written down. Known is what was noted last; the zero Plan means nothing was. A token without
-// a time of issue is never noted, because nobody could tell whether it is the newest: it decides
+// a time of issue is never noted, because there is no telling whether it is the newest: it decides
 // for its own request alone, and only while nothing is known.
 func NotePlan(known, p Plan) (inForce Plan, note bool) {
 	switch {
@@ -76,7 +76,7 @@ func under(j Job, p Plan) Job {
 	return j
 }
 
-// Entitled returns the account of a chain or batch that somebody acts on, under the plan of who
+// Entitled returns the account of a chain or batch that a request acts on, under the plan of who
 // asks, unless its own is newer. An account without a tier says nothing: no token stands behind it.
 func (a Account) Entitled(by Account) Account {
 	if by.Tier == "" || a.Issued.After(by.Issued) {

@@ -112,7 +112,7 @@ func (p Policy) at(r Row, now time.Time) Row {
 	r.Budget = r.Budget.At(now)
 	over := func(b Booking) bool {
 		if b.Made {
-			return !b.At.Add(p.apart() + remember).After(now)
+			return !b.At.Add(p.windowSpacing() + remember).After(now)
 		}
 		return b.At.Add(p.usable()).Before(now)
 	}
@@ -146,8 +146,8 @@ func (p Policy) size(n laneName) int {
 }
 
 // next returns the next free slot of a lane: the earliest time s, not before now, at which
-// fewer than the lane's size of other calls can be allowed later than s - apart. A window
-// that holds the new call begins after s - apart + Lag + Travel, so it holds at most size
+// fewer than the lane's size of other calls can be allowed later than s - windowSpacing. A window
+// that holds the new call begins after s - windowSpacing + Lag + Travel, so it holds at most size
 // calls, whichever of the pending bookings are used and when.
 //
 // Calls that have to wait for their slots do not come in a burst, which the provider may
@@ -188,7 +188,7 @@ func (p Policy) free(r *Row, n laneName, now time.Time) time.Time {
 		latest = append(latest, p.latest(b))
 	}
 	slices.SortFunc(latest, func(x, y time.Time) int { return y.Compare(x) })
-	return later(latest[size-1].Add(p.apart()), now)
+	return later(latest[size-1].Add(p.windowSpacing()), now)
 }
 
 // first returns the lane of the first slot that a queue may have, and the slot. What a lane's

@@ -17,7 +17,7 @@
 //
 // A booking is pending until its call is allowed. A pending booking may be used in
 // [At, At + Usable]; after that it lapses, and its place in the window is free again.
-// An allowed call is made at its At, at most lag later. No other booking can bring
+// An allowed call is made at its At, at most Lag later. No other booking can bring
 // the number of calls in any Window above the allowance, however late each pending
 // one is used: see next.
 //
@@ -80,12 +80,12 @@ func (p Policy) Lag() time.Duration { return max(p.Window/120, 100*time.Millisec
 // either when a deployment's times are compressed.
 func (p Policy) usable() time.Duration { return max(p.Usable, Travel) }
 
-// apart is how far bookings are apart that lie one lane size from each other.
-func (p Policy) apart() time.Duration { return p.Window + p.Lag() + Travel }
+// windowSpacing is how far bookings are apart that lie one lane size from each other.
+func (p Policy) windowSpacing() time.Duration { return p.Window + p.Lag() + Travel }
 
 // Spacing returns the time between two slots of the shared lane while calls wait for
 // slots; the window for a lane without slots.
-func (p Policy) Spacing() time.Duration { return p.apart() / time.Duration(max(1, p.Shared)) }
+func (p Policy) Spacing() time.Duration { return p.windowSpacing() / time.Duration(max(1, p.Shared)) }
 
 // Gap returns the shortest time between two slots of the shared lane while calls wait for
 // slots: half the time that is between them on average. What was missed is caught up at
@@ -94,7 +94,9 @@ func (p Policy) Spacing() time.Duration { return p.apart() / time.Duration(max(1
 func (p Policy) Gap() time.Duration { return p.gap(sharedLane) }
 
 // gap returns it for a lane.
-func (p Policy) gap(n laneName) time.Duration { return p.apart() / time.Duration(2*max(1, p.size(n))) }
+func (p Policy) gap(n laneName) time.Duration {
+	return p.windowSpacing() / time.Duration(2*max(1, p.size(n)))
+}
 
 // ahead is how many slots of a lane the relay books before they are used: a message is on
 // its way meanwhile, and a new owner waits for so many calls at most.
@@ -106,7 +108,7 @@ func (p Policy) mayBook(r *Row, n laneName, slot, now time.Time) bool {
 	if !slot.After(now.Add(2 * Travel)) {
 		return true
 	}
-	return r.lane(n).count(Booking.pending) < ahead && !slot.After(now.Add(ahead*p.apart()/time.Duration(max(1, p.size(n)))))
+	return r.lane(n).count(Booking.pending) < ahead && !slot.After(now.Add(ahead*p.windowSpacing()/time.Duration(max(1, p.size(n)))))
 }
 
 // Booking is one slot of a lane.

@@ -56,7 +56,7 @@ func (p Policy) turn(r *Row, lane laneName, owner string, slot, now time.Time) b
 		return true
 	}
 	share := (p.size(lane) + others) / (others + 1) // rounded up
-	return r.held(lane, owner, slot.Add(-p.apart())) < share
+	return r.held(lane, owner, slot.Add(-p.windowSpacing())) < share
 }
 
 // held returns how many slots of a lane an owner has after a time.

@@ -29,7 +29,7 @@ type Breaker struct {
 // A host may belong to many, such as that of a chat service, so that one breaker for all
 // owners would let each of them shut the receivers of the others by posting to a path that
 // fails. Each owner finds out alone instead: a host that is down costs each of its owners
-// five failures. Whoever names many hosts pushes out only what is known of their own.
+// five failures. An owner that names many hosts pushes out only what is known of its own.
 type Breakers map[string]Breaker
 
 // admit reports whether a receiver is left alone, and until when. If its time is over it lets

@@ -38,9 +38,9 @@ func TestOwnersTakeTurns(t *testing.T) {
 	}
 }
 
-// TestTenThousandEventsHideNobodyElses: they are in front in the lane, the sweep delivers its
+// TestTenThousandEventsHideNoOtherOwners: they are in front in the lane, the sweep delivers its
 // share of them, and the rest is put off for good: the lane is as short as before.
-func TestTenThousandEventsHideNobodyElses(t *testing.T) {
+func TestTenThousandEventsHideNoOtherOwners(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
 	const crowd = 9_900

@@ -212,8 +212,8 @@ func TestAFailureThatCannotBeNoted(t *testing.T) {
 	}
 }
 
-// TestFaultsOfTheTableStopNobodyElse: each call says what it was about.
-func TestFaultsOfTheTableStopNobodyElse(t *testing.T) {
+// TestFaultsOfTheTableStopNoOtherDelivery: each call says what it was about.
+func TestFaultsOfTheTableStopNoOtherDelivery(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		op, want string

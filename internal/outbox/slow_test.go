@@ -53,10 +53,10 @@ func (n *network) Notification(_ context.Context, e job.Event) (string, func(con
 	}, nil
 }
 
-// TestFiftyReceiversThatNeverAnswerDelayNobody: the one that does hears its notice within 90 s,
+// TestFiftyReceiversThatNeverAnswerDelayNoOtherOwner: the one that does hears its notice within 90 s,
 // and operators theirs within 60 s. Goroutines and clock are those of the product, the time is
 // virtual.
-func TestFiftyReceiversThatNeverAnswerDelayNobody(t *testing.T) {
+func TestFiftyReceiversThatNeverAnswerDelayNoOtherOwner(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()

@@ -9,7 +9,7 @@ import (
 
 // checkShape returns what is wrong with the shape of a ring that passed checkRing: it encloses an
 // area, and its edges meet at their corners alone. A ring that crosses itself is nearly always one
-// whose corners are in the wrong order, and then encloses what nobody meant. The cost is n²/2 for n
+// whose corners are in the wrong order, and then encloses what its owner did not mean. The cost is n²/2 for n
 // corners, of which checkRing allows MaxCorners.
 //
 // Zones that were stored before this rule are still used: see contains.

@@ -76,9 +76,9 @@ func TestWhatIsInNoStateToBeMadeUpIsPassedOver(t *testing.T) {
 	r.sweep(t, relay.Swept{MadeUp: 1})
 }
 
-// TestJobsWhoseKeysAreHeldHideNobody: as many of them as a sweep makes up stand in front of one
+// TestJobsWhoseKeysAreHeldHideNoOthers: as many of them as a sweep makes up stand in front of one
 // whose key is free.
-func TestJobsWhoseKeysAreHeldHideNobody(t *testing.T) {
+func TestJobsWhoseKeysAreHeldHideNoOthers(t *testing.T) {
 	t.Parallel()
 	r := newRoad()
 	r.PerTurn = 2

@@ -216,7 +216,7 @@ func dropsOlder(t *testing.T, s Store) {
 
 // neverSent: every send takes its ticket from the row before. Whatever stands above the row is
 // forged, or older than a table that was restored: a job that is scheduled for tomorrow must
-// not run by it, and whoever looks after the queues must see it.
+// not run by it, and the operators must see it.
 func neverSent(t *testing.T, s Store) {
 	tomorrow := accepted(t, s, func(j *job.Job) { j.Due = start().Add(24 * time.Hour) })
 	leased := running(t, s, nil)

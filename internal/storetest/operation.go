@@ -119,7 +119,7 @@ func listsRunning(t *testing.T, s Store) {
 	}
 }
 
-// countsRunning: the limit of an owner regards nobody else's, and nothing that has ended.
+// countsRunning: the limit of an owner regards no other owner's, and nothing that has ended.
 func countsRunning(t *testing.T, s Store) {
 	owner := "u-" + id(t)
 	count := func(who string, n, want int) {

@@ -57,7 +57,7 @@ func known(t *testing.T, s Store, owner string, want job.Plan) {
 	}
 }
 
-// newestTokenDecides: whoever has two valid tokens must not be able to choose.
+// newestTokenDecides: an owner with two valid tokens must not be able to choose.
 func newestTokenDecides(t *testing.T, s Store) {
 	rich, poor := planOf(usage.Enterprise, job.Unlimited, 0), planOf(usage.Free, 10, time.Minute)
 	anchored := planOf(usage.Pro, 100, time.Hour)
@@ -113,7 +113,7 @@ func notesSeldom(t *testing.T, s Store) {
 	known(t, s, owner, later)
 }
 
-// tokenWithoutTime: nobody can say whether it is the newest.
+// tokenWithoutTime: there is no telling whether it is the newest.
 func tokenWithoutTime(t *testing.T, s Store) {
 	owner := "u-" + id(t)
 	timeless := job.Plan{Tier: "enterprise", Limit: job.Unlimited}

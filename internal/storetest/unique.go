@@ -109,7 +109,7 @@ func remembersHolder(t *testing.T, s Store) {
 	}
 }
 
-// answerIsNoJob: nobody may run it, bury it or find it, and a key is kept for so long only.
+// answerIsNoJob: it cannot be run, buried or found, and a key is kept for so long only.
 func answerIsNoJob(t *testing.T, s Store) {
 	first, asked := turnedAway(t, s)
 	if got, err := s.Job(context.Background(), asked.ID); job.CodeOf(err) != job.NotFound {

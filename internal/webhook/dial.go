@@ -16,8 +16,8 @@ import (
 // share of the time.
 const maxTried = 3
 
-// errNoAddress is the end of a callback whose name leads nowhere that it may reach: nobody
-// knows the name, its resolver does not answer in time, or one of its addresses is private
+// errNoAddress is the end of a callback whose name leads nowhere that it may reach: the
+// name does not exist, its resolver does not answer in time, or one of its addresses is private
 // or reserved. These are one error with one answer, because a user who could tell them
 // apart could ask which names our network has. It may be better later, as names are.
 var errNoAddress = errors.New("name leads to no public address")
